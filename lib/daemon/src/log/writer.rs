@@ -1,0 +1,244 @@
+//! The log thread, and what it shares with those who log.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+
+use super::collect::Collector;
+use super::format::{Line, Place};
+use super::sink::Sink;
+use super::{Log, Settings};
+
+/// So many lines at most go to the targets at once.
+const BATCH: usize = 512;
+
+/// What goes through the channel.
+#[derive(Debug)]
+enum Item {
+    Line(Line),
+    /// Look for pending orders.
+    Wake,
+}
+
+/// What the log thread is to do besides writing; replaced by later orders, so it cannot pile up.
+#[derive(Debug, Default)]
+struct Pending {
+    settings: Option<Settings>,
+    reopen: bool,
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.settings.is_none() && !self.reopen
+    }
+}
+
+/// What those who log share with the log thread.
+#[derive(Debug)]
+pub(super) struct Shared {
+    channel: SyncSender<Item>,
+    level: AtomicU8,
+    dropped: AtomicU64,
+    /// Items that went into the channel.
+    accepted: AtomicU64,
+    pending: Mutex<Pending>,
+    /// Items that are dealt with; its changes are what `flush` waits for.
+    done: Mutex<u64>,
+    progress: Condvar,
+}
+
+/// Starts the thread; `syslog_socket` and `capacity` are other than usual in tests.
+pub(super) fn start(
+    settings: Settings,
+    syslog_socket: PathBuf,
+    capacity: usize,
+) -> io::Result<(Log, Collector)> {
+    let (channel, items) = sync_channel(capacity);
+    let shared = Arc::new(Shared {
+        channel,
+        level: AtomicU8::new(number(settings.level)),
+        dropped: AtomicU64::new(0),
+        accepted: AtomicU64::new(0),
+        pending: Mutex::default(),
+        done: Mutex::new(0),
+        progress: Condvar::new(),
+    });
+    let writer = Writer::new(shared.clone(), settings, syslog_socket);
+    std::thread::Builder::new().name("log".to_string()).spawn(move || writer.run(&items))?;
+    Ok((Log { shared: shared.clone() }, Collector(shared)))
+}
+
+impl Shared {
+    pub(super) fn level(&self) -> LevelFilter {
+        match self.level.load(Ordering::Relaxed) {
+            0 => LevelFilter::ERROR,
+            1 => LevelFilter::WARN,
+            2 => LevelFilter::INFO,
+            3 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        }
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Hands a line to the log thread, or counts it as dropped; never waits.
+    pub(super) fn submit(&self, line: Line) {
+        // Counted first: `flush` must never see more done than accepted.
+        self.accepted.fetch_add(1, Ordering::SeqCst);
+        if self.channel.try_send(Item::Line(line)).is_err() {
+            self.accepted.fetch_sub(1, Ordering::SeqCst);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn reconfigure(&self, settings: Settings) {
+        self.level.store(number(settings.level), Ordering::Relaxed);
+        tracing::callsite::rebuild_interest_cache();
+        self.order(|pending| pending.settings = Some(settings));
+    }
+
+    pub(super) fn reopen(&self) {
+        self.order(|pending| pending.reopen = true);
+    }
+
+    /// Waits until what is in the channel now and all orders are dealt with, or `patience` is over.
+    pub(super) fn flush(&self, patience: Duration) {
+        let goal = self.accepted.load(Ordering::SeqCst);
+        let deadline = Instant::now() + patience;
+        let mut done = locked(&self.done);
+        while *done < goal || !locked(&self.pending).is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let (guard, _) = self.progress.wait_timeout(done, left).unwrap_or_else(PoisonError::into_inner);
+            done = guard;
+        }
+    }
+
+    fn order(&self, change: impl FnOnce(&mut Pending)) {
+        change(&mut locked(&self.pending));
+        self.accepted.fetch_add(1, Ordering::SeqCst);
+        // If the channel is full the thread is awake, and looks for orders when it has emptied it.
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.channel.try_send(Item::Wake)
+        {
+            self.accepted.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    fn dealt_with(&self, count: u64) {
+        *locked(&self.done) += count;
+        self.progress.notify_all();
+    }
+}
+
+/// The thread.
+#[derive(Debug)]
+struct Writer {
+    shared: Arc<Shared>,
+    settings: Settings,
+    sinks: Vec<Sink>,
+    place: Place,
+    syslog_socket: PathBuf,
+    /// The dropped lines that the log has admitted.
+    reported: u64,
+}
+
+impl Writer {
+    fn new(shared: Arc<Shared>, settings: Settings, syslog_socket: PathBuf) -> Writer {
+        let sinks = settings.targets.iter().map(|target| Sink::new(target, &syslog_socket)).collect();
+        Writer { shared, settings, sinks, place: Place::here(), syslog_socket, reported: 0 }
+    }
+
+    fn run(mut self, items: &Receiver<Item>) {
+        let mut batch = Vec::new();
+        while let Ok(first) = items.recv() {
+            let mut count = 0;
+            let mut next = Some(first);
+            while let Some(item) = next.take() {
+                count += 1;
+                match item {
+                    Item::Line(line) => batch.push(line),
+                    Item::Wake => {
+                        self.write(&mut batch); // what was logged before an order belongs before it
+                        self.obey();
+                    }
+                }
+                next = if count < BATCH { items.try_recv().ok() } else { None };
+            }
+            let caught_up = count < BATCH;
+            self.write(&mut batch);
+            if caught_up {
+                self.admit_drops();
+                self.obey();
+            }
+            self.shared.dealt_with(count as u64);
+        }
+    }
+
+    fn write(&mut self, batch: &mut Vec<Line>) {
+        if !batch.is_empty() {
+            for sink in &mut self.sinks {
+                sink.write(batch, &self.settings, &self.place);
+            }
+            batch.clear();
+        }
+    }
+
+    fn obey(&mut self) {
+        let Pending { settings, reopen } = std::mem::take(&mut *locked(&self.shared.pending));
+        if settings.is_none() && !reopen {
+            return;
+        }
+        if let Some(settings) = settings {
+            self.sinks =
+                settings.targets.iter().map(|target| Sink::new(target, &self.syslog_socket)).collect();
+            self.settings = settings;
+        }
+        self.place = Place::here(); // host name and time zone may have changed
+        let failures: Vec<Line> = self
+            .sinks
+            .iter_mut()
+            .filter_map(|sink| sink.reopen(&self.syslog_socket).err())
+            .map(|error| own_line(Level::ERROR, error.to_string()))
+            .collect();
+        self.write(&mut { failures });
+    }
+
+    fn admit_drops(&mut self) {
+        let dropped = self.shared.dropped();
+        if dropped > self.reported {
+            let text = format!("{} lines were dropped: the log could not keep up", dropped - self.reported);
+            self.reported = dropped;
+            self.write(&mut vec![own_line(Level::WARN, text)]);
+        }
+    }
+}
+
+fn own_line(level: Level, text: String) -> Line {
+    Line { time: Timestamp::now(), level, text }
+}
+
+fn number(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 0,
+        Level::WARN => 1,
+        Level::INFO => 2,
+        Level::DEBUG => 3,
+        Level::TRACE => 4,
+    }
+}
+
+/// A thread that panicked while it held the lock leaves plain numbers: they are as good as ever.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
