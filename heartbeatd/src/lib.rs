@@ -20,4 +20,5 @@ pub mod cluster;
 pub mod config;
 pub mod media;
 pub mod run;
+mod sys;
 pub mod wire;

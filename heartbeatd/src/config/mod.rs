@@ -1,1 +1,223 @@
-//! (config)
+//! The three files of `/etc/ha.d` that the daemon reads, and what it keeps in `/var/lib/heartbeat`.
+//!
+//! [`read`] parses `ha.cf`, `authkeys` and `haresources` wholly, reports everything that is wrong with them in one
+//! run, and gives a [`Plan`]: plain data that can be compared with the one in use.
+
+mod authkeys;
+mod draft;
+mod hacf;
+mod haresources;
+mod line;
+mod media;
+mod plan;
+mod state;
+mod time;
+
+pub use plan::{Failback, GenerationMethod, Log, Medium, MediumKind, Plan, Timing, UuidFrom};
+pub use state::{next_generation, node_name, save_generation, uuid};
+
+use config::{Diagnostic, Level, Report, Source};
+use draft::{Draft, Spanned};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// What reading the configuration gave.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The configuration, unless something is wrong with it.
+    pub plan: Option<Plan>,
+    /// What is to be said about each file; warnings even when there is a plan.
+    pub reports: Vec<Report>,
+    /// A file could not be read for want of a permission.
+    pub forbidden: bool,
+}
+
+impl Reading {
+    /// The exit code of heartbeat 3.0.6 for a refused configuration: 6, or 4 if a permission is missing.
+    pub fn exit_code(&self) -> u8 {
+        if self.forbidden { 4 } else { 6 }
+    }
+
+    /// For a terminal: every diagnostic with its text, and for a refused configuration the closing lines that
+    /// start-up scripts know.
+    pub fn render(&self) -> String {
+        let mut text: String = self.reports.iter().map(Report::render).collect();
+        if self.plan.is_none() {
+            text.push_str("Heartbeat not started: configuration error.\n");
+            text.push_str("Configuration error, heartbeat not started.\n");
+        }
+        text
+    }
+
+    /// One line for each diagnostic, for a log.
+    pub fn lines(&self) -> impl Iterator<Item = (Level, String)> {
+        self.reports.iter().flat_map(|report| {
+            report.diagnostics().iter().map(|diagnostic| diagnostic.level).zip(report.lines())
+        })
+    }
+}
+
+/// Reads the files of `directory` for the node `node` (lower case, [`node_name`]).
+pub fn read(directory: &Path, node: &str) -> Reading {
+    let mut reading = Reading { plan: None, reports: Vec::new(), forbidden: false };
+    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
+    let ha_cf = reading.open(&directory.join("ha.cf"), "Cannot open config file");
+    let draft = ha_cf.map(|source| {
+        let mut report = Report::new(source);
+        let draft = hacf::parse(&mut report, service_port(&services));
+        (report, draft)
+    });
+    let draft = draft.map(|(mut report, draft)| {
+        let plan = complete(&mut report, draft, node);
+        reading.reports.push(report);
+        plan
+    });
+    let keys_path = directory.join("authkeys");
+    let keys = reading.open(&keys_path, "Cannot open keyfile").and_then(|source| {
+        let mode = std::fs::metadata(&keys_path).map_or(0, |meta| meta.permissions().mode());
+        let mut report = Report::new(source);
+        let keys = authkeys::parse(&mut report, mode);
+        reading.reports.push(report);
+        keys
+    });
+    if let Some(source) = reading.open(&directory.join("haresources"), "Cannot open resource file") {
+        let mut report = Report::new(source);
+        if let Some(Completed { nodes, .. }) = &draft {
+            haresources::parse(&mut report, nodes);
+        }
+        reading.reports.push(report);
+    }
+    if let (Some(completed), Some(keys), false) = (draft, keys, reading.reports.iter().any(Report::has_errors)) {
+        reading.plan = Some(completed.plan(node, keys));
+    }
+    reading
+}
+
+impl Reading {
+    fn open(&mut self, path: &Path, failure: &str) -> Option<Source> {
+        match Source::read(path) {
+            Ok(source) => Some(source),
+            Err(error) => {
+                self.forbidden |= error.kind() == io::ErrorKind::PermissionDenied;
+                let mut report = Report::new(Source::new(path, ""));
+                report.push(Diagnostic::error(None, format!("{failure} [{}]: {error}", path.display())));
+                self.reports.push(report);
+                None
+            }
+        }
+    }
+}
+
+/// A draft whose parts fit each other.
+struct Completed {
+    draft: Draft,
+    timing: Timing,
+    failback: Failback,
+    nodes: Vec<String>,
+}
+
+/// Checks a draft as a whole; what is wrong goes into `report`, which decides whether the result may be used.
+fn complete(report: &mut Report, draft: Draft, node: &str) -> Completed {
+    let timing = draft.timing(report);
+    let nodes = nodes(report, &draft.nodes, node);
+    if draft.media_lines == draft.other_media {
+        let help = match draft.other_media {
+            0 => "add a line \"bcast eth0\", \"ucast eth0 PEER\" or \"mcast eth0 239.0.0.1 694 1 0\"",
+            _ => "serial lines and ping nodes carry no heartbeats here: add a bcast, ucast or mcast line",
+        };
+        report.push(Diagnostic::error(None, "No heartbeat media defined").help(help));
+    }
+    let failback = draft.failback.as_ref();
+    if failback.is_none_or(|failback| failback.value == Failback::Legacy) {
+        let message = match failback {
+            Some(_) => "auto_failback legacy is obsolete",
+            None => "auto_failback is not set: the default is legacy, which is obsolete",
+        };
+        let help = "write \"auto_failback on\" (the same in effect) or \"auto_failback off\", on both nodes at once";
+        report.push(Diagnostic::warning(failback.map(|failback| failback.span), message).help(help));
+    }
+    let failback = failback.map_or(Failback::Legacy, |failback| failback.value);
+    Completed { draft, timing, failback, nodes }
+}
+
+fn nodes(report: &mut Report, words: &[Spanned<String>], me: &str) -> Vec<String> {
+    let mut nodes: Vec<String> = Vec::new();
+    for word in words {
+        if nodes.contains(&word.value) {
+            report.push(Diagnostic::warning(word.span, format!("node {} is listed twice", word.value)));
+        } else {
+            // 100 bytes with a NUL is what a peer's tables hold.
+            if word.value.len() > 99 {
+                let message = "the name of a node has at most 99 bytes";
+                report.push(Diagnostic::error(word.span, message));
+            }
+            nodes.push(word.value.clone());
+        }
+    }
+    if !nodes.iter().any(|node| node == me) {
+        let near = config::nearest(me, nodes.iter().map(String::as_str));
+        let help = match near {
+            Some(near) => format!("node \"{near}\" is there; write the name as \"uname -n\" prints it, or put it into nodeinfo"),
+            None => format!("add \"node {me}\" (uname -n), or write this node's name into nodeinfo beside ha.cf"),
+        };
+        let message = format!("Current node [{me}] not in configuration!");
+        report.push(Diagnostic::error(None, message).help(help));
+    }
+    match (nodes.len(), words.last()) {
+        (1, Some(word)) => report.push(
+            Diagnostic::warning(word.span, "this is the only node").help("a pair has two: add the other's name"),
+        ),
+        (3.., Some(word)) => report.push(
+            Diagnostic::error(word.span, format!("{} nodes: haresources is for pairs", nodes.len()))
+                .help("two node names"),
+        ),
+        _ => {}
+    }
+    nodes
+}
+
+impl Completed {
+    fn plan(self, node: &str, keys: crate::wire::Keys) -> Plan {
+        let Completed { draft, timing, failback, nodes } = self;
+        let mut log = draft.log;
+        if draft.use_logd || (log.file.is_none() && log.debug_file.is_none() && !draft.log_named) {
+            // There is no ha_logd here; syslog under the facility that ha_logd has by default stands in for it.
+            log.facility.get_or_insert_with(|| "daemon".to_owned());
+        }
+        let mut plan = Plan {
+            node: node.to_owned(),
+            nodes,
+            timing,
+            media: draft.media,
+            ping_nodes: draft.ping_nodes,
+            failback,
+            hop_fudge: draft.hop_fudge,
+            generation: draft.generation,
+            uuid_from: draft.uuid_from,
+            inner_auth: draft.inner_auth,
+            realtime: draft.realtime.then_some(draft.priority),
+            log,
+            log_bad_packets: draft.log_bad_packets,
+            debug: draft.debug,
+            environment: draft.environment,
+            keys,
+            parameters: draft.parameters,
+        };
+        plan.fill_parameters(draft.port);
+        plan
+    }
+}
+
+/// The port of the service `ha-cluster`/udp in the text of services(5).
+fn service_port(services: &str) -> Option<u16> {
+    services.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let (name, port) = (words.next()?, words.next()?);
+        let known = name == "ha-cluster" || words.any(|alias| alias == "ha-cluster");
+        port.strip_suffix("/udp").filter(|_| known)?.parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests;

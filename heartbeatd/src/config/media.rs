@@ -1,0 +1,193 @@
+//! The media lines of `ha.cf`.
+
+use super::hacf::Parser;
+use super::line::{Line, Word};
+use super::plan::{Medium, MediumKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The longest name of a network interface (IFNAMSIZ without its NUL, netdevice(7)).
+const LONGEST_INTERFACE: usize = 15;
+
+/// The lower limit of both protocols; more is not a cluster on one segment (ha.cf(5)).
+const MOST_HOPS: u64 = 4;
+
+/// Applies a media line.
+pub(super) fn apply(parser: &mut Parser<'_>, line: &Line<'_>) {
+    parser.draft.media_lines += 1;
+    match line.directive.text {
+        "bcast" => broadcast(parser, line),
+        "udp" => {
+            parser.warning(line.directive.span, "udp is an old name of bcast", "write bcast");
+            broadcast(parser, line);
+        }
+        "ucast" => unicast(parser, line, false),
+        "ucast6" => unicast(parser, line, true),
+        "mcast" => multicast(parser, line),
+        "mcast6" => multicast6(parser, line),
+        "ping_group" => ping_group(parser, line),
+        "ping" | "ping6" => ping(parser, line),
+        _ => serial(parser, line),
+    }
+}
+
+/// `udpport`: media lines above it keep the port they had, as with heartbeat 3.0.6.
+pub(super) fn set_port(parser: &mut Parser<'_>, directive: Word<'_>, port: u16) {
+    let used = [parser.draft.bcast_port, parser.draft.ucast_port];
+    if used.iter().flatten().any(|used| *used != port) {
+        parser.warning(
+            directive.span,
+            "udpport setting must precede media statements",
+            format!("the media above it use port {}; move this line up", parser.draft.port),
+        );
+    }
+    parser.draft.port = port;
+}
+
+fn broadcast(parser: &mut Parser<'_>, line: &Line<'_>) {
+    let port = *parser.draft.bcast_port.get_or_insert(parser.draft.port);
+    for value in &line.values {
+        if let Some(interface) = interface(parser, *value) {
+            add(parser, *value, Medium { interface, kind: MediumKind::Broadcast { port } });
+        }
+    }
+}
+
+fn unicast(parser: &mut Parser<'_>, line: &Line<'_>, v6: bool) {
+    let name = line.directive.text;
+    let [interface_word, peer] = line.values.as_slice() else {
+        return usage(parser, line, &format!("{name} INTERFACE PEER"), &format!("{name} eth0 192.0.2.2"));
+    };
+    let port = *parser.draft.ucast_port.get_or_insert(parser.draft.port);
+    let interface = interface(parser, *interface_word);
+    if !peer_is_valid(peer.text, v6) {
+        let message = format!("{name}: \"{}\" is neither an address nor a host name", peer.text);
+        return parser.error(peer.span, message, "the peer's address on this link, 192.0.2.2");
+    }
+    if let Some(interface) = interface {
+        add(
+            parser,
+            *peer,
+            Medium { interface, kind: MediumKind::Unicast { peer: peer.text.to_owned(), port, v6 } },
+        );
+    }
+}
+
+/// An address of the right family, or something that may be a host name (RFC 1123, and the underscore).
+fn peer_is_valid(peer: &str, v6: bool) -> bool {
+    match peer.parse::<IpAddr>() {
+        Ok(address) => address.is_ipv6() == v6 && !address.is_unspecified() && !address.is_multicast(),
+        Err(_) => {
+            peer.len() <= 253
+                && peer.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+                // Digits and dots only: a mistyped address, never a name.
+                && !peer.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        }
+    }
+}
+
+fn multicast(parser: &mut Parser<'_>, line: &Line<'_>) {
+    let [interface_word, group, port, ttl, own_back] = line.values.as_slice() else {
+        return usage(parser, line, "mcast INTERFACE GROUP PORT TTL LOOP", "mcast eth0 239.0.0.1 694 1 0");
+    };
+    let interface = interface(parser, *interface_word);
+    let address = group.text.parse::<Ipv4Addr>().ok().filter(Ipv4Addr::is_multicast);
+    if address.is_none() {
+        let message = format!("mcast: \"{}\" is not a multicast group", group.text);
+        parser.error(group.span, message, "an address from 224.0.0.0 to 239.255.255.255");
+    }
+    let rest = hops_and_loop(parser, line.directive, *port, *ttl, *own_back);
+    if let (Some(interface), Some(group), Some((port, ttl, own_back))) = (interface, address, rest) {
+        let kind = MediumKind::Multicast { group, port, ttl, own_back };
+        add(parser, line.directive, Medium { interface, kind });
+    }
+}
+
+fn multicast6(parser: &mut Parser<'_>, line: &Line<'_>) {
+    let [interface_word, group, port, hops, own_back] = line.values.as_slice() else {
+        return usage(parser, line, "mcast6 INTERFACE GROUP PORT HOPS LOOP", "mcast6 eth0 ff15::694 694 1 0");
+    };
+    let interface = interface(parser, *interface_word);
+    let address = group.text.parse::<Ipv6Addr>().ok().filter(Ipv6Addr::is_multicast);
+    if address.is_none() {
+        let message = format!("mcast6: \"{}\" is not a multicast group", group.text);
+        parser.error(group.span, message, "an address in ff00::/8");
+    }
+    let rest = hops_and_loop(parser, line.directive, *port, *hops, *own_back);
+    if let (Some(interface), Some(group), Some((port, hops, own_back))) = (interface, address, rest) {
+        let kind = MediumKind::Multicast6 { group, port, hops, own_back };
+        add(parser, line.directive, Medium { interface, kind });
+    }
+}
+
+fn hops_and_loop(
+    parser: &mut Parser<'_>,
+    directive: Word<'_>,
+    port: Word<'_>,
+    hops: Word<'_>,
+    own_back: Word<'_>,
+) -> Option<(u16, u8, bool)> {
+    let name = |text| Word { text, span: directive.span };
+    let (port_name, hops_name, loop_name) = ("multicast port", "multicast TTL", "multicast loop");
+    let port = parser.number(name(port_name), port, 1, 65_535);
+    let hops = parser.number(name(hops_name), hops, 0, MOST_HOPS);
+    let own_back = parser.number(name(loop_name), own_back, 0, 1);
+    Some((port? as u16, hops? as u8, own_back? == 1))
+}
+
+fn ping(parser: &mut Parser<'_>, line: &Line<'_>) {
+    for host in &line.values {
+        add_ping_node(parser, host.text);
+    }
+    warn_of_ping(parser, line);
+}
+
+fn ping_group(parser: &mut Parser<'_>, line: &Line<'_>) {
+    let [group, _host, ..] = line.values.as_slice() else {
+        parser.draft.other_media += 1;
+        return usage(parser, line, "ping_group NAME HOST...", "ping_group routers 192.0.2.1 192.0.2.129");
+    };
+    add_ping_node(parser, group.text);
+    warn_of_ping(parser, line);
+}
+
+fn warn_of_ping(parser: &mut Parser<'_>, line: &Line<'_>) {
+    parser.draft.other_media += 1;
+    let name = line.directive.text;
+    let help = "ping nodes are not asked: they decide nothing here";
+    parser.warning(line.directive.span, format!("{name} has no effect in this release"), help);
+}
+
+fn add_ping_node(parser: &mut Parser<'_>, name: &str) {
+    if !parser.draft.ping_nodes.iter().any(|known| known == name) {
+        parser.draft.ping_nodes.push(name.to_owned());
+    }
+}
+
+fn serial(parser: &mut Parser<'_>, line: &Line<'_>) {
+    parser.draft.other_media += 1;
+    let help = "use a second network link: bcast, ucast or mcast on another interface";
+    parser.warning(line.directive.span, "serial has no effect in this release", help);
+}
+
+fn interface(parser: &mut Parser<'_>, word: Word<'_>) -> Option<String> {
+    let valid = word.text.len() <= LONGEST_INTERFACE && !word.text.contains('/');
+    if !valid {
+        let message = format!("\"{}\" cannot be the name of a network interface", word.text);
+        parser.error(word.span, message, "at most 15 characters, as \"ip link\" lists them");
+    }
+    valid.then(|| word.text.to_owned())
+}
+
+fn add(parser: &mut Parser<'_>, at: Word<'_>, medium: Medium) {
+    if parser.draft.media.contains(&medium) {
+        parser.warning(at.span, format!("{medium} is configured twice"), "the second line is ignored");
+    } else {
+        parser.draft.media.push(medium);
+    }
+}
+
+fn usage(parser: &mut Parser<'_>, line: &Line<'_>, form: &str, example: &str) {
+    let span = line.directive.span.to(line.rest.span);
+    let message = format!("{} has {} words", line.directive.text, line.values.len());
+    parser.error(span, message, format!("write \"{form}\", for example \"{example}\""));
+}

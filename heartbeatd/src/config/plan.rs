@@ -1,0 +1,200 @@
+//! What the three files together say: plain data, comparable, without spans.
+
+use super::time::shown;
+use crate::wire::Keys;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A valid configuration of this node. Two equal plans need no reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// This node's name, lower case.
+    pub node: String,
+    /// All nodes in the order of the file, lower case, this one included.
+    pub nodes: Vec<String>,
+    /// The timers.
+    pub timing: Timing,
+    /// The heartbeat media, in the order of the file; never empty.
+    pub media: Vec<Medium>,
+    /// Hosts of `ping`, `ping6` and `ping_group`: nodes that only answer. Each is one node for the `ttl` field.
+    pub ping_nodes: Vec<String>,
+    /// `auto_failback`.
+    pub failback: Failback,
+    /// `hopfudge`: how much the `ttl` field exceeds the number of nodes.
+    pub hop_fudge: u32,
+    /// `hbgenmethod`.
+    pub generation: GenerationMethod,
+    /// `uuidfrom`.
+    pub uuid_from: UuidFrom,
+    /// `msgfmt classic`: an `auth` field inside every message besides the MAC behind it.
+    pub inner_auth: bool,
+    /// `realtime` and `rtprio`: the priority of the beat thread (1–99), `None` without real-time scheduling.
+    pub realtime: Option<u8>,
+    /// Where the log goes.
+    pub log: Log,
+    /// `log_badpack`: whether packets that nobody could have meant for us are logged.
+    pub log_bad_packets: bool,
+    /// `debug`: 0 quiet, 255 everything.
+    pub debug: u8,
+    /// `env`: what the children's environment gets, as `HA_name`.
+    pub environment: BTreeMap<String, String>,
+    /// The keys of `authkeys`.
+    pub keys: Keys,
+    /// Each directive as written or its default, for `cl_status hbparameter` and the children's environment.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// Completes what was written with what holds without being written.
+    pub(super) fn fill_parameters(&mut self, port: u16) {
+        let timing = self.timing;
+        let failback = match self.failback {
+            Failback::On => "on",
+            Failback::Off => "off",
+            Failback::Legacy => "legacy",
+        };
+        let defaults = [
+            ("keepalive", shown(timing.keepalive)),
+            ("deadtime", shown(timing.deadtime)),
+            ("warntime", shown(timing.warntime)),
+            ("initdead", shown(timing.initdead)),
+            ("deadping", shown(timing.deadping)),
+            ("max_rexmit_delay", timing.rexmit_delay.as_millis().to_string()),
+            ("auto_failback", failback.to_owned()),
+            ("udpport", port.to_string()),
+            ("hopfudge", self.hop_fudge.to_string()),
+            ("debug", self.debug.to_string()),
+        ];
+        for (name, value) in defaults {
+            self.parameters.entry(name.to_owned()).or_insert(value);
+        }
+    }
+}
+
+/// The timers of `ha.cf`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Between two heartbeats of this node.
+    pub keepalive: Duration,
+    /// Silence after which a node is dead; more than two `keepalive`.
+    pub deadtime: Duration,
+    /// Silence after which a late heartbeat is logged.
+    pub warntime: Duration,
+    /// `deadtime` while this node starts.
+    pub initdead: Duration,
+    /// `deadtime` of ping nodes.
+    pub deadping: Duration,
+    /// `max_rexmit_delay`: the longest wait before a missing message is asked for.
+    pub rexmit_delay: Duration,
+}
+
+/// One way heartbeats travel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Medium {
+    /// The network interface; also the name of the link.
+    pub interface: String,
+    /// How packets reach the peers.
+    pub kind: MediumKind,
+}
+
+/// How packets reach the peers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum MediumKind {
+    /// To the interface's broadcast address.
+    Broadcast {
+        /// UDP port, both ways.
+        port: u16,
+    },
+    /// To one peer.
+    Unicast {
+        /// Its address or its name.
+        peer: String,
+        /// UDP port, both ways.
+        port: u16,
+        /// `ucast6`: the peer's IPv6 address is meant.
+        v6: bool,
+    },
+    /// To a group.
+    Multicast {
+        /// The group, class D.
+        group: Ipv4Addr,
+        /// UDP port, both ways; `udpport` does not matter.
+        port: u16,
+        /// 0–4.
+        ttl: u8,
+        /// Whether the own packets come back.
+        own_back: bool,
+    },
+    /// To a group of IPv6.
+    Multicast6 {
+        /// The group, ff00::/8.
+        group: Ipv6Addr,
+        /// UDP port, both ways.
+        port: u16,
+        /// 0–4.
+        hops: u8,
+        /// Whether the own packets come back.
+        own_back: bool,
+    },
+}
+
+impl fmt::Display for Medium {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let interface = &self.interface;
+        match &self.kind {
+            MediumKind::Broadcast { port } => write!(f, "bcast {interface} port {port}"),
+            MediumKind::Unicast { peer, port, v6 } => {
+                write!(f, "ucast{} {interface} {peer} port {port}", if *v6 { "6" } else { "" })
+            }
+            MediumKind::Multicast { group, port, ttl, .. } => {
+                write!(f, "mcast {interface} {group} port {port} ttl {ttl}")
+            }
+            MediumKind::Multicast6 { group, port, hops, .. } => {
+                write!(f, "mcast6 {interface} {group} port {port} hops {hops}")
+            }
+        }
+    }
+}
+
+/// `auto_failback`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failback {
+    /// Resources return to their home node when it is back.
+    On,
+    /// They stay where they are.
+    Off,
+    /// The protocol of heartbeat 1.x: they return, without the stand-by protocol.
+    Legacy,
+}
+
+/// `hbgenmethod`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GenerationMethod {
+    /// One more than the file says.
+    File,
+    /// The time of the start.
+    Time,
+}
+
+/// `uuidfrom`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UuidFrom {
+    /// The file `hb_uuid`, made when it is missing.
+    File,
+    /// The node's name.
+    NodeName,
+}
+
+/// Where the log goes.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Log {
+    /// `logfile`.
+    pub file: Option<PathBuf>,
+    /// `debugfile`.
+    pub debug_file: Option<PathBuf>,
+    /// `logfacility`, a name of syslog's; `None` after `logfacility none` or without the directive.
+    pub facility: Option<String>,
+}

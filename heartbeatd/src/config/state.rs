@@ -1,0 +1,109 @@
+//! What a node must not forget: its identity and how often it has started.
+
+use super::plan::{GenerationMethod, UuidFrom};
+use sha1::{Digest, Sha1};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The node's identity of 16 bytes. `hb_uuid` in `directory` is read, or made of random bytes when it is missing;
+/// an identity is never taken over from another node, whose name would then move here.
+pub fn uuid(directory: &Path, from: UuidFrom, node: &str) -> io::Result<[u8; 16]> {
+    if from == UuidFrom::NodeName {
+        return Ok(uuid_of_name(node));
+    }
+    let path = directory.join("hb_uuid");
+    match std::fs::read(&path) {
+        Ok(bytes) => <[u8; 16]>::try_from(bytes.as_slice())
+            .ok()
+            .filter(|uuid| uuid != &[0; 16])
+            .ok_or_else(|| invalid(&path, "must be 16 bytes, not all zero; remove it to get a new identity")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let uuid = random_uuid()?;
+            write_whole(&path, &uuid)?;
+            Ok(uuid)
+        }
+        Err(error) => Err(at(&path, error)),
+    }
+}
+
+/// The next generation: more than any before it, because peers mute a node whose generation went back (replay).
+/// `now` is the wall clock in seconds since 1970. The new one is on disk when this returns.
+pub fn next_generation(directory: &Path, method: GenerationMethod, now: u64) -> io::Result<u64> {
+    let path = directory.join("hb_generation");
+    let before = match std::fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse::<u64>().map(Some).map_err(|_| {
+            invalid(&path, "does not hold a decimal number; remove it, and the time becomes the generation")
+        })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(at(&path, error)),
+    };
+    let generation = match (method, before) {
+        (_, None) => now.saturating_add(1),
+        (GenerationMethod::File, Some(before)) => before.saturating_add(1),
+        (GenerationMethod::Time, Some(before)) => now.max(before.saturating_add(1)),
+    };
+    save_generation(directory, generation)?;
+    Ok(generation)
+}
+
+/// Writes a generation so that it is on disk when this returns.
+pub fn save_generation(directory: &Path, generation: u64) -> io::Result<()> {
+    // The format of heartbeat 3.0.6, so that going back to it is possible: 15 characters and a line feed.
+    write_whole(&directory.join("hb_generation"), format!("{generation:>15}\n").as_bytes())
+}
+
+/// This node's name in lower case: the first word of `nodeinfo` if that file exists, else what `uname -n` says.
+pub fn node_name(config_directory: &Path) -> io::Result<String> {
+    let path = config_directory.join("nodeinfo");
+    let name = match std::fs::read_to_string(&path) {
+        Ok(text) => text.lines().next().unwrap_or("").trim().to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            rustix::system::uname().nodename().to_string_lossy().into_owned()
+        }
+        Err(error) => return Err(at(&path, error)),
+    };
+    Ok(name.to_lowercase())
+}
+
+/// A random identity in the form of RFC 9562, version 4.
+fn random_uuid() -> io::Result<[u8; 16]> {
+    let mut uuid = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut uuid)?;
+    uuid[6] = uuid[6] & 0x0f | 0x40;
+    uuid[8] = uuid[8] & 0x3f | 0x80;
+    Ok(uuid)
+}
+
+/// An identity that is the same at every start and on no other node of the cluster.
+fn uuid_of_name(node: &str) -> [u8; 16] {
+    let digest = Sha1::digest(node.as_bytes());
+    let mut uuid = [0; 16];
+    for (byte, from) in uuid.iter_mut().zip(digest.iter()) {
+        *byte = *from;
+    }
+    uuid
+}
+
+/// Replaces a file so that after a power cut it holds the old bytes or the new ones.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let write = || {
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)?;
+        std::fs::File::open(directory)?.sync_all()
+    };
+    write().map_err(|error| at(path, error))
+}
+
+fn invalid(path: &Path, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
+}
+
+fn at(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,353 @@
+//! What is accepted, what is refused, and what is said about it.
+
+use super::*;
+use crate::wire::{Key, Keys, Method};
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A directory with the three files, removed at the end.
+struct Files(PathBuf);
+
+impl Files {
+    fn new(ha_cf: &str) -> Files {
+        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("heartbeatd-config-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        let files = Files(path);
+        files.write("ha.cf", ha_cf, 0o644);
+        files.write("authkeys", "auth 1\n1 sha1 secret\n", 0o600);
+        files.write("haresources", "alpha 192.0.2.100\n", 0o644);
+        files
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        fs::write(self.0.join(name), text).unwrap();
+        fs::set_permissions(self.0.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn read(&self) -> Reading {
+        read(&self.0, "alpha")
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const GOOD: &str = "node alpha beta\nbcast eth0\nauto_failback off\n";
+
+fn plan(ha_cf: &str) -> Plan {
+    let reading = Files::new(ha_cf).read();
+    let shown = reading.render();
+    reading.plan.unwrap_or_else(|| panic!("refused:\n{shown}"))
+}
+
+fn refused(ha_cf: &str) -> String {
+    let reading = Files::new(ha_cf).read();
+    assert!(reading.plan.is_none(), "accepted: {ha_cf:?}");
+    assert_eq!(reading.exit_code(), 6);
+    reading.lines().map(|(_, line)| line + "\n").collect()
+}
+
+#[test]
+fn defaults_are_those_of_heartbeat() {
+    let plan = plan(GOOD);
+    let seconds = Duration::from_secs;
+    assert_eq!(plan.nodes, ["alpha", "beta"]);
+    let timing = plan.timing;
+    assert_eq!((timing.keepalive, timing.deadtime), (seconds(1), seconds(30)));
+    assert_eq!((timing.warntime, timing.initdead), (seconds(15), seconds(30)));
+    assert_eq!((timing.deadping, timing.rexmit_delay), (seconds(30), Duration::from_millis(250)));
+    assert_eq!(plan.failback, Failback::Off);
+    assert_eq!(plan.hop_fudge, 1);
+    assert!(plan.inner_auth && plan.log_bad_packets && plan.realtime == Some(1));
+    assert_eq!(plan.log, Log { facility: Some("daemon".into()), ..Log::default() });
+    let keys = Keys::single(1, Key::new(Method::Sha1, "secret").unwrap()).unwrap();
+    assert_eq!(plan.keys, keys);
+}
+
+#[test]
+fn initdead_follows_deadtime() {
+    for (deadtime, initdead) in [("3", 12), ("5.9", 12), ("6", 12), ("8", 16), ("10", 20), ("11", 11)] {
+        let plan = plan(&format!("{GOOD}keepalive 1\ndeadtime {deadtime}\n"));
+        assert_eq!(plan.timing.initdead, Duration::from_secs(initdead), "{deadtime}");
+    }
+}
+
+#[test]
+fn every_error_of_a_file_is_reported_in_one_run_with_its_place() {
+    let said =
+        refused("node alpha beta\nkeepalive 2m\ndeadtim 10\nbcast eth0\nudpport 0\nautojoin any\ncrm yes\n");
+    for part in [
+        "ha.cf:2:11: error: \"2m\" is not a time",
+        "ha.cf:3:1: error: Illegal directive [deadtim]; did you mean \"deadtime\"?",
+        "ha.cf:5:9: error: udpport \"0\" is not valid; a whole number from 1 to 65535",
+        "ha.cf:6:10: error: autojoin any",
+        "ha.cf:7:5: error: crm yes",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+}
+
+#[test]
+fn the_limits_of_the_timers() {
+    let dead = refused("node alpha beta\nbcast eth0\nkeepalive 2\ndeadtime 4\n");
+    assert!(dead.contains(
+        "Dead time [4s] is too small compared to keepalive [2s]; deadtime must be more than twice"
+    ));
+    let init = refused("node alpha beta\nbcast eth0\ndeadtime 20\ninitdead 19\n");
+    assert!(init.contains("initdead [19s] is smaller than deadtime [20s]"));
+    assert!(refused(&format!("{GOOD}warntime 0\n")).contains("more than 0"));
+    assert!(refused(&format!("{GOOD}deadping 1\n")).contains("Ping dead time [1s]"));
+    plan(&format!("{GOOD}keepalive 10ms\ndeadtime 21ms\n"));
+}
+
+#[test]
+fn media_lines() {
+    let plan = plan(
+        "node alpha beta\nudpport 1694\nbcast eth0,eth1\nucast eth0 192.0.2.2\nucast eth0 beta.example\n\
+         ucast6 eth1 2001:db8::2\nmcast eth0 239.0.0.1 694 1 0\nmcast6 eth1 ff15::694 1694 0 1\nbcast eth1\n",
+    );
+    let shown: Vec<String> = plan.media.iter().map(Medium::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "bcast eth0 port 1694",
+            "bcast eth1 port 1694",
+            "ucast eth0 192.0.2.2 port 1694",
+            "ucast eth0 beta.example port 1694",
+            "ucast6 eth1 2001:db8::2 port 1694",
+            "mcast eth0 239.0.0.1 port 694 ttl 1",
+            "mcast6 eth1 ff15::694 port 1694 hops 0",
+        ]
+    );
+}
+
+#[test]
+fn wrong_media_lines() {
+    for (line, said) in [
+        ("mcast eth0 239.0.0.1 694 1", "mcast has 4 words"),
+        ("mcast eth0 192.0.2.1 694 1 0", "is not a multicast group"),
+        ("mcast eth0 239.0.0.1 694 5 0", "multicast TTL \"5\" is not valid"),
+        ("mcast eth0 239.0.0.1 694 1 2", "multicast loop \"2\" is not valid"),
+        ("mcast eth0 239.0.0.1 0 1 0", "multicast port \"0\" is not valid"),
+        ("mcast6 eth0 2001:db8::1 694 1 0", "is not a multicast group"),
+        ("ucast eth0", "ucast has 1 words"),
+        ("ucast eth0 192.0.2.300", "neither an address nor a host name"),
+        ("ucast eth0 $PEER", "neither an address nor a host name"),
+        ("ucast6 eth0 192.0.2.2", "neither an address nor a host name"),
+        ("bcast interface-with-a-long-name", "cannot be the name"),
+        ("bcast", "bcast has no value"),
+        ("ping_group routers", "ping_group has 1 words"),
+    ] {
+        let shown = refused(&format!("{GOOD}{line}\n"));
+        assert!(shown.contains(said), "{line}: {said:?} is missing in:\n{shown}");
+    }
+    assert!(refused("node alpha beta\n").contains("No heartbeat media defined"));
+    assert!(refused("node alpha beta\nping 192.0.2.1\n").contains("ping nodes carry no heartbeats here"));
+}
+
+#[test]
+fn the_port_of_a_medium_is_the_one_above_it() {
+    let reading = Files::new("node alpha beta\nbcast eth0\nudpport 1694\nucast eth0 192.0.2.2\n").read();
+    let said: String = reading.lines().map(|(_, line)| line + "\n").collect();
+    assert!(said.contains("udpport setting must precede media statements"), "{said}");
+    let media = reading.plan.unwrap().media;
+    assert_eq!(media[0].kind, MediumKind::Broadcast { port: 694 });
+    assert!(matches!(media[1].kind, MediumKind::Unicast { port: 1694, .. }));
+}
+
+#[test]
+fn the_service_name_gives_the_default_port() {
+    assert_eq!(service_port("ssh 22/tcp\nha-cluster 695/tcp\nha-cluster 695/udp # x\n"), Some(695));
+    assert_eq!(service_port("other 700/udp ha-cluster\n"), Some(700));
+    assert_eq!(service_port("# ha-cluster 695/udp\n"), None);
+}
+
+#[test]
+fn nodes() {
+    assert!(refused("node beta gamma\nbcast eth0\n").contains("Current node [alpha] not in configuration!"));
+    assert!(refused("node alpha beta gamma\nbcast eth0\n").contains("3 nodes"));
+    let upper = plan("node ALPHA\nnode Beta # the other\nbcast eth0\n");
+    assert_eq!(upper.nodes, ["alpha", "beta"]);
+}
+
+#[test]
+fn failback_words() {
+    for (lines, failback) in [
+        ("", Failback::Legacy),
+        ("auto_failback legacy", Failback::Legacy),
+        ("auto_failback On", Failback::On),
+        ("auto_failback off", Failback::Off),
+        ("auto_failback on\nnice_failback on", Failback::Off),
+        ("nice_failback on", Failback::Legacy),
+        ("nice_failback off\nauto_failback on", Failback::On),
+    ] {
+        assert_eq!(plan(&format!("node alpha beta\nbcast eth0\n{lines}\n")).failback, failback, "{lines}");
+    }
+    assert!(refused("node alpha beta\nbcast eth0\nauto_failback maybe\n").contains("on, off or legacy"));
+}
+
+#[test]
+fn every_directive_is_known_and_each_is_read_by_somebody() {
+    for directive in hacf::DIRECTIVES {
+        let reading = Files::new(&format!("{GOOD}{directive} 1 2 3 4 5\n")).read();
+        assert!(!reading.lines().any(|(_, line)| line.contains("Illegal directive")), "{directive}");
+    }
+}
+
+#[test]
+fn directives_without_effect_are_accepted_with_a_warning_where_it_matters() {
+    let text = format!(
+        "{GOOD}respawn hacluster /usr/lib/heartbeat/ipfail\napiauth ipfail gid=haclient uid=hacluster\n\
+         stonith_host * external foo\nwatchdog /dev/watchdog\nping 192.0.2.254\ncluster blue\ncoredumps true\n\
+         compression bz2\nbaud 19200\nserial /dev/ttyS0\nenv LANG=C\n"
+    );
+    let reading = Files::new(&text).read();
+    let warned: Vec<&str> = reading.reports[0].diagnostics().iter().map(|d| d.message.as_str()).collect();
+    assert_eq!(warned.len(), 5, "{warned:?}");
+    let plan = reading.plan.unwrap();
+    assert_eq!(plan.ping_nodes, ["192.0.2.254"]);
+    assert_eq!(plan.environment.get("LANG").map(String::as_str), Some("C"));
+    assert_eq!(plan.parameters.get("cluster").map(String::as_str), Some("blue"));
+    assert_eq!(plan.parameters.get("keepalive").map(String::as_str), Some("1s"));
+}
+
+#[test]
+fn keys() {
+    let files = Files::new(GOOD);
+    for (text, said) in [
+        ("", "Missing auth directive in keyfile"),
+        ("1 sha1 x\n", "Missing auth directive in keyfile"),
+        ("auth 2\n1 sha1 x\n", "Auth Key [2] not found in keyfile"),
+        ("1 sha1 x\nauth 1\n", "Auth Key [1] not found in keyfile"),
+        ("auth 1\n1 sha1\n", "Auth method [sha1] requires a key"),
+        ("auth 1\n1 crc x\n", "Auth method [crc] doesn't use a key"),
+        ("auth 1\n1 sha9 x\n", "Invalid authtype [sha9]"),
+        ("auth 16\n16 sha1 x\n", "Invalid authnum [16]"),
+        ("auth\n1 sha1 x\n", "auth without a number"),
+        ("auth 1\n1\n", "key 1 has no method"),
+    ] {
+        files.write("authkeys", text, 0o600);
+        let reading = files.read();
+        assert!(reading.plan.is_none(), "accepted: {text:?}");
+        assert!(
+            reading.lines().any(|(_, line)| line.contains(said)),
+            "{said:?} is missing in {}",
+            reading.render()
+        );
+    }
+    files.write("authkeys", "# keys\n  auth 3 # this one\n3 md5 a,b rest is ignored\n 2 crc\n", 0o620);
+    let md5 = Key::new(Method::Md5, "a,b").unwrap();
+    let crc = Key::new(Method::Crc, "").unwrap();
+    assert_eq!(files.read().plan.unwrap().keys, Keys::new(3, [(3, md5), (2, crc)]).unwrap());
+}
+
+#[test]
+fn a_readable_key_file_is_refused_and_no_key_is_ever_printed() {
+    let files = Files::new(GOOD);
+    for mode in [0o640, 0o604, 0o644] {
+        files.write("authkeys", "auth 1\n1 sha1 topsecret\n", mode);
+        let reading = files.read();
+        assert!(reading.plan.is_none());
+        assert!(reading.lines().any(|(_, line)| line.contains("Bad permissions on keyfile")));
+    }
+    files.write("authkeys", "auth 1\n1 sha1 topsecret\n", 0o600);
+    let plan = files.read().plan.unwrap();
+    assert!(!format!("{plan:?}").contains("topsecret"));
+}
+
+#[test]
+fn nodes_of_haresources() {
+    let files = Files::new(GOOD);
+    let good = "# groups\nALPHA 192.0.2.100 \\\n   ldirectord::ldirectord.cf\n\n \\\nbeta 192.0.2.101 # x\n";
+    files.write("haresources", good, 0o644);
+    assert!(files.read().plan.is_some(), "{}", files.read().render());
+    files.write("haresources", "alpha 192.0.2.100\n\tbetta 192.0.2.101\n", 0o644);
+    let reading = files.read();
+    assert!(reading.plan.is_none());
+    let said: String = reading.lines().map(|(_, line)| line).collect();
+    assert!(said.contains("haresources:2:2: error: Bad nodename in "), "{said}");
+    assert!(said.contains("[betta]; did you mean \"beta\"?"), "{said}");
+    fs::remove_file(files.0.join("haresources")).unwrap();
+    assert!(files.read().plan.is_none());
+}
+
+#[test]
+fn plans_compare_by_what_they_say() {
+    assert_eq!(
+        plan("node alpha beta\nbcast eth0\nkeepalive 1\n").timing,
+        plan("node alpha beta\nbcast eth0\nkeepalive 1000ms\n").timing
+    );
+    assert_eq!(plan(GOOD), plan(GOOD));
+    assert_ne!(plan(GOOD), plan(&format!("{GOOD}deadtime 20\n")));
+}
+
+#[test]
+fn generations_only_grow() {
+    let files = Files::new(GOOD);
+    let next = |method, now| next_generation(&files.0, method, now).unwrap();
+    let text = || fs::read_to_string(files.0.join("hb_generation")).unwrap();
+    assert_eq!(next(GenerationMethod::File, 1000), 1001);
+    assert_eq!(text(), "           1001\n");
+    assert_eq!(next(GenerationMethod::File, 5), 1002);
+    assert_eq!(next(GenerationMethod::Time, 5000), 5000);
+    assert_eq!(next(GenerationMethod::Time, 10), 5001);
+    save_generation(&files.0, 6000).unwrap();
+    assert_eq!(next(GenerationMethod::File, 0), 6001);
+    fs::write(files.0.join("hb_generation"), "nonsense").unwrap();
+    let error = next_generation(&files.0, GenerationMethod::File, 1).unwrap_err().to_string();
+    assert!(error.contains("hb_generation: does not hold a decimal number"), "{error}");
+}
+
+#[test]
+fn an_identity_is_made_once_and_kept() {
+    let files = Files::new(GOOD);
+    let first = uuid(&files.0, UuidFrom::File, "alpha").unwrap();
+    assert_eq!(uuid(&files.0, UuidFrom::File, "alpha").unwrap(), first);
+    assert_eq!(fs::read(files.0.join("hb_uuid")).unwrap(), first);
+    let named = uuid(&files.0, UuidFrom::NodeName, "alpha").unwrap();
+    assert_ne!(named, uuid(&files.0, UuidFrom::NodeName, "beta").unwrap());
+    fs::write(files.0.join("hb_uuid"), "short").unwrap();
+    assert!(uuid(&files.0, UuidFrom::File, "alpha").is_err());
+}
+
+#[test]
+fn nodeinfo_names_the_node() {
+    let files = Files::new(GOOD);
+    let system = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
+    assert_eq!(node_name(&files.0).unwrap(), system);
+    files.write("nodeinfo", "Alpha.Example\nrest\n", 0o644);
+    assert_eq!(node_name(&files.0).unwrap(), "alpha.example");
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_read_without_a_panic(ha_cf in ".{0,400}", keys in ".{0,200}", resources in ".{0,200}") {
+        let mut report = Report::new(Source::new("ha.cf", ha_cf));
+        let draft = hacf::parse(&mut report, None);
+        complete(&mut report, draft, "alpha");
+        report.render();
+        let mut report = Report::new(Source::new("authkeys", keys));
+        authkeys::parse(&mut report, 0o600);
+        report.render();
+        let mut report = Report::new(Source::new("haresources", resources));
+        haresources::parse(&mut report, &["alpha".to_owned()]);
+        report.render();
+    }
+
+    #[test]
+    fn any_values_of_any_directive(
+        directive in proptest::sample::select(hacf::DIRECTIVES),
+        values in "[ -~]{0,60}",
+    ) {
+        let mut report = Report::new(Source::new("ha.cf", format!("{directive} {values}\n")));
+        let draft = hacf::parse(&mut report, None);
+        complete(&mut report, draft, "alpha");
+        report.render();
+    }
+}

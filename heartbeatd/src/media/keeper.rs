@@ -1,0 +1,126 @@
+//! The thread that keeps media open while interfaces come and go.
+//!
+//! An address bound to an interface that was removed hears nothing any more, even when an interface of the same
+//! name returns. Looking names up may make the kernel load a module, so it never happens on the beat thread.
+
+use super::open::interface_state;
+use super::{Medium, Target};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+/// How often interfaces are looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How soon a medium that could not be opened is tried again, at first and at most.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LAST_RETRY: Duration = Duration::from_secs(4);
+
+/// What happened to a medium.
+#[derive(Debug)]
+pub enum Change {
+    /// It is open.
+    Opened(Medium),
+    /// Its interface has gone or changed.
+    Lost(String),
+}
+
+/// The handle of the thread; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Keeper {
+    stop: Option<SyncSender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts the thread for `slots`: each target with the medium opened for it, if it could be.
+    ///
+    /// `report` is told the slot's number and what happened to it; if it returns false, there is nobody left to tell.
+    ///
+    /// # Errors
+    /// The thread could not be started.
+    pub fn start(
+        slots: Vec<(Target, Option<&Medium>)>,
+        report: impl FnMut(usize, Change) -> bool + Send + 'static,
+    ) -> io::Result<Keeper> {
+        let now = Instant::now();
+        let slots = slots
+            .into_iter()
+            .map(|(target, medium)| Slot {
+                target,
+                open: medium.map(|medium| medium.interface),
+                retry_after: FIRST_RETRY,
+                retry_at: now,
+            })
+            .collect();
+        let (stop, stopped) = sync_channel(1);
+        let thread =
+            thread::Builder::new().name("media".into()).spawn(move || watch(slots, &stopped, report))?;
+        Ok(Keeper { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It panics nowhere; if it did, there is nothing to save here.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Slot {
+    target: Target,
+    /// The interface as it was when the medium was opened; `None` while it is not open.
+    open: Option<super::open::InterfaceState>,
+    retry_after: Duration,
+    retry_at: Instant,
+}
+
+fn watch(mut slots: Vec<Slot>, stopped: &Receiver<()>, mut report: impl FnMut(usize, Change) -> bool) {
+    loop {
+        let closed = slots.iter().any(|slot| slot.open.is_none());
+        let pause = if closed { FIRST_RETRY } else { INTERVAL };
+        match stopped.recv_timeout(pause) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        for (number, slot) in slots.iter_mut().enumerate() {
+            for change in slot.look() {
+                if !report(number, change) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn look(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if let Some(before) = self.open {
+            match interface_state(&self.target) {
+                Ok(now) if now == before => return changes,
+                Ok(_) => changes.push(Change::Lost("its addresses have changed".to_owned())),
+                Err(error) => changes.push(Change::Lost(error.to_string())),
+            }
+            self.open = None;
+            self.retry_after = FIRST_RETRY;
+            self.retry_at = Instant::now();
+        }
+        if Instant::now() < self.retry_at {
+            return changes;
+        }
+        match Medium::open(&self.target) {
+            Ok(medium) => {
+                self.open = Some(medium.interface);
+                changes.push(Change::Opened(medium));
+            }
+            Err(_) => {
+                self.retry_at = Instant::now() + self.retry_after;
+                self.retry_after = (self.retry_after * 2).min(LAST_RETRY);
+            }
+        }
+        changes
+    }
+}

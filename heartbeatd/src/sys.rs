@@ -1,0 +1,104 @@
+//! The system calls that no safe crate offers: the only unsafe code of the crate.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+
+/// One address of a network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InterfaceAddress {
+    pub(crate) interface: String,
+    pub(crate) address: IpAddr,
+    /// The broadcast address that belongs to it.
+    pub(crate) broadcast: Option<Ipv4Addr>,
+}
+
+/// All addresses of all interfaces of this network namespace (getifaddrs(3)).
+pub(crate) fn interface_addresses() -> io::Result<Vec<InterfaceAddress>> {
+    let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: getifaddrs writes a pointer into `list` when it returns 0, and nothing otherwise.
+    if unsafe { libc::getifaddrs(&mut list) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut addresses = Vec::new();
+    let mut next = NonNull::new(list);
+    while let Some(entry) = next {
+        // SAFETY: every entry of the list is valid until freeifaddrs below.
+        let entry = unsafe { entry.as_ref() };
+        // SAFETY: ifa_name is a NUL-terminated string that lives as long as the entry.
+        let interface = unsafe { CStr::from_ptr(entry.ifa_name) }.to_string_lossy().into_owned();
+        let broadcasts = entry.ifa_flags & libc::IFF_BROADCAST as u32 != 0;
+        let broadcast = match ip_address(entry.ifa_ifu).filter(|_| broadcasts) {
+            Some(IpAddr::V4(address)) => Some(address),
+            _ => None,
+        };
+        if let Some(address) = ip_address(entry.ifa_addr) {
+            addresses.push(InterfaceAddress { interface, address, broadcast });
+        }
+        next = NonNull::new(entry.ifa_next);
+    }
+    // SAFETY: `list` came from getifaddrs, is freed once, and no reference into it is left.
+    unsafe { libc::freeifaddrs(list) };
+    Ok(addresses)
+}
+
+fn ip_address(address: *const libc::sockaddr) -> Option<IpAddr> {
+    let address = NonNull::new(address.cast_mut())?;
+    // SAFETY: a sockaddr that getifaddrs points to starts with its family.
+    match i32::from(unsafe { address.as_ref() }.sa_family) {
+        libc::AF_INET => {
+            // SAFETY: of family AF_INET it is a sockaddr_in; the read does not ask for its alignment.
+            let v4 = unsafe { address.cast::<libc::sockaddr_in>().as_ptr().read_unaligned() };
+            Some(Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: of family AF_INET6 it is a sockaddr_in6; the read does not ask for its alignment.
+            let v6 = unsafe { address.cast::<libc::sockaddr_in6>().as_ptr().read_unaligned() };
+            Some(Ipv6Addr::from(v6.sin6_addr.s6_addr).into())
+        }
+        _ => None,
+    }
+}
+
+/// Sets SO_DONTROUTE (socket(7)): a broadcast leaves by its own network and by no gateway.
+pub(crate) fn set_dont_route(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the option value is a c_int that lives through the call, and its length is given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DONTROUTE,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives the calling thread the real-time policy SCHED_RR with a priority of 1–99 (sched(7)); its children are
+/// ordinary again.
+pub(crate) fn set_round_robin(priority: u8) -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: libc::c_int::from(priority) };
+    // SAFETY: 0 is the calling thread, and the parameters live through the call.
+    let result = unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const parameters)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_has_its_address() {
+        let addresses = interface_addresses().unwrap();
+        let lo = addresses.iter().find(|a| a.interface == "lo" && a.address.is_ipv4()).unwrap();
+        assert_eq!(lo.address, IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(lo.broadcast, None);
+    }
+}
