@@ -13,11 +13,13 @@
 //! * [`cluster`] membership, sequence numbers and retransmission, join, ownership, standby: pure, no clock, no socket.
 //! * [`config`] `ha.cf`, `authkeys`, the node names of `haresources`.
 //! * [`media`] the sockets.
+//! * [`control`] what the tools ask and what the daemon answers.
 //! * [`run`] the thin shell: performs what the core decides.
 #![deny(unsafe_code)]
 
 pub mod cluster;
 pub mod config;
+pub mod control;
 pub mod media;
 pub mod run;
 mod sys;
