@@ -1,0 +1,135 @@
+//! The frames that tell a network who has an address now: pure.
+//!
+//! * IPv4: gratuitous ARP, as a request and as a reply, because some neighbours only heed the one and
+//!   some only the other (RFC 5227 §3; heartbeat's `send_arp` alternates them too).
+//! * IPv6: an unsolicited neighbour advertisement with the override flag (RFC 4861 §7.2.6).
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// EtherType of ARP.
+pub const ARP: u16 = 0x0806;
+/// EtherType of IPv6.
+pub const IPV6: u16 = 0x86dd;
+
+/// The two forms of a gratuitous ARP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// "Who has 192.0.2.10? Tell 192.0.2.10"; the target's MAC is zero.
+    Request = 1,
+    /// "192.0.2.10 is at …"; the target's MAC is the broadcast.
+    Reply = 2,
+}
+
+/// A gratuitous ARP, broadcast: 42 bytes with its Ethernet header (RFC 826).
+pub fn arp(form: Form, mac: [u8; 6], ip: Ipv4Addr) -> [u8; 42] {
+    const BROADCAST: [u8; 6] = [0xff; 6];
+    let target = if form == Form::Request { [0; 6] } else { BROADCAST };
+    let mut frame = [0; 42];
+    fill(
+        &mut frame,
+        &[
+            &BROADCAST,
+            &mac,
+            &ARP.to_be_bytes(),
+            &[0, 1, 8, 0, 6, 4, 0, form as u8], // Ethernet, IPv4, lengths, operation
+            &mac,
+            &ip.octets(),
+            &target,
+            &ip.octets(),
+        ],
+    );
+    frame
+}
+
+/// An unsolicited neighbour advertisement to all nodes: 86 bytes with its Ethernet header.
+/// `router`: this machine forwards on that interface; hosts drop a default router that says it is none.
+pub fn advertisement(mac: [u8; 6], ip: Ipv6Addr, router: bool) -> [u8; 86] {
+    const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
+    const OVERRIDE: u8 = 0x20;
+    const ROUTER: u8 = 0x80;
+    const LENGTH: u16 = 32;
+    let flags = if router { OVERRIDE | ROUTER } else { OVERRIDE };
+    let mut message = [0; LENGTH as usize];
+    // Type 136, code 0, checksum 0; the option: target's link-layer address, 1 × 8 bytes.
+    fill(&mut message, &[&[136, 0, 0, 0, flags, 0, 0, 0], &ip.octets(), &[2, 1], &mac]);
+    let checksum =
+        checksum(&[&ip.octets(), &ALL_NODES.octets(), &[0, 0, 0, LENGTH as u8, 0, 0, 0, 58], &message]);
+    let mut frame = [0; 86];
+    fill(
+        &mut frame,
+        &[
+            &ALL_NODES_MAC,
+            &mac,
+            &IPV6.to_be_bytes(),
+            &[0x60, 0, 0, 0, 0, LENGTH as u8, 58, 255], // version, length, ICMPv6, hop limit
+            &ip.octets(),
+            &ALL_NODES.octets(),
+            &[136, 0],
+            &checksum.to_be_bytes(),
+            message.get(4..).unwrap_or_default(),
+        ],
+    );
+    frame
+}
+
+/// Writes the parts one after the other.
+fn fill(frame: &mut [u8], parts: &[&[u8]]) {
+    for (byte, part) in frame.iter_mut().zip(parts.iter().copied().flatten()) {
+        *byte = *part;
+    }
+}
+
+/// The Internet checksum (RFC 1071) over parts of even length.
+fn checksum(parts: &[&[u8]]) -> u16 {
+    let words = parts.iter().flat_map(|part| part.chunks_exact(2)).map(|pair| match pair {
+        [high, low] => u32::from(u16::from_be_bytes([*high, *low])),
+        _ => 0,
+    });
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+    #[test]
+    fn the_two_arp_forms_are_those_of_send_arp() {
+        let ip = Ipv4Addr::new(192, 0, 2, 10);
+        let request = arp(Form::Request, MAC, ip);
+        let expected = [
+            255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 1, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1,
+            192, 0, 2, 10, 0, 0, 0, 0, 0, 0, 192, 0, 2, 10,
+        ];
+        assert_eq!(request, expected);
+        let reply = arp(Form::Reply, MAC, ip);
+        assert_eq!(reply[21], 2);
+        assert_eq!(reply[32..38], [255; 6]);
+        assert_eq!(
+            (&reply[..20], &reply[22..32], &reply[38..]),
+            (&expected[..20], &expected[22..32], &expected[38..])
+        );
+    }
+
+    #[test]
+    fn the_advertisements_checksum_is_right() {
+        let ip: Ipv6Addr = "2001:db8::10".parse().unwrap();
+        for router in [false, true] {
+            let frame = advertisement(MAC, ip, router);
+            // A receiver sums everything with the checksum in place and expects zero.
+            let pseudo = [0, 0, 0, 32, 0, 0, 0, 58];
+            assert_eq!(checksum(&[&frame[22..54], &pseudo, &frame[54..]]), 0);
+            assert_eq!(frame[..6], [0x33, 0x33, 0, 0, 0, 1]);
+            assert_eq!(frame[12..22], [0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255]);
+            assert_eq!((frame[54], frame[58]), (136, if router { 0xa0 } else { 0x20 }));
+            assert_eq!(frame[62..78], ip.octets());
+            assert_eq!(frame[78..], [2, 1, 2, 0, 0, 0, 0, 1]);
+        }
+    }
+}

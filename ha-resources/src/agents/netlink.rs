@@ -1,0 +1,271 @@
+//! The kernel's interfaces and addresses: everything that depends on the rtnetlink crates.
+//!
+//! One socket, opened at first use. The list of addresses is asked for once and kept until something
+//! slow or foreign may have changed it ([`Kernel::forget`]); after every change of ours it is asked for
+//! again, so that what is reported is what the kernel has, not what it was told.
+
+use futures_util::TryStreamExt;
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope,
+};
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkLayerType, LinkMessage};
+use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteType};
+use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// An address of this machine, as the kernel lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The address.
+    pub ip: IpAddr,
+    /// Length of its network's prefix.
+    pub prefix: u8,
+    /// An address of that network; for a point-to-point address the peer.
+    pub network: IpAddr,
+    /// Index of its interface.
+    pub interface: u32,
+    /// Its label; IPv4 only, the interface's name where none was given.
+    pub label: Option<String>,
+    /// Its broadcast address.
+    pub broadcast: Option<Ipv4Addr>,
+    /// Who made it (IFA_PROTO, Linux 5.18 and later; 0: nobody said).
+    pub maker: u8,
+    /// IPv6 found the address on another machine and does not use it.
+    pub duplicate: bool,
+}
+
+/// An address to add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct New {
+    /// The address.
+    pub ip: IpAddr,
+    /// Length of its network's prefix.
+    pub prefix: u8,
+    /// Index of its interface.
+    pub interface: u32,
+    /// Its label (IPv4).
+    pub label: Option<String>,
+    /// Its broadcast address (IPv4).
+    pub broadcast: Option<Ipv4Addr>,
+    /// What [`Held::maker`] will say.
+    pub maker: u8,
+}
+
+/// An interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether it is switched on.
+    pub up: bool,
+    /// Whether it has a carrier.
+    pub running: bool,
+    /// Whether it is the loopback.
+    pub loopback: bool,
+    /// Its MAC address, where neighbours are found by ARP or neighbour discovery on Ethernet.
+    pub ethernet: Option<[u8; 6]>,
+}
+
+/// The connection to the kernel of this network namespace.
+#[derive(Default)]
+pub struct Kernel {
+    handle: Option<Handle>,
+    addresses: Option<Vec<Held>>,
+}
+
+impl Kernel {
+    /// Nothing is opened before the first question.
+    pub fn new() -> Kernel {
+        Kernel::default()
+    }
+
+    /// The addresses of this machine may have changed: ask again.
+    pub fn forget(&mut self) {
+        self.addresses = None;
+    }
+
+    /// The addresses of this machine.
+    pub async fn addresses(&mut self) -> io::Result<&[Held]> {
+        if self.addresses.is_none() {
+            let messages: Vec<AddressMessage> =
+                self.handle()?.address().get().execute().try_collect().await.map_err(to_io)?;
+            self.addresses = Some(messages.iter().filter_map(held).collect());
+        }
+        Ok(self.addresses.as_deref().unwrap_or_default())
+    }
+
+    /// An interface by its name; `None` if there is none.
+    pub async fn link_named(&mut self, name: &str) -> io::Result<Option<Link>> {
+        let request = self.handle()?.link().get().match_name(name);
+        one_link(request).await
+    }
+
+    /// An interface by its index; `None` if there is none.
+    pub async fn link(&mut self, index: u32) -> io::Result<Option<Link>> {
+        let request = self.handle()?.link().get().match_index(index);
+        one_link(request).await
+    }
+
+    /// The names of all interfaces.
+    pub async fn link_names(&mut self) -> io::Result<Vec<String>> {
+        let request = skip_statistics(self.handle()?.link().get());
+        let messages: Vec<LinkMessage> = request.execute().try_collect().await.map_err(to_io)?;
+        Ok(messages.iter().filter_map(link).map(|link| link.name).collect())
+    }
+
+    /// The interface and prefix length of the route without a gateway that leads to an address.
+    pub async fn connected_route(&mut self, ip: IpAddr) -> io::Result<Option<(u32, u8)>> {
+        let mut question = RouteMessage::default();
+        question.header.address_family = family(ip);
+        question.header.destination_prefix_length = if ip.is_ipv4() { 32 } else { 128 };
+        question.header.flags = RouteFlags::FibMatch;
+        question.attributes.push(RouteAttribute::Destination(ip.into()));
+        let answers: Result<Vec<RouteMessage>, _> =
+            self.handle()?.route().get(question).execute().try_collect().await;
+        // No route at all is an error of the kernel's, and an answer to this question.
+        Ok(answers.unwrap_or_default().iter().find_map(connected))
+    }
+
+    /// Adds an address.
+    pub async fn add(&mut self, new: &New) -> io::Result<()> {
+        let mut request = self.handle()?.address().add(new.interface, new.ip, new.prefix);
+        let message = request.message_mut();
+        message.attributes.retain(|a| !matches!(a, AddressAttribute::Broadcast(_)));
+        message.attributes.extend(new.broadcast.map(AddressAttribute::Broadcast));
+        message.attributes.extend(new.label.clone().map(AddressAttribute::Label));
+        message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(new.maker)));
+        if new.ip.is_ipv6() {
+            // A tentative address can neither be announced nor answered for. The other node has let go of it.
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
+        if new.ip.is_loopback() {
+            message.header.scope = AddressScope::Host;
+        }
+        self.forget();
+        request.execute().await.map_err(to_io)
+    }
+
+    /// Removes exactly this address.
+    pub async fn remove(&mut self, old: &Held) -> io::Result<()> {
+        let mut message = AddressMessage::default();
+        message.header.family = family(old.ip);
+        message.header.prefix_len = old.prefix;
+        message.header.index = old.interface;
+        message.attributes.push(AddressAttribute::Local(old.ip));
+        message.attributes.push(AddressAttribute::Address(old.network));
+        let request = self.handle()?.address().del(message);
+        self.forget();
+        request.execute().await.map_err(to_io)
+    }
+
+    /// Switches an interface on.
+    pub async fn set_up(&mut self, index: u32) -> io::Result<()> {
+        let message = LinkMessageBuilder::<LinkUnspec>::default().index(index).up().build();
+        self.handle()?.link().set(message).execute().await.map_err(to_io)
+    }
+
+    fn handle(&mut self) -> io::Result<Handle> {
+        if let Some(handle) = &self.handle {
+            return Ok(handle.clone());
+        }
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        self.handle = Some(handle.clone());
+        Ok(handle)
+    }
+}
+
+fn family(ip: IpAddr) -> AddressFamily {
+    if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+/// Virtual functions and statistics are most of an answer and nobody here reads them.
+fn skip_statistics(request: rtnetlink::LinkGetRequest) -> rtnetlink::LinkGetRequest {
+    request.set_filter_mask(AddressFamily::Unspec, vec![LinkExtentMask::SkipStats])
+}
+
+async fn one_link(request: rtnetlink::LinkGetRequest) -> io::Result<Option<Link>> {
+    let found: Result<Vec<LinkMessage>, _> = skip_statistics(request).execute().try_collect().await;
+    match found {
+        Ok(messages) => Ok(messages.iter().find_map(link)),
+        Err(error) => match to_io(error) {
+            error if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+            error => Err(error),
+        },
+    }
+}
+
+fn held(message: &AddressMessage) -> Option<Held> {
+    let (mut local, mut network, mut flags) = (None, None, u32::from(message.header.flags.bits()));
+    let (mut label, mut broadcast, mut maker) = (None, None, 0);
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(ip) => local = Some(*ip),
+            AddressAttribute::Address(ip) => network = Some(*ip),
+            AddressAttribute::Label(text) => label = Some(text.clone()),
+            AddressAttribute::Broadcast(ip) => broadcast = Some(*ip),
+            AddressAttribute::Protocol(protocol) => maker = u8::from(*protocol),
+            AddressAttribute::Flags(more) => flags |= more.bits(),
+            _ => {}
+        }
+    }
+    let ip = local.or(network)?;
+    Some(Held {
+        ip,
+        prefix: message.header.prefix_len,
+        network: network.unwrap_or(ip),
+        interface: message.header.index,
+        label,
+        broadcast,
+        maker,
+        duplicate: flags & AddressFlags::Dadfailed.bits() != 0,
+    })
+}
+
+fn link(message: &LinkMessage) -> Option<Link> {
+    let flags = message.header.flags;
+    let (mut name, mut address) = (None, None);
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(text) => name = Some(text.clone()),
+            LinkAttribute::Address(bytes) => address = <[u8; 6]>::try_from(bytes.as_slice()).ok(),
+            _ => {}
+        }
+    }
+    let quiet = flags.intersects(LinkFlags::Loopback | LinkFlags::Noarp)
+        || message.header.link_layer_type != LinkLayerType::Ether;
+    Some(Link {
+        index: message.header.index,
+        name: name?,
+        up: flags.contains(LinkFlags::Up),
+        running: flags.contains(LinkFlags::Running),
+        loopback: flags.contains(LinkFlags::Loopback),
+        ethernet: address.filter(|_| !quiet),
+    })
+}
+
+/// The default route is no connected network, even where it has no gateway.
+fn connected(route: &RouteMessage) -> Option<(u32, u8)> {
+    let gateway =
+        route.attributes.iter().any(|a| matches!(a, RouteAttribute::Gateway(_) | RouteAttribute::Via(_)));
+    let prefix = route.header.destination_prefix_length;
+    if gateway || prefix == 0 || route.header.kind != RouteType::Unicast {
+        return None;
+    }
+    let interface = route.attributes.iter().find_map(|a| match a {
+        RouteAttribute::Oif(index) => Some(*index),
+        _ => None,
+    })?;
+    Some((interface, prefix))
+}
+
+fn to_io(error: rtnetlink::Error) -> io::Error {
+    match error {
+        rtnetlink::Error::NetlinkError(message) => message.to_io(),
+        other => io::Error::other(other.to_string()),
+    }
+}
