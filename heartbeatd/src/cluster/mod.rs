@@ -1,1 +1,302 @@
-//! (cluster)
+//! Membership and ownership of a two-node cluster: a pure state machine.
+//!
+//! The shell gives it events with the time ([`Cluster::handle`]), takes what is to be done
+//! ([`Cluster::poll_action`] until it is `None`), and calls again when [`Cluster::next_deadline`] is reached. No
+//! clock, no socket, no log, no randomness but a seed: two of these on a virtual network are the simulator.
+//!
+//! ```text
+//!              other node heard            repnodes              report of the other node
+//!  Listening ──────────────────► Asking ─────────────► Starting ─────────────────────────► Stable
+//!      │  nothing within initdead   │ it died             │ it died                         │ stop
+//!      └────────────────────────────┴─────────────────────┴──► Stable, alone                ▼
+//!      ▲                                                                        Stopping ─► Lingering ─► exit
+//!      └── any phase: this node did not run for its deadtime (release first, then ask)
+//! ```
+//!
+//! What runs where is decided in two steps. The rules (`rules.rs`, `standby.rs`) say for each [`share::Share`] whether this
+//! node *wants* it; jobs bring what *runs* to that. Messages of heartbeat 3.0.6 carry the events; between two of
+//! our nodes every beat repeats the whole state (`peer::Extra`), so that nothing rests on one message.
+
+mod event;
+mod join;
+mod notice;
+mod peer;
+mod random;
+mod receive;
+mod rules;
+mod send;
+mod sequence;
+mod set;
+mod share;
+mod snapshot;
+mod standby;
+#[cfg(test)]
+mod tests;
+
+pub use event::{Action, Event, Failback, Job, JobId, JobKind, JobOutcome, Settings, Time};
+pub use notice::{Notice, Severity};
+pub use peer::NodeState;
+pub use set::Set;
+pub use snapshot::{LinkView, NodeView, ShareView, Snapshot};
+
+use join::Phase;
+use peer::Peer;
+use random::Random;
+use sequence::History;
+use share::{Actual, Share};
+use standby::Standby;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Index of the groups homed here.
+const LOCAL: usize = 0;
+/// Index of the groups homed on the other node.
+const FOREIGN: usize = 1;
+
+/// The machine. See the module's documentation.
+#[derive(Debug)]
+pub struct Cluster {
+    settings: Settings,
+    now: Time,
+    generation: u64,
+    random: Random,
+    history: History,
+    actions: VecDeque<Action>,
+    phase: Phase,
+    peer: Option<Peer>,
+    /// Groups homed here, groups homed on the other node.
+    shares: [Share; 2],
+    standby: Option<Standby>,
+    stop_requested: bool,
+    /// The other node came (back): its groups are given to it when both are ready (`auto_failback on`).
+    failback_due: bool,
+    /// Since when nobody claims the groups of each share.
+    orphan_since: [Option<Duration>; 2],
+    beat_at: Duration,
+    last_beat: Duration,
+    /// `seq % 10` of the messages to acknowledge.
+    ack_trigger: u64,
+    jobs: BTreeMap<JobId, (usize, JobKind)>,
+    next_job: u64,
+    /// What the last `resource` report said.
+    reported: Option<(Set, bool)>,
+    load: String,
+    stranger: Option<(String, Duration)>,
+}
+
+impl Cluster {
+    /// A node that starts now: it begins to listen and sends its first beats. `settings.nodes` must hold
+    /// `settings.me` and at most one other name; further names are ignored.
+    pub fn new(settings: Settings, now: Time) -> Cluster {
+        let mut random = Random::new(settings.seed);
+        let peer = settings.nodes.iter().find(|name| **name != settings.me);
+        let peer = peer.map(|name| Peer::new(name, settings.links.len(), settings.deadtime));
+        let mut cluster = Cluster {
+            now,
+            generation: settings.generation,
+            history: History::default(),
+            actions: VecDeque::new(),
+            phase: Phase::Listening { until: now.mono + settings.initdead },
+            peer,
+            shares: [Share::new(), Share::new()],
+            standby: None,
+            stop_requested: false,
+            failback_due: false,
+            orphan_since: [None; 2],
+            beat_at: now.mono + settings.keepalive,
+            last_beat: now.mono,
+            ack_trigger: random.below(10),
+            random,
+            jobs: BTreeMap::new(),
+            next_job: 1,
+            reported: None,
+            load: "n/a".to_owned(),
+            stranger: None,
+            settings,
+        };
+        cluster.send_status(NodeState::Init);
+        cluster.send_status(NodeState::Up);
+        cluster.settle();
+        cluster
+    }
+
+    /// Takes in one event at `now`, which must not be before the `now` of an earlier call.
+    pub fn handle(&mut self, event: Event, now: Time) {
+        self.now = now;
+        if self.slept() {
+            self.wake();
+        }
+        match event {
+            Event::Received { link, message } => self.receive(link, message),
+            Event::Timer => {}
+            Event::JobDone { id, outcome } => self.job_done(id, outcome),
+            Event::Standby(set) => self.ask_standby(set),
+            Event::Takeover(set) => self.ask_takeover(set),
+            Event::Stop => self.request_stop(),
+            Event::LoadAverage(load) => self.load = load,
+            Event::Reload(settings) => self.reload(settings),
+        }
+        self.expire();
+        self.settle();
+    }
+
+    /// The next thing to do, in order; `None` when all is done.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Event::Timer`] is due at the latest, on the clock of [`Time::mono`].
+    pub fn next_deadline(&self) -> Duration {
+        let peer = self.peer.as_ref();
+        let mut times = vec![Some(self.beat_at), self.phase.deadline()];
+        times.push(peer.and_then(Peer::dead_at));
+        times.push(self.link_deadline());
+        times.push(peer.filter(|peer| peer.alive()).and_then(|peer| peer.inbound.deadline()));
+        times.push(self.standby.as_ref().and_then(Standby::deadline));
+        times.push(self.unheard_deadline());
+        times.push(self.orphan_deadline());
+        times.extend(self.shares.iter().map(Share::deadline));
+        times.into_iter().flatten().min().unwrap_or(self.beat_at)
+    }
+
+    /// The groups this node holds or is taking.
+    pub fn wants(&self) -> Set {
+        Set { local: self.shares[LOCAL].want, foreign: self.shares[FOREIGN].want }
+    }
+
+    /// The groups that may run here.
+    pub fn may_run(&self) -> Set {
+        Set { local: self.shares[LOCAL].may_run(), foreign: self.shares[FOREIGN].may_run() }
+    }
+
+    /// The generation in use: that of the settings, plus one for each time the node overslept its deadtime.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.actions.push_back(Action::Notice(notice));
+    }
+
+    /// Everything runs as it is wanted.
+    fn settled(&self) -> bool {
+        self.shares.iter().all(Share::settled)
+    }
+
+    /// `isstable` of the wire: joined, settled, and no stand-by under way.
+    fn is_stable(&self) -> bool {
+        matches!(self.phase, Phase::Stable) && self.settled() && self.standby.is_none()
+    }
+
+    /// What the other node is known to hold, and whether it is at rest; `None` until it has said so.
+    fn peer_report(&self) -> Option<(Set, bool)> {
+        let peer = self.peer.as_ref().filter(|peer| peer.alive())?;
+        match (&peer.extra, peer.holds) {
+            (Some(extra), _) => Some((peer.claims(), extra.stable)),
+            (None, Some(_)) => Some((peer.claims(), peer.stable)),
+            (None, None) => None,
+        }
+    }
+
+    /// Wants a set from now on. A new owner's term is one above all that were seen.
+    fn claim(&mut self, set: Set, why: &'static str) {
+        let theirs = self.peer.as_ref().and_then(|peer| peer.extra).map_or([0; 2], |extra| extra.terms);
+        let mut news = Set::NONE;
+        for (index, wanted) in [(LOCAL, set.local), (FOREIGN, set.foreign && self.peer.is_some())] {
+            let share = &mut self.shares[index];
+            if wanted && !share.want {
+                (share.want, share.failed) = (true, false);
+                share.term = share.term.max(theirs[index]) + 1;
+                share.since = self.now.mono;
+                news = news.with(if index == LOCAL { Set::LOCAL } else { Set::FOREIGN });
+            }
+        }
+        if !news.is_empty() {
+            self.notice(Notice::Taking { set: news, why });
+        }
+    }
+
+    /// No longer wants a set.
+    fn release(&mut self, set: Set, why: &'static str) {
+        let gone = self.wants().both(set);
+        for (index, wanted) in [(LOCAL, gone.local), (FOREIGN, gone.foreign)] {
+            if wanted {
+                self.shares[index].want = false;
+                self.shares[index].contested = false;
+            }
+        }
+        if !gone.is_empty() {
+            self.notice(Notice::Giving { set: gone, why });
+        }
+    }
+
+    /// Starts the jobs that bring what runs to what is wanted.
+    fn start_jobs(&mut self) {
+        for index in [LOCAL, FOREIGN] {
+            if let Some(kind) = self.shares[index].next_job(self.may_clear(index), self.now.mono) {
+                if let Some(id) = self.start(index, kind) {
+                    self.shares[index].actual = Actual::Busy(id, kind);
+                } else {
+                    self.shares[index].actual =
+                        if self.shares[index].want { Actual::Held } else { Actual::Released };
+                }
+            }
+        }
+    }
+
+    /// Whether what an earlier life may have left running is to be stopped now: as soon as the other node is
+    /// known to hold it; what is homed here only when this node does not want it in the end, for a daemon that
+    /// was restarted finds its resources running and keeps them.
+    fn may_clear(&self, index: usize) -> bool {
+        let peer = self.peer.as_ref().filter(|peer| peer.alive());
+        let theirs =
+            peer.and_then(|peer| peer.extra.map(|extra| extra.want).or(peer.holds)).unwrap_or(Set::NONE);
+        let held_there = [theirs.local, theirs.foreign][index];
+        match self.phase {
+            Phase::Listening { .. } | Phase::Asking { .. } => held_there,
+            Phase::Starting { .. } => held_there || index == FOREIGN,
+            _ => true,
+        }
+    }
+
+    /// Starts a job; `None` when there is no node whose groups these would be.
+    fn start(&mut self, index: usize, kind: JobKind) -> Option<JobId> {
+        let home = if index == LOCAL { self.settings.me.clone() } else { self.peer.as_ref()?.name.clone() };
+        let id = JobId(self.next_job);
+        self.next_job += 1;
+        self.jobs.insert(id, (index, kind));
+        self.actions.push_back(Action::Start(Job { id, kind, home }));
+        Some(id)
+    }
+
+    fn job_done(&mut self, id: JobId, outcome: JobOutcome) {
+        let Some((index, kind)) = self.jobs.remove(&id) else { return };
+        let home = match (index, &self.peer) {
+            (FOREIGN, Some(peer)) => peer.name.clone(),
+            _ => self.settings.me.clone(),
+        };
+        if outcome.failed > 0 {
+            let (failed, held) = (outcome.failed, outcome.done);
+            self.notice(Notice::JobFailed { kind, home: home.clone(), failed, held });
+        }
+        if self.shares[index].job_done(kind, outcome.done, outcome.failed, self.now.mono) {
+            self.notice(Notice::GaveUpStopping { home });
+        }
+        if !self.shares[index].may_run() {
+            self.beat_at = self.now.mono; // the other node may wait for it
+        }
+    }
+
+    fn reload(&mut self, settings: Settings) {
+        if settings.me != self.settings.me
+            || settings.nodes != self.settings.nodes
+            || settings.links != self.settings.links
+        {
+            self.notice(Notice::ReloadNeedsRestart);
+            return;
+        }
+        self.beat_at = self.beat_at.min(self.now.mono + settings.keepalive);
+        self.settings =
+            Settings { generation: self.settings.generation, uuid: self.settings.uuid, ..settings };
+    }
+}

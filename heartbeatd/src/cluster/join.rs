@@ -1,0 +1,335 @@
+//! Joining, leaving, and what time alone brings: beats, deaths, time-outs.
+
+use super::peer::{NodeState, Peer};
+use super::sequence::History;
+use super::share::Actual;
+use super::standby::Standby;
+use super::{Action, Cluster, Notice, Set};
+use crate::wire::Message;
+use std::time::Duration;
+
+/// `reqnodes` is repeated after this time (heartbeat 3.0.6: 1 s).
+const REQNODES_INTERVAL: Duration = Duration::from_secs(1);
+/// A starting node that got a report, but no word that the other is at rest, goes on after this time
+/// (heartbeat 3.0.6: 10 s).
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// A node that has released everything goes on beating for this time, so that lost messages can still be
+/// sent again (heartbeat 3.0.6: about 2 s).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Where a node is in its life; drawn in the module's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Waits for the first word of the other node.
+    Listening {
+        /// Alone from then on.
+        until: Duration,
+    },
+    /// Asks for the other's node list; it must answer before this node counts as active.
+    Asking {
+        /// Asks again.
+        again: Duration,
+    },
+    /// Has said `starting`; waits for a report of what the other holds.
+    Starting {
+        /// When the first report came.
+        reported: Option<Duration>,
+    },
+    /// Takes part.
+    Stable,
+    /// Releases everything before it leaves.
+    Stopping,
+    /// Has released everything, and still answers.
+    Lingering {
+        /// Leaves then.
+        until: Duration,
+    },
+    /// Has left.
+    Gone,
+}
+
+impl Phase {
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match *self {
+            Phase::Listening { until } | Phase::Lingering { until } => Some(until),
+            Phase::Asking { again } => Some(again),
+            Phase::Starting { reported } => reported.map(|at| at + START_PATIENCE),
+            Phase::Stable | Phase::Stopping | Phase::Gone => None,
+        }
+    }
+
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Phase::Listening { .. } => "listening",
+            Phase::Asking { .. } => "asking",
+            Phase::Starting { .. } => "starting",
+            Phase::Stable => "stable",
+            Phase::Stopping | Phase::Lingering { .. } => "stopping",
+            Phase::Gone => "stopped",
+        }
+    }
+}
+
+impl Cluster {
+    /// This node's own status.
+    pub(super) fn my_state(&self) -> NodeState {
+        match self.phase {
+            Phase::Listening { .. } | Phase::Asking { .. } => NodeState::Up,
+            _ => NodeState::Active,
+        }
+    }
+
+    /// Whether the resource layer works.
+    pub(super) fn joined(&self) -> bool {
+        matches!(self.phase, Phase::Starting { .. } | Phase::Stable)
+    }
+
+    /// Whether this node did not run for so long that the other has declared it dead.
+    pub(super) fn slept(&self) -> bool {
+        self.peer.is_some()
+            && self.phase != Phase::Gone
+            && self.now.mono.saturating_sub(self.last_beat) >= self.settings.deadtime
+    }
+
+    /// After a sleep nothing that this node knew is sure: it lets go of everything and joins as if it had
+    /// restarted, with a new generation, so that an old heartbeat sees a restart and not a healed partition.
+    pub(super) fn wake(&mut self) {
+        let now = self.now.mono;
+        self.notice(Notice::Slept { time: now.saturating_sub(self.last_beat) });
+        if matches!(self.phase, Phase::Stopping | Phase::Lingering { .. }) {
+            self.last_beat = now;
+            return;
+        }
+        self.release(Set::ALL, "this node was not running");
+        self.generation += 1;
+        self.actions.push_back(Action::SaveGeneration(self.generation));
+        self.history = History::default();
+        self.standby = None;
+        self.reported = None;
+        if let Some(peer) = self.peer.as_mut() {
+            peer.state = NodeState::Init;
+            (peer.holds, peer.extra, peer.unheard_since) = (None, None, None);
+            (peer.stable, peer.starting, peer.leaving) = (false, false, false);
+        }
+        let first = match self.phase {
+            Phase::Listening { until } => until,
+            _ => now,
+        };
+        self.phase = Phase::Listening { until: first.max(now + self.settings.deadtime) };
+        self.send_status(NodeState::Init);
+        self.send_status(NodeState::Up);
+        self.beat_at = now + self.settings.keepalive;
+    }
+
+    /// Everything that is due by now.
+    pub(super) fn expire(&mut self) {
+        let now = self.now.mono;
+        if self.peer.as_ref().and_then(Peer::dead_at).is_some_and(|at| at <= now) {
+            self.peer_died();
+        }
+        self.expire_links();
+        self.ask_again();
+        self.expire_standby();
+        match self.phase {
+            Phase::Listening { until } if until <= now => {
+                if let Some(peer) = self.peer.as_mut() {
+                    peer.state = NodeState::Dead;
+                }
+                self.notice(Notice::Alone);
+                self.activate(true);
+            }
+            Phase::Asking { again } if again <= now => self.ask_nodes(),
+            Phase::Lingering { until } if until <= now => self.leave(),
+            _ => {}
+        }
+        if self.beat_at <= now && self.phase != Phase::Gone {
+            let late = now.saturating_sub(self.beat_at);
+            self.beat_at =
+                if late < self.settings.keepalive { self.beat_at } else { now } + self.settings.keepalive;
+            self.send_status(self.my_state());
+        }
+    }
+
+    /// Moves on in the life of this node as far as what is known allows.
+    pub(super) fn advance(&mut self) {
+        match self.phase {
+            Phase::Listening { .. } if self.peer.is_none() => self.activate(true),
+            Phase::Listening { .. } if self.peer.as_ref().is_some_and(Peer::alive) => {
+                self.notice(Notice::Joined);
+                match self.peer.as_ref().is_some_and(|peer| peer.flow_control) {
+                    true => self.ask_nodes(),
+                    false => self.activate(false),
+                }
+            }
+            Phase::Asking { .. } if !self.peer.as_ref().is_some_and(Peer::alive) => self.activate(true),
+            Phase::Starting { reported } => self.try_settle_in(reported),
+            Phase::Stable if self.stop_requested && self.settled() && self.standby.is_none() => {
+                self.begin_stop()
+            }
+            Phase::Stopping if self.shares.iter().all(|share| share.actual == Actual::Released) => {
+                let mut message = Message::new("shutdone");
+                message.push_text("st", "dead");
+                self.send(message, false);
+                self.phase = Phase::Lingering { until: self.now.mono + LINGER };
+            }
+            Phase::Lingering { .. } => {
+                let taken = match self.peer.as_ref().filter(|peer| peer.alive()) {
+                    Some(peer) => peer.extra.is_some_and(|extra| extra.want == Set::ALL || peer.leaving),
+                    None => true,
+                };
+                if taken {
+                    self.leave();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn leave(&mut self) {
+        self.phase = Phase::Gone;
+        self.actions.push_back(Action::Exit);
+    }
+
+    fn ask_nodes(&mut self) {
+        self.send(Message::new("reqnodes"), true);
+        self.phase = Phase::Asking { again: self.now.mono + REQNODES_INTERVAL };
+    }
+
+    pub(super) fn receive_repnodes(&mut self, message: &Message) {
+        let list = message.text("nodelist").unwrap_or_default();
+        let mut theirs: Vec<&str> = list.split_whitespace().collect();
+        let mut mine: Vec<&str> = self.settings.nodes.iter().map(String::as_str).collect();
+        theirs.sort_unstable();
+        mine.sort_unstable();
+        if theirs != mine {
+            if let Some(peer) = &self.peer {
+                let (node, theirs) = (peer.name.clone(), theirs.join(" "));
+                self.notice(Notice::NodeListDiffers { node, theirs });
+            }
+        }
+        if matches!(self.phase, Phase::Asking { .. }) {
+            self.activate(false);
+        }
+    }
+
+    /// Communication is up: the resource layer starts.
+    fn activate(&mut self, alone: bool) {
+        self.phase = Phase::Starting { reported: None };
+        if let Some(peer) = self.peer.as_mut() {
+            (peer.holds, peer.stable) = (None, false);
+        }
+        self.send_status(NodeState::Active);
+        if alone && self.peer.is_some() {
+            self.say_not_fenced("n_stnth");
+        }
+        self.send(Message::new("starting"), false);
+    }
+
+    /// `stonith` tells that no fencing was needed or configured; informational.
+    fn say_not_fenced(&mut self, result: &str) {
+        let Some(peer) = &self.peer else { return };
+        let mut message = Message::new("stonith");
+        message.push_text("node", &peer.name);
+        message.push_text("result", result);
+        self.send(message, false);
+    }
+
+    /// The other node's resource layer starts: it wants to know what this one holds. Two nodes that start
+    /// together, and know of each other that they do, need not wait for one another.
+    pub(super) fn receive_starting(&mut self) {
+        if let Some(peer) = self.peer.as_mut() {
+            (peer.starting, peer.stable, peer.leaving) = (true, false, false);
+        }
+        self.send_report(None);
+    }
+
+    pub(super) fn note_report(&mut self) {
+        if let Phase::Starting { reported: None } = self.phase {
+            self.phase = Phase::Starting { reported: Some(self.now.mono) };
+        }
+    }
+
+    fn try_settle_in(&mut self, reported: Option<Duration>) {
+        let peer = self.peer.as_ref().filter(|peer| peer.alive() && !peer.leaving);
+        let Some(peer) = peer else {
+            self.phase = Phase::Stable;
+            self.claim(Set::ALL, "no other node is alive");
+            return;
+        };
+        let waited = reported.is_some_and(|at| at + START_PATIENCE <= self.now.mono);
+        let known = peer.holds.is_some();
+        let Some((claims, stable)) = self.peer_report() else { return };
+        let held = peer.extra.map_or(claims.local, |extra| extra.want.local);
+        if known && (stable || peer.starting && held == claims.local) || waited {
+            self.phase = Phase::Stable;
+            if !held {
+                self.claim(Set::LOCAL, "nobody holds them");
+            }
+        }
+    }
+
+    pub(super) fn peer_restarted(&mut self) {
+        let lost = self.standby.take().map(|standby| standby.given());
+        self.failback_due = true;
+        if let (Some(set), Phase::Stable) = (lost, self.phase) {
+            self.notice(Notice::StandbyCancelled { why: "the other node restarted" });
+            self.claim(set, "the other node restarted before it had taken them");
+        }
+    }
+
+    fn peer_died(&mut self) {
+        let now = self.now.mono;
+        let Some(peer) = self.peer.as_mut() else { return };
+        let (node, silent) = (peer.name.clone(), peer.silent(now));
+        let gave_up = peer.leaving || peer.claims().is_empty();
+        peer.state = NodeState::Dead;
+        (peer.holds, peer.unheard_since) = (None, None);
+        (peer.stable, peer.starting) = (false, false);
+        self.notice(Notice::NodeDead { node, silent });
+        if self.standby.take().is_some() {
+            self.notice(Notice::StandbyCancelled { why: "the other node is dead" });
+        }
+        if self.phase == Phase::Stable {
+            self.claim(Set::ALL, "the other node is dead");
+            self.say_not_fenced(if gave_up { "unneeded" } else { "n_stnth" });
+            self.send_report(Some("mach_down"));
+        }
+    }
+
+    pub(super) fn receive_shutdone(&mut self) {
+        let Some(peer) = self.peer.as_mut() else { return };
+        (peer.leaving, peer.holds, peer.stable) = (true, Some(Set::NONE), true);
+        peer.extra = None;
+        let node = peer.name.clone();
+        self.notice(Notice::PeerStops { node });
+        self.standby = None;
+        if self.phase == Phase::Stable {
+            self.claim(Set::ALL, "the other node stops");
+        }
+    }
+
+    pub(super) fn request_stop(&mut self) {
+        let resting = self.settled() && self.standby.is_none();
+        match self.phase {
+            Phase::Stable if !resting => {
+                self.stop_requested = true;
+                self.notice(Notice::StopDelayed);
+            }
+            Phase::Stopping | Phase::Lingering { .. } | Phase::Gone => {}
+            _ => self.begin_stop(),
+        }
+    }
+
+    fn begin_stop(&mut self) {
+        self.notice(Notice::Stopping);
+        self.standby = None;
+        self.phase = Phase::Stopping;
+        self.release(Set::ALL, "this node stops");
+        self.send_report(Some("shutdown"));
+    }
+
+    /// The standby variant that is under way, for people.
+    pub(super) fn standby_word(&self) -> Option<&'static str> {
+        self.standby.as_ref().map(Standby::word)
+    }
+}

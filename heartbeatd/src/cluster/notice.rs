@@ -1,0 +1,176 @@
+//! What the core tells people. The texts keep the words of heartbeat 3.0.6 where log watchers know them.
+
+use super::event::JobKind;
+use super::set::Set;
+use std::fmt;
+use std::time::Duration;
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// As it should be.
+    Info,
+    /// Somebody should look.
+    Warning,
+    /// Service is or may be affected.
+    Error,
+}
+
+/// One event worth a log line.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // the fields are named in the sentence that `Display` makes of each
+pub enum Notice {
+    LinkUp { node: String, link: String },
+    LinkDead { node: String, link: String },
+    NodeStatus { node: String, status: &'static str },
+    NodeDead { node: String, silent: Duration },
+    NodeRestarted { node: String },
+    NodeReturned { node: String },
+    LateBeat { node: String, interval: Duration },
+    Slept { time: Duration },
+    UnknownNode { node: String },
+    Replay { node: String },
+    UuidChanged { node: String },
+    SameUuid { node: String },
+    LostMessages { node: String, count: u64 },
+    LostForEver { node: String, seq: u64 },
+    CannotResend { node: String, seq: u64 },
+    NodeListDiffers { node: String, theirs: String },
+    Joined,
+    Alone,
+    Taking { set: Set, why: &'static str },
+    Giving { set: Set, why: &'static str },
+    JobFailed { kind: JobKind, home: String, failed: usize, held: usize },
+    GaveUpStopping { home: String },
+    StandbyStarted { set: Set },
+    StandbyDone { set: Set, by: String },
+    StandbyRefused { why: &'static str },
+    StandbyTimedOut,
+    StandbyCancelled { why: &'static str },
+    PeerStable { node: String },
+    BothHold { set: Set, stays: bool },
+    Unheard { node: String },
+    StopDelayed,
+    Stopping,
+    PeerStops { node: String },
+    ReloadNeedsRestart,
+}
+
+impl Notice {
+    /// How much it matters.
+    pub fn severity(&self) -> Severity {
+        use Notice::*;
+        match self {
+            NodeDead { .. }
+            | LateBeat { .. }
+            | LinkDead { .. }
+            | Slept { .. }
+            | UnknownNode { .. }
+            | Replay { .. }
+            | LostMessages { .. }
+            | CannotResend { .. }
+            | StandbyRefused { .. }
+            | StandbyTimedOut
+            | StandbyCancelled { .. }
+            | NodeReturned { .. }
+            | UuidChanged { .. }
+            | ReloadNeedsRestart => Severity::Warning,
+            SameUuid { .. }
+            | LostForEver { .. }
+            | NodeListDiffers { .. }
+            | JobFailed { .. }
+            | GaveUpStopping { .. }
+            | BothHold { .. }
+            | Unheard { .. } => Severity::Error,
+            _ => Severity::Info,
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Notice::*;
+        match self {
+            LinkUp { node, link } => write!(f, "Link {node}:{link} up."),
+            LinkDead { node, link } => write!(f, "Link {node}:{link} dead."),
+            NodeStatus { node, status } => write!(f, "Status update for node {node}: status {status}"),
+            NodeDead { node, silent } => {
+                write!(f, "node {node}: is dead (nothing heard for {} ms)", silent.as_millis())
+            }
+            NodeRestarted { node } => write!(f, "Heartbeat restart on node {node}"),
+            NodeReturned { node } => write!(f, "Cluster node {node} returning after partition."),
+            LateBeat { node, interval } => {
+                write!(f, "Late heartbeat: Node {node}: interval {} ms", interval.as_millis())
+            }
+            Slept { time } => write!(
+                f,
+                "this node did not run for {} ms, longer than its deadtime: it releases its resources, then asks who holds them",
+                time.as_millis()
+            ),
+            UnknownNode { node } => write!(f, "message from node [{node}], which is not in ha.cf: dropped"),
+            Replay { node } => {
+                write!(f, "message of an earlier life of node [{node}] (attempted replay attack?): dropped")
+            }
+            UuidChanged { node } => write!(f, "node {node} changed its uuid"),
+            SameUuid { node } => {
+                write!(
+                    f,
+                    "node {node} uses this node's uuid; was /var/lib/heartbeat/hb_uuid copied? remove it on one node and restart there"
+                )
+            }
+            LostMessages { node, count } => write!(f, "{count} lost packet(s) for [{node}]"),
+            LostForEver { node, seq } => write!(f, "Irretrievably lost packet: node {node} seq {seq}"),
+            CannotResend { node, seq } => {
+                write!(f, "node {node} asks again for message {seq}, which was never sent")
+            }
+            NodeListDiffers { node, theirs } => {
+                write!(f, "node {node} has other nodes in its ha.cf: {theirs}")
+            }
+            Joined => write!(f, "Communication is up: the other node is heard"),
+            Alone => write!(f, "No other node was heard within initdead: this node is alone"),
+            Taking { set, why } => write!(f, "acquiring {set} resources: {why}"),
+            Giving { set, why } => write!(f, "releasing {set} resources: {why}"),
+            JobFailed { kind, home, failed, held } => {
+                let verb = match kind {
+                    JobKind::Take => "start",
+                    JobKind::Give | JobKind::Clear => "stop",
+                    JobKind::Announce => "announce",
+                };
+                write!(f, "{failed} group(s) of {home} did not {verb} ({held} did)")
+            }
+            GaveUpStopping { home } => {
+                write!(
+                    f,
+                    "groups of {home} could not be stopped and may still run here: stop them by hand before the other node uses them"
+                )
+            }
+            StandbyStarted { set } => write!(f, "going standby [{set}]: asking the other node to take them"),
+            StandbyDone { set, by } => write!(f, "Standby resource acquisition done [{set}] by {by}"),
+            StandbyRefused { why } => write!(f, "standby request ignored: {why}"),
+            StandbyTimedOut => write!(f, "No reply to standby request. Standby request cancelled."),
+            StandbyCancelled { why } => write!(f, "standby cancelled: {why}"),
+            PeerStable { node } => write!(f, "remote resource transition completed on {node}."),
+            BothHold { set, stays } => write!(
+                f,
+                "Both machines own our {set} resources! {}",
+                if *stays {
+                    "This node keeps them and announces them again."
+                } else {
+                    "This node releases them."
+                }
+            ),
+            Unheard { node } => {
+                write!(
+                    f,
+                    "node {node} is heard but does not hear this node, and has taken our resources: releasing them"
+                )
+            }
+            StopDelayed => write!(f, "Shutdown delayed until current resource activity finishes."),
+            Stopping => write!(f, "Giving up all resources: heartbeat shutdown"),
+            PeerStops { node } => {
+                write!(f, "Received shutdown notice from '{node}'. Resources being acquired from {node}.")
+            }
+            ReloadNeedsRestart => write!(f, "node names changed in ha.cf: restart the daemon to use them"),
+        }
+    }
+}

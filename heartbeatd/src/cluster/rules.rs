@@ -1,0 +1,149 @@
+//! Who holds what: the rules that look at the whole picture after every event.
+
+use super::{Cluster, FOREIGN, Failback, JobKind, LOCAL, Notice, Phase, Set};
+use std::time::Duration;
+
+/// Groups that nobody claims go to their home node after this time...
+const ORPHAN_HOME: Duration = Duration::from_secs(1);
+/// ...and to the other one after this, if their home node does not take them.
+const ORPHAN_OTHER: Duration = Duration::from_secs(5);
+
+impl Cluster {
+    /// Applies every rule, starts the jobs that follow, and reports what changed.
+    pub(super) fn settle(&mut self) {
+        self.advance();
+        if self.phase == Phase::Stable {
+            self.yield_unheard();
+            self.resolve_double_holding();
+            self.adopt_orphans();
+            self.fail_back();
+        }
+        self.start_jobs();
+        self.advance_standby();
+        self.advance();
+        self.announce_contested();
+        self.start_jobs();
+        if self.joined() && self.reported != Some((self.wants(), self.is_stable())) {
+            self.send_report(None);
+        }
+    }
+
+    /// The other node is heard but does not hear us: it has taken our groups, and clients must find one holder.
+    fn yield_unheard(&mut self) {
+        if self.unheard_deadline().is_none_or(|at| at > self.now.mono) {
+            return;
+        }
+        let Some(peer) = &self.peer else { return };
+        let Some(extra) = peer.extra else { return };
+        let doubly = self.wants().both(extra.want);
+        if !doubly.is_empty() {
+            let node = peer.name.clone();
+            self.notice(Notice::Unheard { node });
+            self.release(doubly, "the other node does not hear us and holds them");
+        }
+    }
+
+    /// When groups that the other node took because it does not hear us must be released.
+    pub(super) fn unheard_deadline(&self) -> Option<Duration> {
+        let peer = self.peer.as_ref().filter(|peer| peer.alive())?;
+        let extra = peer.extra?;
+        if self.wants().both(extra.want).is_empty() || self.phase != Phase::Stable {
+            return None;
+        }
+        // after a healed partition its beats say so too, until it has heard one of ours
+        Some(peer.unheard_since? + self.settings.keepalive * 2)
+    }
+
+    /// After a partition both nodes hold groups. The one that held them before (the lower term) keeps them,
+    /// else their home node; both nodes compare the same numbers, so exactly one releases.
+    fn resolve_double_holding(&mut self) {
+        let Some(peer) = self.peer.as_ref().filter(|peer| peer.alive()) else { return };
+        let Some(extra) = peer.extra.filter(|extra| !extra.thinks_us_dead) else { return };
+        let doubly = self.wants().both(extra.want);
+        for (index, is, set) in [(LOCAL, doubly.local, Set::LOCAL), (FOREIGN, doubly.foreign, Set::FOREIGN)] {
+            if !is {
+                continue;
+            }
+            let (mine, theirs) = (self.shares[index].term, extra.terms[index]);
+            let stays = mine < theirs || mine == theirs && index == LOCAL;
+            if !stays {
+                self.notice(Notice::BothHold { set, stays });
+                self.release(set, "the other node held them before");
+                self.shares[index].term = theirs;
+            } else if !self.shares[index].contested {
+                self.notice(Notice::BothHold { set, stays });
+                self.shares[index].contested = true;
+                self.start(index, JobKind::Announce);
+            }
+        }
+    }
+
+    /// The winner of a healed partition announces once more when the other has let go.
+    fn announce_contested(&mut self) {
+        let claims = match self.peer.as_ref().filter(|peer| peer.alive()) {
+            Some(peer) if peer.extra.is_some_and(|extra| extra.thinks_us_dead) => return,
+            Some(peer) => peer.claims(),
+            None => return,
+        };
+        for (index, held) in [(LOCAL, claims.local), (FOREIGN, claims.foreign)] {
+            if self.shares[index].contested && self.shares[index].settled() && !held {
+                self.shares[index].contested = false;
+                self.start(index, JobKind::Announce);
+            }
+        }
+    }
+
+    /// Groups that nobody claims although both nodes are at rest.
+    fn adopt_orphans(&mut self) {
+        let now = self.now.mono;
+        let orphans = self.orphans();
+        for (index, is, set) in [(LOCAL, orphans.local, Set::LOCAL), (FOREIGN, orphans.foreign, Set::FOREIGN)]
+        {
+            self.orphan_since[index] = if is { self.orphan_since[index].or(Some(now)) } else { None };
+            if self.orphan_at(index).is_some_and(|at| at <= now) {
+                self.orphan_since[index] = None;
+                self.claim(set, "nobody holds them");
+            }
+        }
+    }
+
+    fn orphans(&self) -> Set {
+        let Some(peer) = self.peer.as_ref().filter(|peer| peer.alive() && !peer.leaving) else {
+            return Set::NONE;
+        };
+        let Some((claims, true)) = self.peer_report() else { return Set::NONE };
+        if !self.is_stable() || self.stop_requested {
+            return Set::NONE;
+        }
+        let free = Set::ALL.without(self.wants()).without(claims);
+        Set {
+            local: free.local && !self.shares[LOCAL].failed,
+            // an old heartbeat takes its own groups when it joins, and gives no reason when it does not hold them
+            foreign: free.foreign && !self.shares[FOREIGN].failed && peer.extra.is_some(),
+        }
+    }
+
+    fn orphan_at(&self, index: usize) -> Option<Duration> {
+        let patience = if index == LOCAL { ORPHAN_HOME } else { ORPHAN_OTHER };
+        self.orphan_since[index].map(|since| since + patience)
+    }
+
+    pub(super) fn orphan_deadline(&self) -> Option<Duration> {
+        [LOCAL, FOREIGN].into_iter().filter_map(|index| self.orphan_at(index)).min()
+    }
+
+    /// `auto_failback on`: a node that came back gets its groups when both are at rest.
+    fn fail_back(&mut self) {
+        if !self.failback_due || self.settings.auto_failback == Failback::Off {
+            return;
+        }
+        let ready = self.standby_refusal().is_none();
+        if !ready {
+            return;
+        }
+        self.failback_due = false;
+        if self.wants().foreign && self.peer.as_ref().is_some_and(|peer| !peer.claims().foreign) {
+            self.ask_standby(Set::FOREIGN);
+        }
+    }
+}

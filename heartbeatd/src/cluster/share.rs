@@ -1,0 +1,113 @@
+//! The groups of one home node, as far as this node runs them.
+
+use super::event::{JobId, JobKind};
+use std::time::Duration;
+
+/// How often a failed stop is tried again before the groups are reported as left behind (heartbeat: 10 tries).
+const STOP_RETRIES: u32 = 10;
+/// Time between two tries.
+const STOP_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What runs here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Actual {
+    /// An earlier life of this node may have left something.
+    Unknown,
+    /// Nothing.
+    Released,
+    /// The groups, or those of them that could be started.
+    Held,
+    /// A job is under way.
+    Busy(JobId, JobKind),
+}
+
+/// All groups homed on one node. `want` is what the rules decided; jobs bring `actual` there.
+///
+/// ```text
+///            want            done                !want            done
+///  Released ──────► Busy(Take) ──► Held ───────────────► Busy(Give) ──► Released
+///     ▲                 │ all failed                        │ failed: again after 1 s
+///     └─────────────────┘                                   └──► Held
+///  Unknown ── want ──► Busy(Take)      Unknown ── !want ──► Busy(Clear) ──► Released
+/// ```
+#[derive(Clone, Debug)]
+pub(super) struct Share {
+    pub(super) want: bool,
+    pub(super) actual: Actual,
+    /// Counts the owners of these groups: a node that takes them adds one. When both nodes hold them after a
+    /// partition, the lower term is the one that held them before, and keeps them.
+    pub(super) term: u64,
+    /// When they were taken or released.
+    pub(super) since: Duration,
+    /// They could not be started here; not tried again before a join, a take-over or an administrator says so.
+    pub(super) failed: bool,
+    /// Announce them again when the other node has let go of them.
+    pub(super) contested: bool,
+    retries: u32,
+    retry_at: Option<Duration>,
+}
+
+impl Share {
+    pub(super) fn new() -> Share {
+        Share {
+            want: false,
+            actual: Actual::Unknown,
+            term: 0,
+            since: Duration::ZERO,
+            failed: false,
+            contested: false,
+            retries: 0,
+            retry_at: None,
+        }
+    }
+
+    /// Whether something may run here; also true for what an earlier life may have left.
+    pub(super) fn may_run(&self) -> bool {
+        self.actual != Actual::Released
+    }
+
+    /// Whether `actual` is what `want` says.
+    pub(super) fn settled(&self) -> bool {
+        matches!((self.want, self.actual), (true, Actual::Held) | (false, Actual::Released))
+    }
+
+    /// The job that has to start now, if any. `clear` allows clearing what an earlier life left.
+    pub(super) fn next_job(&self, clear: bool, now: Duration) -> Option<JobKind> {
+        match (self.want, self.actual) {
+            (true, Actual::Released | Actual::Unknown) => Some(JobKind::Take),
+            (false, Actual::Held) if self.retry_at.is_none_or(|at| at <= now) => Some(JobKind::Give),
+            (false, Actual::Unknown) if clear => Some(JobKind::Clear),
+            _ => None,
+        }
+    }
+
+    /// A job ended with so many groups done and failed. Answers whether stopping was given up.
+    pub(super) fn job_done(&mut self, kind: JobKind, done: usize, failed: usize, now: Duration) -> bool {
+        self.since = now;
+        match kind {
+            JobKind::Announce => {}
+            JobKind::Take if failed > 0 && done == 0 => {
+                (self.want, self.failed) = (false, true);
+                self.actual = Actual::Released;
+            }
+            JobKind::Take => self.actual = Actual::Held,
+            JobKind::Give | JobKind::Clear => {
+                if failed > 0 && self.retries < STOP_RETRIES {
+                    self.retries += 1;
+                    self.retry_at = Some(now + STOP_RETRY_INTERVAL);
+                    self.actual = Actual::Held;
+                    return false;
+                }
+                self.actual = Actual::Released;
+                (self.retries, self.retry_at) = (0, None);
+                return failed > 0;
+            }
+        }
+        false
+    }
+
+    /// When a failed stop is to be tried again.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        if !self.want && self.actual == Actual::Held { self.retry_at } else { None }
+    }
+}

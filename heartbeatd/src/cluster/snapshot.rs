@@ -1,0 +1,123 @@
+//! What is true now, for people and their tools.
+
+use super::{Cluster, FOREIGN, LOCAL, NodeState, Set};
+use std::time::Duration;
+
+/// The whole picture at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// This node's own status word.
+    pub state: NodeState,
+    /// `listening`, `asking`, `starting`, `stable`, `stopping` or `stopped`.
+    pub phase: &'static str,
+    /// The generation in use.
+    pub generation: u64,
+    /// The other node; `None` in a cluster of one.
+    pub peer: Option<NodeView>,
+    /// What this node holds or is taking.
+    pub wants: Set,
+    /// What may run here.
+    pub may_run: Set,
+    /// Nothing is in transition.
+    pub stable: bool,
+    /// The step of a stand-by under way.
+    pub standby: Option<&'static str>,
+    /// Why a stand-by would be refused now.
+    pub standby_refusal: Option<&'static str>,
+    /// The groups homed here, and those homed on the other node.
+    pub shares: [ShareView; 2],
+}
+
+/// The other node, as far as it is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeView {
+    /// Its name.
+    pub name: String,
+    /// Its status.
+    pub state: NodeState,
+    /// It is one of ours, not a heartbeat 3.0.6 (known from its beats).
+    pub ours: bool,
+    /// It says that it stops.
+    pub leaving: bool,
+    /// How long nothing new has been heard of it; `None` if never.
+    pub silent: Option<Duration>,
+    /// Its deadtime.
+    pub deadtime: Duration,
+    /// What it holds, from our point of view; `None` until it has said so.
+    pub holds: Option<Set>,
+    /// Each link and whether it is up.
+    pub links: Vec<LinkView>,
+}
+
+/// A link to the other node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkView {
+    /// The interface's name.
+    pub name: String,
+    /// Whether something came in on it within the deadtime.
+    pub up: bool,
+}
+
+/// The groups of one home node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShareView {
+    /// The home node.
+    pub home: String,
+    /// This node holds them or is taking them.
+    pub wanted: bool,
+    /// They run here as wanted.
+    pub settled: bool,
+    /// They could not be started here.
+    pub failed: bool,
+    /// When that last changed, on the clock of [`super::Time::mono`].
+    pub since: Duration,
+}
+
+impl Cluster {
+    /// What is true now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            state: self.my_state(),
+            phase: self.phase.word(),
+            generation: self.generation,
+            peer: self.peer_view(),
+            wants: self.wants(),
+            may_run: self.may_run(),
+            stable: self.is_stable(),
+            standby: self.standby_word(),
+            standby_refusal: self.standby_refusal(),
+            shares: [self.share_view(LOCAL), self.share_view(FOREIGN)],
+        }
+    }
+
+    fn peer_view(&self) -> Option<NodeView> {
+        let peer = self.peer.as_ref()?;
+        let names = self.settings.links.iter().cloned();
+        Some(NodeView {
+            name: peer.name.clone(),
+            state: peer.state,
+            ours: peer.extra.is_some(),
+            leaving: peer.leaving,
+            silent: peer.heard.map(|at| self.now.mono.saturating_sub(at)),
+            deadtime: peer.deadtime,
+            holds: self.peer_report().map(|(holds, _)| holds),
+            links: names.zip(&peer.links).map(|(name, (_, up))| LinkView { name, up: *up }).collect(),
+        })
+    }
+
+    fn share_view(&self, index: usize) -> ShareView {
+        let share = &self.shares[index];
+        let home = match (index, &self.peer) {
+            (FOREIGN, Some(peer)) => peer.name.clone(),
+            (FOREIGN, None) => String::new(),
+            _ => self.settings.me.clone(),
+        };
+        ShareView {
+            home,
+            wanted: share.want,
+            settled: share.settled(),
+            failed: share.failed,
+            since: share.since,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The stand-by protocol: one node gives groups, the other takes them, in three phases.
+//!
+//! ```text
+//!  giver:  Asked ── other ──► Releasing ── released: done ──► Handed ── done ──► (over)
+//!  taker:         Agreed ─────────────────── done ──► Taking ── taken: done ──► (over)
+//! ```
+//! The set in the messages is always from the giver's point of view.
+
+use super::{Actual, Cluster, Notice, Phase, Set};
+use crate::wire::Message;
+use std::time::Duration;
+
+/// The giver waits so long for the taker's agreement (heartbeat 3.0.6: 10 s).
+const ASK_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest time for the scripts of the other side (heartbeat 3.0.6: 1 h).
+const WORK_PATIENCE: Duration = Duration::from_secs(3600);
+/// One of our nodes that says with its beats that it is at rest has forgotten the stand-by; this much later
+/// than the last step it is over for us too.
+const FORGOTTEN: Duration = Duration::from_secs(3);
+
+/// A stand-by under way; sets are from this node's point of view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standby {
+    /// Giver: has asked.
+    Asked { set: Set, since: Duration },
+    /// Giver: releases.
+    Releasing { set: Set },
+    /// Giver: has released and said so.
+    Handed { set: Set, since: Duration },
+    /// Taker: has agreed to the request with this sequence number.
+    Agreed { set: Set, since: Duration, seq: u64 },
+    /// Taker: takes.
+    Taking { set: Set },
+}
+
+impl Standby {
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match self {
+            Standby::Asked { since, .. } => Some(*since + ASK_PATIENCE),
+            Standby::Handed { since, .. } | Standby::Agreed { since, .. } => Some(*since + WORK_PATIENCE),
+            Standby::Releasing { .. } | Standby::Taking { .. } => None,
+        }
+    }
+
+    /// The set that this node gives away and that nobody would hold if the other node vanished.
+    pub(super) fn given(&self) -> Set {
+        match self {
+            Standby::Asked { set, .. } | Standby::Releasing { set } | Standby::Handed { set, .. } => *set,
+            Standby::Agreed { .. } | Standby::Taking { .. } => Set::NONE,
+        }
+    }
+
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Standby::Asked { .. } => "asked the other node to take",
+            Standby::Releasing { .. } => "releasing",
+            Standby::Handed { .. } => "the other node takes",
+            Standby::Agreed { .. } => "the other node releases",
+            Standby::Taking { .. } => "taking",
+        }
+    }
+}
+
+impl Cluster {
+    /// Why a stand-by cannot begin now; `None` when it can.
+    pub(super) fn standby_refusal(&self) -> Option<&'static str> {
+        let Some(peer) = self.peer.as_ref() else { return Some("there is no other node in ha.cf") };
+        if !peer.alive() {
+            return Some("the other node is not alive");
+        }
+        if peer.leaving {
+            return Some("the other node stops");
+        }
+        if self.standby.is_some() {
+            return Some("Standby in progress");
+        }
+        if self.phase != Phase::Stable || self.stop_requested {
+            return Some("this node is starting or stopping");
+        }
+        if !self.settled() {
+            return Some("resources of this node are in transition");
+        }
+        match self.peer_report() {
+            Some((_, true)) => None,
+            _ => Some("Other side is in flux."),
+        }
+    }
+
+    pub(super) fn ask_standby(&mut self, set: Set) {
+        if let Some(why) = self.standby_refusal() {
+            self.notice(Notice::StandbyRefused { why });
+            return;
+        }
+        self.notice(Notice::StandbyStarted { set });
+        self.standby = Some(Standby::Asked { set, since: self.now.mono });
+        self.failback_due = false;
+        self.send_ask(set, "me");
+    }
+
+    pub(super) fn ask_takeover(&mut self, set: Set) {
+        let mut message = Message::new("hb_takeover");
+        message.push_text("rsc_hold", set.word());
+        self.send(message, false);
+    }
+
+    pub(super) fn receive_ask(&mut self, message: &Message, seq: u64) {
+        let set = message.text("rsc_hold").and_then(Set::from_word).unwrap_or(Set::ALL);
+        let now = self.now.mono;
+        match (message.text("info").unwrap_or_default(), self.standby.clone()) {
+            ("me", _) => match self.standby_refusal() {
+                Some(why) => self.notice(Notice::StandbyRefused { why }),
+                None => {
+                    self.standby = Some(Standby::Agreed { set: set.flipped(), since: now, seq });
+                    self.failback_due = false;
+                    self.send_ask(set, "other");
+                }
+            },
+            ("other", Some(Standby::Asked { set, .. })) => {
+                self.standby = Some(Standby::Releasing { set });
+                self.release(set, "standby");
+                self.send_report(Some("standby"));
+            }
+            ("done", Some(Standby::Agreed { set, .. })) => {
+                self.standby = Some(Standby::Taking { set });
+                self.claim(set, "the other node gave them up");
+            }
+            ("done", Some(Standby::Handed { set, .. })) => {
+                self.standby = None;
+                let by = self.peer.as_ref().map(|peer| peer.name.clone()).unwrap_or_default();
+                self.notice(Notice::StandbyDone { set, by });
+            }
+            _ => {}
+        }
+    }
+
+    /// Moves on when the jobs of this side are done.
+    pub(super) fn advance_standby(&mut self) {
+        let now = self.now.mono;
+        match self.standby.clone() {
+            Some(Standby::Releasing { set }) if self.all_of(set, |actual| actual == Actual::Released) => {
+                self.standby = Some(Standby::Handed { set, since: now });
+                self.send_ask(set, "done");
+            }
+            Some(Standby::Taking { set })
+                if self.all_of(set, |actual| !matches!(actual, Actual::Busy(..))) =>
+            {
+                self.standby = None;
+                self.send_report(None);
+                self.send_ask(set.flipped(), "done");
+                self.notice(Notice::StandbyDone { set, by: self.settings.me.clone() });
+            }
+            Some(Standby::Handed { set, since }) | Some(Standby::Agreed { set, since, .. })
+                if now >= since + FORGOTTEN =>
+            {
+                let Some(extra) = self.peer.as_ref().and_then(|peer| peer.extra) else { return };
+                if extra.stable {
+                    self.standby = None;
+                    let taken = extra.want.both(set) == set;
+                    self.notice(match taken {
+                        true => Notice::StandbyDone { set, by: "the other node".to_owned() },
+                        false => Notice::StandbyCancelled {
+                            why: "the other node is at rest and does not take part",
+                        },
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The giver reports that it is at rest after it had asked: it has cancelled.
+    pub(super) fn standby_cancelled_by_giver(&mut self, seq: u64) {
+        if matches!(self.standby, Some(Standby::Agreed { seq: asked, .. }) if seq > asked) {
+            self.standby = None;
+            self.notice(Notice::StandbyCancelled { why: "the other node keeps its resources" });
+        }
+    }
+
+    pub(super) fn expire_standby(&mut self) {
+        if self.standby.as_ref().and_then(Standby::deadline).is_some_and(|at| at <= self.now.mono) {
+            let lost = self.standby.take().map(|standby| standby.given()).unwrap_or_default();
+            self.notice(Notice::StandbyTimedOut);
+            if self.peer.as_ref().is_none_or(|peer| peer.claims().both(lost.flipped()).is_empty()) {
+                self.claim(lost.both(self.may_run()), "the other node did not answer");
+            }
+            if self.joined() {
+                self.send_report(None);
+            }
+        }
+    }
+
+    fn all_of(&self, set: Set, is: impl Fn(Actual) -> bool) -> bool {
+        let wanted = [set.local, set.foreign];
+        self.shares.iter().zip(wanted).all(|(share, wanted)| !wanted || is(share.actual))
+    }
+}

@@ -1,0 +1,172 @@
+//! The promises, as an outside observer sees them.
+
+use crate::faults::Fault;
+use crate::world::{Machine, NAMES};
+use heartbeatd::cluster::{NodeState, Set, Settings};
+use std::time::Duration;
+
+/// Time that a lost message may cost: one random delay and a few repetitions.
+const REPAIR: Duration = Duration::from_millis(1_500);
+/// Longest job of a slow run, twice (release, then take).
+const JOBS: Duration = Duration::from_millis(2 * 1_500);
+/// Most time that a take-over may need above the deadtime when jobs are quick (I2: 50 ms; a quick job takes up to 5 ms,
+/// a beat was under way for up to 10 ms).
+const ABOVE_DEADTIME: Duration = Duration::from_millis(50);
+
+/// Watches every state.
+#[derive(Default)]
+pub(crate) struct Checker {
+    /// The last moment at which something was wrong that excuses two holders.
+    trouble: Duration,
+    /// Since when two machines run the groups of a home node.
+    doubly_since: [Option<Duration>; 2],
+    /// The survivor of a lone power-off has to serve everything by then.
+    takeover: Option<(usize, Duration)>,
+    /// After two holders became one, the winner has to announce by then (home, winner, from, until).
+    announce: Option<(usize, usize, Duration, Duration)>,
+}
+
+impl Checker {
+    /// A fault happens now; what was expected under the old circumstances may no longer hold.
+    pub(crate) fn fault(&mut self, now: Duration, fault: &Fault, nodes: &[Machine; 2], settings: &Settings) {
+        self.takeover = None;
+        self.announce = None;
+        if let Fault::PowerOff(node) = fault {
+            let survivor = 1 - node;
+            let calm = now > self.trouble + settle_time(settings);
+            if calm && nodes[*node].powered && at_rest(&nodes[survivor]) && knows_other(&nodes[survivor]) {
+                self.takeover = Some((survivor, now + settings.deadtime + ABOVE_DEADTIME));
+            }
+        }
+        if matches!(fault, Fault::Stop(_) | Fault::Start(_) | Fault::PowerOn(_) | Fault::CutLink(..)) {
+            return;
+        }
+        if !matches!(fault, Fault::PowerOff(_) | Fault::Standby(..) | Fault::Takeover(..)) {
+            self.trouble = now;
+        }
+    }
+
+    /// Checks the state after an event.
+    pub(crate) fn look(
+        &mut self,
+        now: Duration,
+        nodes: &[Machine; 2],
+        settings: &Settings,
+        troubled: bool,
+    ) -> Result<(), String> {
+        if troubled {
+            self.trouble = now;
+            self.takeover = None;
+            self.announce = None;
+        }
+        for home in 0..2 {
+            self.one_holder(now, home, nodes, settings)?;
+        }
+        if let Some((node, deadline)) = self.takeover {
+            if nodes[node].serves == [true, true] {
+                self.takeover = None;
+            } else if now > deadline {
+                return Err(format!(
+                    "I2: {} does not serve everything at deadtime + 50 ms after a power-off",
+                    NAMES[node]
+                ));
+            }
+        }
+        if let Some((home, winner, from, until)) = self.announce {
+            if nodes[winner].announced[home].is_some_and(|at| at >= from) {
+                self.announce = None;
+            } else if now > until {
+                return Err(format!(
+                    "I3: {} did not announce {}'s groups after the other let go",
+                    NAMES[winner], NAMES[home]
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// I1, I3: no two holders, but for a bounded time after trouble.
+    fn one_holder(
+        &mut self,
+        now: Duration,
+        home: usize,
+        nodes: &[Machine; 2],
+        settings: &Settings,
+    ) -> Result<(), String> {
+        let answers = |node: &Machine| node.powered && node.paused_until.is_none() && node.runs[home];
+        if nodes.iter().all(answers) {
+            let since = *self.doubly_since[home].get_or_insert(now);
+            let excused = self.trouble + settle_time(settings);
+            if now > excused {
+                return Err(format!(
+                    "I1: both nodes run {}'s groups since {:.3} s, the last trouble was at {:.3} s",
+                    NAMES[home],
+                    since.as_secs_f64(),
+                    self.trouble.as_secs_f64()
+                ));
+            }
+        } else if self.doubly_since[home].take().is_some() {
+            let winner = nodes.iter().position(answers);
+            match winner {
+                Some(winner) if self.trouble < now => {
+                    self.announce = Some((home, winner, now, now + settle_time(settings)));
+                }
+                Some(_) => {}
+                // both let go at once: only excused while something is wrong or a machine just stopped
+                None if self.trouble < now && nodes.iter().all(|node| node.powered && node.enabled) => {
+                    return Err(format!("I3: both nodes let go of {}'s groups", NAMES[home]));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of a run: everything was healed long ago.
+    pub(crate) fn at_rest(&self, nodes: &[Machine; 2], settings: &Settings) -> Result<(), String> {
+        for home in 0..2 {
+            let holders: Vec<_> =
+                (0..2).filter(|node| nodes[*node].serves[home]).map(|node| NAMES[node]).collect();
+            let running = nodes.iter().filter(|node| node.runs[home]).count();
+            if holders.len() != 1 || running != 1 {
+                return Err(format!(
+                    "at rest: {}'s groups are served by {holders:?}, run on {running} nodes",
+                    NAMES[home]
+                ));
+            }
+        }
+        for (node, name) in nodes.iter().zip(NAMES) {
+            let Some(cluster) = &node.cluster else { return Err(format!("at rest: {name} does not run")) };
+            let snapshot = cluster.snapshot();
+            let peer = snapshot.peer.as_ref().map(|peer| peer.state);
+            if !snapshot.stable || snapshot.state != NodeState::Active || peer != Some(NodeState::Active) {
+                return Err(format!("at rest: {name} is not stable: {snapshot:?}"));
+            }
+        }
+        let _ = settings;
+        Ok(())
+    }
+}
+
+/// How long two holders may last after the trouble ended: both hear each other within a beat, one releases.
+fn settle_time(settings: &Settings) -> Duration {
+    settings.deadtime + settings.keepalive * 4 + REPAIR + JOBS
+}
+
+fn at_rest(node: &Machine) -> bool {
+    node.powered
+        && node.paused_until.is_none()
+        && node.cluster.as_ref().is_some_and(|cluster| cluster.snapshot().stable)
+}
+
+/// It holds its part and knows that the other one lives: the power-off is the only fault.
+fn knows_other(node: &Machine) -> bool {
+    node.cluster.as_ref().is_some_and(|cluster| {
+        let peer = cluster.snapshot().peer;
+        peer.is_some_and(|peer| {
+            peer.state == NodeState::Active
+                && !peer.leaving
+                && peer.holds.is_some_and(|holds| holds != Set::NONE)
+        })
+    })
+}

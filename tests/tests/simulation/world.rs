@@ -1,0 +1,436 @@
+//! The virtual world: two machines, their kernels' addresses, the network between them, and time.
+
+use crate::check::Checker;
+use crate::faults::{self, Fault};
+use crate::random::Random;
+use heartbeatd::cluster::{Action, Cluster, Event, Failback, JobId, JobKind, JobOutcome, Settings, Time};
+use heartbeatd::wire::Message;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+pub(crate) const NAMES: [&str; 2] = ["alpha", "beta"];
+/// How long faults rain; after that everything is healed and must come to rest.
+const RAIN: Duration = Duration::from_secs(40);
+
+/// What a machine is.
+pub(crate) struct Machine {
+    pub powered: bool,
+    pub paused_until: Option<Duration>,
+    pub cluster: Option<Cluster>,
+    generation: u64,
+    /// Started on purpose and not stopped on purpose.
+    pub enabled: bool,
+    /// The kernel holds the addresses of the groups homed on each node (from the first step of a start to the last of a stop).
+    pub runs: [bool; 2],
+    /// The groups are completely started.
+    pub serves: [bool; 2],
+    /// When the addresses were last announced.
+    pub announced: [Option<Duration>; 2],
+    /// Counts lives, so that what belongs to an earlier one is dropped.
+    life: u64,
+}
+
+#[derive(Debug)]
+enum Due {
+    Deliver { to: usize, link: usize, message: Message },
+    JobDone { node: usize, life: u64, id: JobId, kind: JobKind, home: usize },
+    Wake { node: usize },
+    Boot { node: usize, life: u64 },
+    EndPartition,
+    EndDeaf(usize),
+    EndCut(usize),
+    EndLoss,
+    Rain,
+}
+
+pub(crate) struct World {
+    pub now: Duration,
+    pub random: Random,
+    pub nodes: [Machine; 2],
+    pub settings: [Settings; 2],
+    queue: BinaryHeap<Reverse<(Duration, u64, usize)>>,
+    due: Vec<Option<Due>>,
+    count: u64,
+    pub partition: bool,
+    pub deaf: [bool; 2],
+    pub cut: [bool; 2],
+    pub loss: u64,
+    base_loss: u64,
+    max_delay: u64,
+    slow_jobs: bool,
+    checker: Checker,
+    verbose: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, verbose: bool) -> World {
+        let mut random = Random(seed.wrapping_mul(0x1234_5678_9abc_def1));
+        let keepalive = Duration::from_millis(random.of(&[50, 100, 200]));
+        let deadtime = keepalive * random.between(5, 10) as u32;
+        let links = random.between(1, 2) as usize;
+        let failback = random.of(&[Failback::On, Failback::Off]);
+        let settings = [0, 1].map(|me| Settings {
+            me: NAMES[me].to_owned(),
+            nodes: NAMES.map(str::to_owned).to_vec(),
+            links: (0..links).map(|link| format!("eth{link}")).collect(),
+            uuid: [me as u8 + 1; 16],
+            generation: 0,
+            keepalive,
+            deadtime,
+            warntime: deadtime / 2,
+            initdead: deadtime * 2,
+            auto_failback: failback,
+            rexmit_delay: Duration::from_millis(250),
+            ttl: 3,
+            seed: seed ^ me as u64,
+        });
+        let machine = || Machine {
+            powered: true,
+            paused_until: None,
+            cluster: None,
+            generation: 1_000,
+            enabled: true,
+            runs: [false; 2],
+            serves: [false; 2],
+            announced: [None; 2],
+            life: 0,
+        };
+        // with a loss of 2 % five beats in a row are lost once in 300 million
+        let base_loss = random.of(&[0, 0, 1, 2]);
+        let mut world = World {
+            now: Duration::from_secs(1),
+            nodes: [machine(), machine()],
+            settings,
+            queue: BinaryHeap::new(),
+            due: Vec::new(),
+            count: 0,
+            partition: false,
+            deaf: [false; 2],
+            cut: [false; 2],
+            loss: base_loss,
+            base_loss,
+            max_delay: random.of(&[300, 2_000, 10_000]),
+            slow_jobs: random.percent(20),
+            checker: Checker::default(),
+            verbose,
+            random,
+        };
+        for node in 0..2 {
+            let after = Duration::from_millis(world.random.between(0, 3_000));
+            world.at(after, Due::Boot { node, life: 0 });
+        }
+        world.at(Duration::from_secs(1), Due::Rain);
+        world
+    }
+
+    /// Runs the rain and the calm after it.
+    pub(crate) fn run(mut self) -> Result<(), String> {
+        self.step_until(RAIN)?;
+        self.calm();
+        let rest = self.now + self.settings[0].initdead * 2 + Duration::from_secs(20);
+        self.step_until(rest)?;
+        self.checker.at_rest(&self.nodes, &self.settings[0])
+    }
+
+    pub(crate) fn trace(&self, text: impl FnOnce() -> String) {
+        if self.verbose {
+            println!("{:>10.3} {}", self.now.as_secs_f64(), text());
+        }
+    }
+
+    fn at(&mut self, after: Duration, due: Due) {
+        self.count += 1;
+        self.queue.push(Reverse((self.now + after, self.count, self.due.len())));
+        self.due.push(Some(due));
+    }
+
+    fn step_until(&mut self, end: Duration) -> Result<(), String> {
+        loop {
+            let timers = [0, 1].map(|node| self.timer_of(node));
+            let first = timers.iter().flatten().min().copied();
+            let queued = self.queue.peek().map(|Reverse((at, ..))| *at);
+            let next = [first, queued].into_iter().flatten().min().unwrap_or(end);
+            if next > end {
+                self.now = end;
+                return Ok(());
+            }
+            self.now = self.now.max(next);
+            if queued == Some(next) {
+                let Some(Reverse((_, _, index))) = self.queue.pop() else { continue };
+                if let Some(due) = self.due[index].take() {
+                    self.happen(due);
+                }
+            } else {
+                let node = if timers[0] == Some(next) { 0 } else { 1 };
+                self.event(node, Event::Timer);
+            }
+            let verdict = self.checker.look(self.now, &self.nodes, &self.settings[0], self.troubled());
+            verdict.map_err(|what| format!("at {:.3} s: {what}", self.now.as_secs_f64()))?;
+        }
+    }
+
+    /// Something is wrong right now that may make two holders for a while.
+    fn troubled(&self) -> bool {
+        let all_cut = self.cut.iter().take(self.settings[0].links.len()).all(|cut| *cut);
+        self.partition
+            || self.deaf.contains(&true)
+            || all_cut
+            || self.loss > self.base_loss
+            || self.nodes.iter().any(|node| {
+                node.powered && (node.paused_until.is_some() || (node.enabled && node.cluster.is_none()))
+            })
+    }
+
+    fn timer_of(&self, node: usize) -> Option<Duration> {
+        let machine = &self.nodes[node];
+        if machine.paused_until.is_some() {
+            return None;
+        }
+        machine.cluster.as_ref().map(|cluster| cluster.next_deadline().max(self.now))
+    }
+
+    fn time(&self) -> Time {
+        Time { mono: self.now, epoch: 1_700_000_000 + self.now.as_secs() }
+    }
+
+    fn happen(&mut self, due: Due) {
+        match due {
+            Due::Deliver { to, link, message } => {
+                if let Some(until) = self.nodes[to].paused_until {
+                    // the socket buffer keeps it for the time after the pause
+                    self.at(until.saturating_sub(self.now), Due::Deliver { to, link, message });
+                } else if self.nodes[to].cluster.is_some() {
+                    self.event(to, Event::Received { link, message });
+                }
+            }
+            Due::JobDone { node, life, id, kind, home } => self.job_done(node, life, id, kind, home),
+            Due::Wake { node } => {
+                self.nodes[node].paused_until = None;
+                self.trace(|| format!("{} runs again", NAMES[node]));
+                if self.nodes[node].cluster.is_some() {
+                    self.event(node, Event::Timer);
+                }
+            }
+            Due::Boot { node, life } => {
+                if self.nodes[node].life == life
+                    && self.nodes[node].cluster.is_none()
+                    && self.nodes[node].powered
+                {
+                    self.boot(node);
+                }
+            }
+            Due::EndPartition => self.partition = false,
+            Due::EndDeaf(node) => self.deaf[node] = false,
+            Due::EndCut(link) => self.cut[link] = false,
+            Due::EndLoss => self.loss = self.base_loss,
+            Due::Rain => {
+                if self.now < RAIN {
+                    let fault = faults::draw(
+                        &mut self.random,
+                        self.settings[0].deadtime,
+                        self.settings[0].links.len(),
+                    );
+                    self.fault(fault);
+                    let pause = self.random.of(&[100, 500, 2_000, 6_000]);
+                    let after = Duration::from_millis(self.random.between(1, pause));
+                    self.at(after, Due::Rain);
+                }
+            }
+        }
+    }
+
+    fn boot(&mut self, node: usize) {
+        self.trace(|| format!("{} boots", NAMES[node]));
+        let machine = &mut self.nodes[node];
+        machine.life += 1;
+        machine.generation += 1;
+        let seed = self.random.next();
+        let settings = Settings { generation: machine.generation, seed, ..self.settings[node].clone() };
+        let cluster = Cluster::new(settings, self.time());
+        self.nodes[node].cluster = Some(cluster);
+        self.perform(node);
+    }
+
+    fn event(&mut self, node: usize, event: Event) {
+        let time = self.time();
+        if let Some(cluster) = self.nodes[node].cluster.as_mut() {
+            cluster.handle(event, time);
+        }
+        self.perform(node);
+    }
+
+    fn perform(&mut self, node: usize) {
+        while let Some(action) = self.nodes[node].cluster.as_mut().and_then(Cluster::poll_action) {
+            match action {
+                Action::Send(message) => self.transmit(node, message),
+                Action::Start(job) => {
+                    let home = if job.home == NAMES[0] { 0 } else { 1 };
+                    self.trace(|| format!("{} job {:?} {}", NAMES[node], job.kind, job.home));
+                    self.start_job(node, job.id, job.kind, home);
+                }
+                Action::Notice(notice) => self.trace(|| format!("{} says: {notice}", NAMES[node])),
+                Action::SaveGeneration(generation) => self.nodes[node].generation = generation,
+                Action::Exit => {
+                    self.trace(|| format!("{} leaves", NAMES[node]));
+                    self.nodes[node].cluster = None;
+                    if self.nodes[node].enabled {
+                        let life = self.nodes[node].life;
+                        self.at(Duration::from_millis(10), Due::Boot { node, life });
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn start_job(&mut self, node: usize, id: JobId, kind: JobKind, home: usize) {
+        let life = self.nodes[node].life;
+        match kind {
+            JobKind::Take => self.nodes[node].runs[home] = true,
+            JobKind::Give | JobKind::Clear => self.nodes[node].serves[home] = false,
+            JobKind::Announce => {}
+        }
+        let most = if self.slow_jobs && self.random.percent(20) { 1_500 } else { 5 };
+        let took = Duration::from_millis(self.random.between(1, most));
+        self.at(took, Due::JobDone { node, life, id, kind, home });
+    }
+
+    fn job_done(&mut self, node: usize, life: u64, id: JobId, kind: JobKind, home: usize) {
+        if self.nodes[node].life != life || !self.nodes[node].powered {
+            return;
+        }
+        if let Some(until) = self.nodes[node].paused_until {
+            self.at(until.saturating_sub(self.now), Due::JobDone { node, life, id, kind, home });
+            return;
+        }
+        let machine = &mut self.nodes[node];
+        match kind {
+            JobKind::Take => {
+                machine.serves[home] = true;
+                machine.announced[home] = Some(self.now);
+            }
+            JobKind::Give | JobKind::Clear => machine.runs[home] = false,
+            JobKind::Announce => {
+                if machine.runs[home] {
+                    machine.announced[home] = Some(self.now);
+                }
+            }
+        }
+        if machine.cluster.is_some() {
+            self.event(node, Event::JobDone { id, outcome: JobOutcome { done: 1, failed: 0 } });
+        }
+    }
+
+    fn transmit(&mut self, from: usize, message: Message) {
+        if self.verbose && message.kind() != "status" {
+            self.trace(|| {
+                let word = |name| message.text(name).unwrap_or("-").to_owned();
+                let fields = ["seq", "rsc_hold", "isstable", "info", "td_want", "td_have"]
+                    .map(|n| format!("{n}={}", word(n)));
+                format!("{} sends {} {}", NAMES[from], message.kind(), fields.join(" "))
+            });
+        }
+        for link in 0..self.settings[0].links.len() {
+            let copies = if self.random.percent(1) { 2 } else { 1 };
+            for _ in 0..copies {
+                if self.partition || self.deaf[from] || self.cut[link] || self.random.percent(self.loss) {
+                    continue;
+                }
+                let delay = Duration::from_micros(self.random.between(20, self.max_delay));
+                self.at(delay, Due::Deliver { to: 1 - from, link, message: message.clone() });
+            }
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.trace(|| format!("FAULT {fault:?}"));
+        self.checker.fault(self.now, &fault, &self.nodes, &self.settings[0]);
+        match fault {
+            Fault::PowerOff(node) => self.power_off(node),
+            Fault::PowerOn(node) => {
+                if !self.nodes[node].powered {
+                    self.nodes[node].powered = true;
+                    self.nodes[node].enabled = true;
+                    let life = self.nodes[node].life;
+                    self.at(Duration::from_millis(10), Due::Boot { node, life });
+                }
+            }
+            Fault::Restart(node, after) => {
+                if self.nodes[node].cluster.take().is_some() {
+                    self.nodes[node].life += 1;
+                    let life = self.nodes[node].life;
+                    self.at(after, Due::Boot { node, life });
+                }
+            }
+            Fault::Pause(node, time) => {
+                if self.nodes[node].powered && self.nodes[node].paused_until.is_none() {
+                    self.nodes[node].paused_until = Some(self.now + time);
+                    self.at(time, Due::Wake { node });
+                }
+            }
+            Fault::Partition(time) => {
+                if !std::mem::replace(&mut self.partition, true) {
+                    self.at(time, Due::EndPartition);
+                }
+            }
+            Fault::Deaf { from, time } => {
+                if !std::mem::replace(&mut self.deaf[from], true) {
+                    self.at(time, Due::EndDeaf(from));
+                }
+            }
+            Fault::CutLink(link, time) => {
+                if !std::mem::replace(&mut self.cut[link], true) {
+                    self.at(time, Due::EndCut(link));
+                }
+            }
+            Fault::Loss(percent, time) => {
+                if self.loss == self.base_loss {
+                    self.loss = percent;
+                    self.at(time, Due::EndLoss);
+                }
+            }
+            Fault::Standby(node, set) => self.command(node, Event::Standby(set)),
+            Fault::Takeover(node, set) => self.command(node, Event::Takeover(set)),
+            Fault::Stop(node) => {
+                self.nodes[node].enabled = false;
+                self.command(node, Event::Stop);
+            }
+            Fault::Start(node) => {
+                self.nodes[node].enabled = true;
+                let life = self.nodes[node].life;
+                self.at(Duration::ZERO, Due::Boot { node, life });
+            }
+        }
+    }
+
+    fn command(&mut self, node: usize, event: Event) {
+        if self.nodes[node].paused_until.is_none() && self.nodes[node].cluster.is_some() {
+            self.event(node, event);
+        }
+    }
+
+    fn power_off(&mut self, node: usize) {
+        let machine = &mut self.nodes[node];
+        machine.life += 1;
+        machine.powered = false;
+        machine.cluster = None;
+        machine.runs = [false; 2];
+        machine.serves = [false; 2];
+    }
+
+    /// Heals everything and switches everything on.
+    fn calm(&mut self) {
+        self.trace(|| "calm".to_owned());
+        (self.partition, self.deaf, self.cut, self.loss) = (false, [false; 2], [false; 2], self.base_loss);
+        for node in 0..2 {
+            self.nodes[node].powered = true;
+            self.nodes[node].enabled = true;
+            if self.nodes[node].cluster.is_none() {
+                let life = self.nodes[node].life;
+                // a daemon that is just leaving is started again afterwards
+                self.at(Duration::from_millis(10), Due::Boot { node, life });
+            }
+        }
+    }
+}
