@@ -1,1 +1,4 @@
-//! Placeholder
+//! directord
+#![forbid(unsafe_code)]
+pub mod check;
+pub mod config;

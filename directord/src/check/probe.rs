@@ -1,0 +1,125 @@
+//! What is checked and how, as plain data. Equal probes are run once, however many sections hold them.
+
+use super::Pattern;
+use serde::{Serialize, Serializer};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// One check, to be repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Probe {
+    /// Time from the start of one run to the start of the next.
+    #[serde(serialize_with = "seconds")]
+    pub interval: Duration,
+    /// What is done.
+    pub kind: Kind,
+}
+
+/// What a check does. Every kind has a time limit for the whole of one run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "check", rename_all = "lowercase")]
+pub enum Kind {
+    /// A TCP connection.
+    Connect {
+        /// Whereto.
+        to: SocketAddr,
+        /// The limit.
+        #[serde(serialize_with = "seconds")]
+        timeout: Duration,
+    },
+    /// ICMP echo requests until one is answered.
+    Ping {
+        /// Whereto.
+        to: IpAddr,
+        /// How many, each with its own limit.
+        attempts: u32,
+        /// The limit.
+        #[serde(serialize_with = "seconds")]
+        timeout: Duration,
+    },
+    /// A page over HTTP or HTTPS.
+    Http(Http),
+    /// A text sent, lines received.
+    SimpleTcp(SimpleTcp),
+    /// A program whose exit code 0 means up.
+    External {
+        /// The program and all its arguments.
+        command: Vec<String>,
+        /// The limit.
+        #[serde(serialize_with = "seconds")]
+        timeout: Duration,
+    },
+    /// A negotiate check, then after a success `connects` connections, and again.
+    Combined {
+        /// How many cheap checks follow an expensive one.
+        connects: u32,
+        /// The cheap one.
+        connect: Box<Kind>,
+        /// The expensive one.
+        negotiate: Box<Kind>,
+    },
+}
+
+/// A check over HTTP or HTTPS.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Http {
+    /// What is fetched. Its host is what TLS sends as server name.
+    pub url: String,
+    /// Where the URL's host is, whatever the resolver says; `None` for a URL that is resolved.
+    pub address: Option<SocketAddr>,
+    /// The `Host` header; `None` to take it from the URL.
+    pub host: Option<String>,
+    /// `HEAD` instead of `GET`.
+    pub head: bool,
+    /// What must be found in the body.
+    pub receive: Option<Pattern>,
+    /// The limit for everything, redirects included.
+    #[serde(serialize_with = "seconds")]
+    pub timeout: Duration,
+}
+
+/// A check of service `simpletcp`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct SimpleTcp {
+    /// Whereto.
+    pub to: SocketAddr,
+    /// Datagrams instead of a connection.
+    pub udp: bool,
+    /// What is sent.
+    pub request: String,
+    /// What must be found in a line of the answer; any line will do if `None`.
+    pub receive: Option<Pattern>,
+    /// The limit for everything.
+    #[serde(serialize_with = "seconds")]
+    pub timeout: Duration,
+}
+
+impl Kind {
+    /// The name an administrator knows it by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Connect { .. } => "connect",
+            Kind::Ping { .. } => "ping",
+            Kind::Http(http) if http.url.starts_with("https") => "https",
+            Kind::Http(_) => "http",
+            Kind::SimpleTcp(_) => "simpletcp",
+            Kind::External { .. } => "external",
+            Kind::Combined { .. } => "combined",
+        }
+    }
+
+    /// The longest time that one run may take.
+    pub fn limit(&self) -> Duration {
+        match self {
+            Kind::Connect { timeout, .. } | Kind::External { timeout, .. } => *timeout,
+            Kind::Ping { attempts, timeout, .. } => timeout.saturating_mul((*attempts).max(1)),
+            Kind::Http(http) => http.timeout,
+            Kind::SimpleTcp(simple) => simple.timeout,
+            Kind::Combined { connect, negotiate, .. } => connect.limit().max(negotiate.limit()),
+        }
+    }
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}

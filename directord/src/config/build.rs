@@ -1,0 +1,409 @@
+//! [`Config`] → [`Plan`]: names are resolved, defaults and globals filled in, contradictions reported.
+
+mod checks;
+
+use super::model::{Config, FallbackText, Protocol, RealText, Section, Setting, Shared, VirtualText};
+use super::names::{Names, resolve_host, resolve_port};
+use super::plan::{Plan, RealServer, Settings, VirtualService};
+use super::value::Notes;
+use config::{Diagnostic, Span};
+use ipvs::{Destination, DestinationKey, Family, Forwarding, Persistence, Service, ServiceKey};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// More real servers in one range are a slip of the keyboard.
+const MAX_RANGE: u32 = 4096;
+
+/// Where ldirectord logs when the file does not say.
+pub const DEFAULT_LOG: &str = "/var/log/ldirectord.log";
+
+/// Builds the plan; what cannot be built is noted and left out.
+pub(super) fn build(config: &Config, names: &dyn Names, notes: &mut Notes) -> Plan {
+    let builder = Builder { config, names };
+    let settings = builder.settings(notes);
+    builder.unused_fallbacks(notes);
+    let mut services: Vec<VirtualService> = Vec::new();
+    for section in &config.sections {
+        let Some(service) = builder.service(section, notes) else { continue };
+        if services.iter().any(|other| other.service.key == service.service.key) {
+            notes.push(
+                Diagnostic::error(section.span, format!("virtual service {} is written twice", service.id()))
+                    .help("merge the two sections, or give them different ports or protocols"),
+            );
+            continue;
+        }
+        services.push(service);
+    }
+    Plan { settings, services }
+}
+
+struct Builder<'a> {
+    config: &'a Config,
+    names: &'a dyn Names,
+}
+
+/// The virtual address of a section.
+#[derive(Clone, Copy, Debug)]
+struct Virtual<'a> {
+    section: &'a Section,
+    protocol: Protocol,
+    address: Option<IpAddr>,
+    /// 0 for a mark.
+    port: u16,
+    mark: Option<std::num::NonZeroU32>,
+}
+
+impl Builder<'_> {
+    fn settings(&self, notes: &mut Notes) -> Settings {
+        let config = self.config;
+        let path = |setting: &Option<Setting<String>>| setting.as_ref().map(|s| PathBuf::from(&s.value));
+        if let Some(directory) = &config.maintenance_dir {
+            if !Path::new(&directory.value).is_dir() {
+                notes.push(Diagnostic::warning(directory.span, "maintenance directory does not exist"));
+            }
+        }
+        if let Some(callback) = &config.callback {
+            if !Path::new(&callback.value).is_file() {
+                notes.push(
+                    Diagnostic::warning(callback.span, format!("callback {} does not exist", callback.value))
+                        .help("the path of a program, without arguments"),
+                );
+            }
+        }
+        let log = config.log_file.as_ref().map_or(DEFAULT_LOG, |log| log.value.as_str());
+        if let Some(setting) = &config.log_file {
+            log_target(setting, notes);
+        }
+        Settings {
+            check_interval: seconds(value(&config.shared.check_interval).unwrap_or(10)),
+            auto_reload: value(&config.auto_reload).unwrap_or(false),
+            callback: path(&config.callback),
+            log: log.to_owned(),
+            readd_quiescent: value(&config.readd_quiescent).unwrap_or(false),
+            supervised: value(&config.supervised).unwrap_or(false),
+            maintenance_dir: path(&config.maintenance_dir),
+        }
+    }
+
+    /// Global fallbacks are resolved even if no section uses them: ldirectord refuses wrong ones at once.
+    fn unused_fallbacks(&self, notes: &mut Notes) {
+        let shared = &self.config.shared;
+        for (fallback, family) in [(&shared.fallback, Family::V4), (&shared.fallback6, Family::V6)] {
+            if let Some(fallback) = fallback {
+                self.fallback(&fallback.value, family, Some("tcp"), 1, notes);
+            }
+        }
+    }
+
+    fn service(&self, section: &Section, notes: &mut Notes) -> Option<VirtualService> {
+        let at = self.address(section, notes)?;
+        let shared = &section.shared;
+        let global = &self.config.shared;
+        let key = match (at.mark, at.address) {
+            (Some(mark), _) => ServiceKey::Fwmark { mark, family: section.family },
+            (None, Some(address)) => ServiceKey::new(kernel_protocol(at.protocol), address, at.port),
+            (None, None) => return None,
+        };
+        let scheduler = section.scheduler.as_ref().map_or("wrr", |s| s.value.as_str());
+        let mut service = Service::new(key, scheduler);
+        service.scheduler_flags = section.scheduler_flags.as_ref().map(|s| s.value).unwrap_or_default();
+        service.one_packet = self.one_packet(section, at.protocol, notes);
+        service.persistence = self.persistence(section, notes);
+        if at.port == 0 && at.mark.is_none() && service.persistence.is_none() {
+            notes.push(
+                Diagnostic::error(
+                    section.span,
+                    "port 0 means every port, which only a persistent service can have",
+                )
+                .help("write a port, or add persistent=SECONDS to the section"),
+            );
+        }
+        self.interval_without_fork(section, notes);
+        if let Some(file) = &section.monitor_file {
+            file_to_write("monitor file", file, notes);
+        }
+        let failure_count = value(&shared.failure_count).or(value(&global.failure_count)).unwrap_or(1);
+        let fallback_command =
+            shared.fallback_command.as_ref().or(global.fallback_command.as_ref()).map(|s| s.value.clone());
+        Some(VirtualService {
+            name: section.service_name.as_ref().map(|s| s.value.clone()),
+            comment: section.comment.as_ref().map(|s| s.value.clone()),
+            reals: self.reals(&at, notes),
+            fallback: self.fallback_of(&at, notes),
+            fallback_command: fallback_command.filter(|command| !command.is_empty()),
+            quiescent: value(&shared.quiescent).or(value(&global.quiescent)).unwrap_or(false),
+            clean_stop: value(&shared.clean_stop).or(value(&global.clean_stop)).unwrap_or(true),
+            failure_count,
+            service,
+        })
+    }
+
+    fn address<'s>(&self, section: &'s Section, notes: &mut Notes) -> Option<Virtual<'s>> {
+        let written = section.protocol.as_ref();
+        let mut at = Virtual { section, protocol: Protocol::Tcp, address: None, port: 0, mark: None };
+        match section.address.as_ref()? {
+            VirtualText::Mark(mark) => {
+                if let Some(wrong) = written.filter(|p| p.value != Protocol::Mark) {
+                    notes.push(
+                        Diagnostic::error(wrong.span, "a firewall mark holds packets of any protocol")
+                            .help("write protocol=fwm, or leave the line out"),
+                    );
+                }
+                at.protocol = Protocol::Mark;
+                at.mark = Some(*mark);
+            }
+            VirtualText::Address { host, port } => {
+                let domain = matches!(port.value.as_str(), "53" | "domain");
+                let default = if domain { Protocol::Udp } else { Protocol::Tcp };
+                at.protocol = written.map_or(default, |p| p.value);
+                if let Some(wrong) = written.filter(|p| p.value == Protocol::Mark) {
+                    notes.push(
+                        Diagnostic::error(wrong.span, "protocol fwm is only for firewall marks")
+                            .help("write protocol=tcp or protocol=udp, or virtual=MARK"),
+                    );
+                    return None;
+                }
+                let address = self.host(host, section.family, notes);
+                let port = self.port(port, Some(protocol_name(at.protocol)), notes);
+                at.address = Some(address?);
+                at.port = port?;
+            }
+        }
+        Some(at)
+    }
+
+    fn one_packet(&self, section: &Section, protocol: Protocol, notes: &mut Notes) -> bool {
+        let Some(ops) = section.one_packet.as_ref().filter(|ops| ops.value) else { return false };
+        if protocol != Protocol::Udp {
+            notes.push(Diagnostic::warning(ops.span, "ops has no effect: one-packet scheduling is for UDP"));
+        }
+        protocol == Protocol::Udp
+    }
+
+    fn persistence(&self, section: &Section, notes: &mut Notes) -> Option<Persistence> {
+        let Some(timeout) = value(&section.persistent) else {
+            if let Some(mask) = &section.netmask {
+                notes.push(Diagnostic::warning(mask.span, "netmask has no effect without persistent"));
+            }
+            return None;
+        };
+        let mut persistence = Persistence::new(timeout, section.family);
+        if let Some(mask) = &section.netmask {
+            persistence.netmask = mask.value;
+        }
+        Some(persistence)
+    }
+
+    fn interval_without_fork(&self, section: &Section, notes: &mut Notes) {
+        if let Some(interval) = section.shared.check_interval.as_ref().filter(|_| !self.forks()) {
+            notes.push(
+                Diagnostic::warning(
+                    interval.span,
+                    "checkinterval in a virtual section is ignored when fork=no",
+                )
+                .help("write fork=yes at the left margin to have it count"),
+            );
+        }
+    }
+
+    fn forks(&self) -> bool {
+        value(&self.config.fork).unwrap_or(false)
+    }
+
+    fn reals(&self, at: &Virtual<'_>, notes: &mut Notes) -> Vec<RealServer> {
+        let mut reals: Vec<RealServer> = Vec::new();
+        let Some(checks) = checks::Checks::new(self, at, notes) else { return reals };
+        for text in &at.section.reals {
+            for (address, name, port) in self.addresses(text, at.section.family, notes) {
+                let kernel_port = kernel_port(at, port, text.forwarding);
+                let mut destination =
+                    Destination::new(DestinationKey::new(address, kernel_port), text.forwarding);
+                destination.weight = text.weight;
+                destination.lower_threshold = text.lower;
+                destination.upper_threshold = text.upper;
+                if text.forwarding == Forwarding::Masquerade && port == 0 && at.port != 0 {
+                    notes.push(
+                        Diagnostic::warning(
+                            text.host.span,
+                            "with masq and no port, connections go to port 0",
+                        )
+                        .help(format!("write {}:{}", text.host.value, at.port)),
+                    );
+                }
+                let Some(check) = checks.of(text, address, port, notes) else { continue };
+                let real = RealServer { address, port, name, destination, check };
+                match reals.iter_mut().find(|other| other.destination.key == real.destination.key) {
+                    Some(other) => {
+                        notes.push(Diagnostic::warning(
+                            text.host.span,
+                            format!(
+                                "real server {} is written twice; this line counts",
+                                real.destination.key
+                            ),
+                        ));
+                        *other = real;
+                    }
+                    None => reals.push(real),
+                }
+            }
+        }
+        reals
+    }
+
+    /// All addresses of a `real` line, with the name if one was written, and the port (0 if none).
+    fn addresses(
+        &self,
+        text: &RealText,
+        family: Family,
+        notes: &mut Notes,
+    ) -> Vec<(IpAddr, Option<String>, u16)> {
+        let first = self.host(&text.host, family, notes);
+        let last = text.last.as_ref().map(|last| self.host(last, family, notes));
+        let port = text.port.as_ref().map_or(Some(0), |port| self.port(port, None, notes));
+        let (Some(first), Some(port)) = (first, port) else { return Vec::new() };
+        match last {
+            None => {
+                let name = text.host.value.parse::<IpAddr>().is_err().then(|| text.host.value.clone());
+                vec![(first, name, port)]
+            }
+            Some(Some(last)) => {
+                let span = text.last.as_ref().map_or(text.host.span, |l| l.span.to(text.host.span));
+                range(first, last, span, notes).into_iter().map(|address| (address, None, port)).collect()
+            }
+            Some(None) => Vec::new(),
+        }
+    }
+
+    fn fallback_of(&self, at: &Virtual<'_>, notes: &mut Notes) -> Option<Destination> {
+        let pick = |shared: &Shared| match at.section.family {
+            Family::V4 => shared.fallback.clone(),
+            Family::V6 => shared.fallback6.clone(),
+        };
+        let own = pick(&at.section.shared);
+        let own = own.or_else(|| at.section.shared.fallback.clone()); // in a virtual6 section both names will do
+        let fallback = own.or_else(|| pick(&self.config.shared))?;
+        let protocol = if at.mark.is_some() { None } else { Some(protocol_name(at.protocol)) };
+        let mut destination = self.fallback(&fallback.value, at.section.family, protocol, at.port, notes)?;
+        destination.key.port = kernel_port(at, destination.key.port, destination.forwarding);
+        Some(destination)
+    }
+
+    fn fallback(
+        &self,
+        text: &FallbackText,
+        family: Family,
+        protocol: Option<&str>,
+        default_port: u16,
+        notes: &mut Notes,
+    ) -> Option<Destination> {
+        let address = self.host(&text.host, family, notes);
+        let port = text.port.as_ref().map_or(Some(default_port), |port| self.port(port, protocol, notes));
+        Some(Destination::new(DestinationKey::new(address?, port?), text.forwarding))
+    }
+
+    fn host(&self, host: &Setting<String>, family: Family, notes: &mut Notes) -> Option<IpAddr> {
+        let address = resolve_host(self.names, &host.value, family);
+        if address.is_none() {
+            let numeric = host.value.parse::<IpAddr>().is_ok()
+                || host.value.chars().all(|c| c.is_ascii_digit() || c == '.');
+            let message = if numeric {
+                format!("\"{}\" is not an {family} address", host.value)
+            } else {
+                format!("no {family} address is found for \"{}\"", host.value)
+            };
+            note_once(notes, Diagnostic::error(host.span, message).help(if numeric {
+                "for example 192.0.2.10, or [2001:db8::10] in virtual6, real6 and fallback6"
+            } else {
+                "check the name with getent ahosts; an address in /etc/hosts or in this file does not depend on DNS"
+            }));
+        }
+        address
+    }
+
+    fn port(&self, port: &Setting<String>, protocol: Option<&str>, notes: &mut Notes) -> Option<u16> {
+        let number = resolve_port(self.names, &port.value, protocol);
+        if number.is_none() {
+            let what = protocol.map_or(String::new(), |protocol| format!(" of {protocol}"));
+            note_once(
+                notes,
+                Diagnostic::error(port.span, format!("\"{}\" is not a port{what}", port.value))
+                    .help("a number up to 65535, or a name from /etc/services"),
+            );
+        }
+        number
+    }
+}
+
+/// A global fallback is resolved for every section; its mistake is told once.
+fn note_once(notes: &mut Notes, note: Diagnostic) {
+    if !notes.contains(&note) {
+        notes.push(note);
+    }
+}
+
+fn range(first: IpAddr, last: IpAddr, span: Span, notes: &mut Notes) -> Vec<IpAddr> {
+    let (IpAddr::V4(first), IpAddr::V4(last)) = (first, last) else { return Vec::new() };
+    let (from, to) = (u32::from(first), u32::from(last));
+    let problem = if to < from {
+        format!("the range {first}->{last} goes backwards")
+    } else if to - from >= MAX_RANGE {
+        format!("the range {first}->{last} has more than {MAX_RANGE} addresses")
+    } else {
+        return (from..=to).map(|n| IpAddr::V4(Ipv4Addr::from(n))).collect();
+    };
+    notes.push(Diagnostic::error(span, problem).help("write the lower address first"));
+    Vec::new()
+}
+
+/// `ipvsadm` and the kernel know only masquerading to another port.
+fn kernel_port(at: &Virtual<'_>, port: u16, forwarding: Forwarding) -> u16 {
+    if at.mark.is_some() || forwarding == Forwarding::Masquerade { port } else { at.port }
+}
+
+fn kernel_protocol(protocol: Protocol) -> ipvs::Protocol {
+    if protocol == Protocol::Udp { ipvs::Protocol::Udp } else { ipvs::Protocol::Tcp }
+}
+
+fn protocol_name(protocol: Protocol) -> &'static str {
+    if protocol == Protocol::Udp { "udp" } else { "tcp" }
+}
+
+fn value<T: Copy>(setting: &Option<Setting<T>>) -> Option<T> {
+    setting.as_ref().map(|setting| setting.value)
+}
+
+fn seconds(number: u32) -> Duration {
+    Duration::from_secs(number.into())
+}
+
+/// A path, or a syslog facility.
+fn log_target(setting: &Setting<String>, notes: &mut Notes) {
+    if setting.value.starts_with('/') {
+        file_to_write("log file", setting, notes);
+    } else if setting.value.parse::<daemon::log::Facility>().is_err() {
+        notes.push(
+            Diagnostic::warning(
+                setting.span,
+                format!("\"{}\" is not a syslog facility; daemon is used", setting.value),
+            )
+            .help("an absolute path, or a facility like daemon, user or local0"),
+        );
+    }
+}
+
+/// Tells at load what would fail at the first line written.
+fn file_to_write(what: &str, setting: &Setting<String>, notes: &mut Notes) {
+    let path = Path::new(&setting.value);
+    let directory = path.parent().unwrap_or(path);
+    let problem = if path.is_dir() {
+        format!("{} is a directory", path.display())
+    } else if !directory.is_dir() {
+        format!("there is no directory {}", directory.display())
+    } else {
+        return;
+    };
+    notes.push(
+        Diagnostic::error(setting.span, format!("{what} {} cannot be opened", setting.value)).help(problem),
+    );
+}

@@ -1,0 +1,284 @@
+//! How the real servers of one section are checked: `checktype`, `service` and all that belongs to them.
+
+use super::{Builder, Virtual, seconds, value};
+use crate::check::{Http, Kind, Pattern, Probe, SimpleTcp};
+use crate::config::model::{CheckType, Protocol, RealText, ServiceName, Setting};
+use crate::config::plan::Check;
+use crate::config::value::Notes;
+use config::{Diagnostic, Span};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+/// What all real servers of a section have in common.
+pub(super) struct Checks<'a> {
+    at: Virtual<'a>,
+    kind: CheckType,
+    service: ServiceName,
+    check_timeout: Duration,
+    negotiate_timeout: Duration,
+    interval: Duration,
+    attempts: u32,
+    receive: Option<Pattern>,
+}
+
+impl<'a> Checks<'a> {
+    /// Resolves the section's directives; `None` if a mistake in them makes every check impossible.
+    pub(super) fn new(builder: &Builder<'_>, at: &Virtual<'a>, notes: &mut Notes) -> Option<Checks<'a>> {
+        let section = at.section;
+        let (own, global) = (&section.shared, &builder.config.shared);
+        let service = value(&section.service).unwrap_or_else(|| ServiceName::of_port(at.port));
+        let check = value(&own.check_timeout)
+            .or(value(&own.negotiate_timeout))
+            .or(value(&global.check_timeout))
+            .or(value(&global.negotiate_timeout));
+        let negotiate = value(&own.negotiate_timeout)
+            .or(value(&own.check_timeout))
+            .or(value(&global.negotiate_timeout))
+            .or(value(&global.check_timeout));
+        let interval =
+            value(&own.check_interval).filter(|_| builder.forks()).or(value(&global.check_interval));
+        let receive = match &section.receive {
+            Some(receive) => Some(pattern(receive, notes)?),
+            None => None,
+        };
+        let checks = Checks {
+            at: *at,
+            kind: value(&section.check_type).unwrap_or(CheckType::Negotiate),
+            service,
+            check_timeout: seconds(check.unwrap_or(5)),
+            negotiate_timeout: seconds(negotiate.unwrap_or(30)),
+            interval: seconds(interval.unwrap_or(10)),
+            attempts: value(&own.check_count).or(value(&global.check_count)).unwrap_or(1),
+            receive,
+        };
+        checks.supported(notes).then_some(checks)
+    }
+
+    /// The check of one real server; `None` after an error was noted.
+    pub(super) fn of(&self, real: &RealText, address: IpAddr, port: u16, notes: &mut Notes) -> Option<Check> {
+        let kind = match self.kind {
+            CheckType::On => return Some(Check::On),
+            CheckType::Off => return Some(Check::Off),
+            CheckType::Ping => self.ping(address),
+            CheckType::Connect => self.connect(real, address, port, notes)?,
+            CheckType::External => self.external(&[], address, port),
+            CheckType::ExternalPerl => self.external(&["perl"], address, port),
+            CheckType::Negotiate => match self.negotiate(real, address, port, notes)? {
+                Some(kind) => kind,
+                None => return Some(Check::On),
+            },
+            CheckType::Combined(connects) => match self.negotiate(real, address, port, notes)? {
+                Some(negotiate) => {
+                    let connect = self.connect(real, address, port, notes)?;
+                    Kind::Combined { connects, connect: connect.into(), negotiate: negotiate.into() }
+                }
+                // Service none always passes, so only the connects say anything.
+                None if self.port(port).is_some() => self.connect(real, address, port, notes)?,
+                None => {
+                    let message =
+                        format!("{address} is never checked: the service is none and there is no port");
+                    notes.push(
+                        Diagnostic::warning(real.host.span, message)
+                            .help("write checkport=PORT in the section"),
+                    );
+                    return Some(Check::On);
+                }
+            },
+        };
+        Some(Check::Probe(Probe { interval: self.interval, kind }))
+    }
+
+    fn negotiates(&self) -> bool {
+        matches!(self.kind, CheckType::Negotiate | CheckType::Combined(_))
+    }
+
+    /// Refuses what this version cannot check: a check that always passes would be a lie.
+    fn supported(&self, notes: &mut Notes) -> bool {
+        use ServiceName::{Http, Https, Simpletcp};
+        if !self.negotiates() || matches!(self.service, Http | Https | Simpletcp | ServiceName::None) {
+            return true;
+        }
+        let name = self.service.name();
+        let section = self.at.section;
+        let span = section.service.as_ref().map_or(section.span, |service| service.span);
+        let help = match section.service {
+            Some(_) => "use checktype=connect, or an external check, until a later version does",
+            None => {
+                "the service follows from the port; write service=none, checktype=connect or an external check"
+            }
+        };
+        notes.push(
+            Diagnostic::error(span, format!("this version does not check service {name} yet")).help(help),
+        );
+        false
+    }
+
+    /// The port to check: `checkport`, the real server's, the service's, the virtual one.
+    fn port(&self, port: u16) -> Option<u16> {
+        let written = value(&self.at.section.check_port);
+        written.or_else(|| [port, self.service.port(), self.at.port].into_iter().find(|port| *port != 0))
+    }
+
+    fn target(&self, real: &RealText, address: IpAddr, port: u16, notes: &mut Notes) -> Option<SocketAddr> {
+        let port = self.port(port);
+        if port.is_none() {
+            notes.push(
+                Diagnostic::error(real.host.span, format!("there is no port at which to check {address}"))
+                    .help("write checkport=PORT in the section, or a port behind the address"),
+            );
+        }
+        Some(SocketAddr::new(address, port?))
+    }
+
+    fn ping(&self, to: IpAddr) -> Kind {
+        Kind::Ping { to, attempts: self.attempts, timeout: self.check_timeout }
+    }
+
+    fn connect(&self, real: &RealText, address: IpAddr, port: u16, notes: &mut Notes) -> Option<Kind> {
+        if self.at.protocol == Protocol::Udp {
+            return Some(self.ping(address)); // nothing can be connected
+        }
+        Some(Kind::Connect { to: self.target(real, address, port, notes)?, timeout: self.check_timeout })
+    }
+
+    /// `Some(None)` for service `none`, which is always up.
+    fn negotiate(
+        &self,
+        real: &RealText,
+        address: IpAddr,
+        port: u16,
+        notes: &mut Notes,
+    ) -> Option<Option<Kind>> {
+        let receive = match &real.dialogue {
+            Some((_, receive)) => Some(pattern(receive, notes)?),
+            None => self.receive.clone(),
+        };
+        match self.service {
+            ServiceName::Http | ServiceName::Https => {
+                let to = self.target(real, address, port, notes)?;
+                self.http(real, to, receive, notes).map(|http| Some(Kind::Http(http)))
+            }
+            ServiceName::Simpletcp => Some(Some(Kind::SimpleTcp(SimpleTcp {
+                to: self.target(real, address, port, notes)?,
+                udp: self.at.protocol == Protocol::Udp,
+                request: self.request(real).0.trim_start_matches('/').replace("\\n", "\n"),
+                receive,
+                timeout: self.negotiate_timeout,
+            }))),
+            _ => Some(None),
+        }
+    }
+
+    /// The request with its leading `/`, and its place.
+    fn request(&self, real: &RealText) -> (String, Span) {
+        let section = self.at.section;
+        let setting = real.dialogue.as_ref().map(|(request, _)| request).or(section.request.as_ref());
+        let Some(setting) = setting else { return ("/".into(), section.span) };
+        let slash = if setting.value.starts_with('/') { "" } else { "/" };
+        (format!("{slash}{}", setting.value), setting.span)
+    }
+
+    fn http(
+        &self,
+        real: &RealText,
+        to: SocketAddr,
+        receive: Option<Pattern>,
+        notes: &mut Notes,
+    ) -> Option<Http> {
+        let section = self.at.section;
+        let scheme = self.service.name();
+        let (request, span) = self.request(real);
+        let head = value(&section.head).unwrap_or(false);
+        let mut http = Http {
+            url: String::new(),
+            address: None,
+            host: None,
+            head,
+            receive,
+            timeout: self.negotiate_timeout,
+        };
+        // A real server's own request may be a whole URL, which replaces the address too.
+        if real.dialogue.is_some() && (request.starts_with("/http://") || request.starts_with("/https://")) {
+            http.url = request.trim_start_matches('/').to_owned();
+        } else {
+            let virtual_host = section.virtual_host.as_ref().map(|host| host.value.clone());
+            http.host = Some(virtual_host.clone().unwrap_or_else(|| bracketed(to.ip())));
+            // The name goes into the URL for TLS, which sends it to the server; the address is set apart.
+            let name = virtual_host
+                .filter(|_| scheme == "https")
+                .map(|host| host.split(':').next().unwrap_or("").to_owned())
+                .filter(|host| {
+                    reqwest::Url::parse(&format!("https://{host}/")).is_ok_and(|url| url.domain().is_some())
+                });
+            http.url = match name {
+                Some(name) => {
+                    http.address = Some(to);
+                    format!("{scheme}://{name}:{}{request}", to.port())
+                }
+                None => format!("{scheme}://{to}{request}"),
+            };
+        }
+        if let Err(error) = reqwest::Url::parse(&http.url) {
+            notes.push(
+                Diagnostic::error(span, format!("\"{}\" is not a URL: {error}", http.url))
+                    .help("a path like \"/index.html\""),
+            );
+            return None;
+        }
+        if head && http.receive.is_some() {
+            let span = section.head.as_ref().map_or(span, |head| head.span);
+            notes.push(
+                Diagnostic::warning(
+                    span,
+                    "a HEAD request has no body, so receive never matches and the server is down",
+                )
+                .help("leave out receive or httpmethod"),
+            );
+        }
+        Some(http)
+    }
+
+    /// `PROGRAM VIP VPORT RIP RPORT`, or `MARK 0 RIP RPORT`, as ldirectord calls it.
+    fn external(&self, before: &[&str], address: IpAddr, port: u16) -> Kind {
+        let program =
+            self.at.section.check_command.as_ref().map_or("/bin/true", |command| command.value.as_str());
+        let words: Vec<&str> =
+            if Path::new(program).is_file() { vec![program] } else { program.split_whitespace().collect() };
+        let service = match (self.at.mark, self.at.address) {
+            (Some(mark), _) => mark.to_string(),
+            (None, address) => address.map(bracketed).unwrap_or_default(),
+        };
+        let mut command: Vec<String> = before.iter().chain(&words).map(|word| (*word).to_owned()).collect();
+        command.extend([service, self.at.port.to_string(), bracketed(address), port.to_string()]);
+        Kind::External { command, timeout: self.check_timeout }
+    }
+}
+
+fn bracketed(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+fn pattern(text: &Setting<String>, notes: &mut Notes) -> Option<Pattern> {
+    match Pattern::new(&text.value) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            // Where tabs were replaced the offsets differ: then the whole text is underlined.
+            let length = text.span.end - text.span.start;
+            let span = if length == text.value.len() && error.offset <= length {
+                let start = text.span.start + error.offset.min(length.saturating_sub(1));
+                Span::new(start, start + 1)
+            } else {
+                text.span
+            };
+            let message = format!("\"{}\" is not a regular expression", text.value);
+            super::note_once(notes, Diagnostic::error(span, message).label(error.reason).help(
+                "a Perl regular expression; put \\ before a character that is meant literally, such as ( [ * + ? or .",
+            ));
+            None
+        }
+    }
+}
