@@ -110,6 +110,3 @@ impl Starting {
         ExitCode::from(code)
     }
 }
-
-#[cfg(test)]
-mod tests;

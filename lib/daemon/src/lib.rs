@@ -24,3 +24,6 @@ pub mod notify;
 pub mod pidfile;
 pub mod process;
 pub mod sibling;
+
+#[cfg(test)]
+mod scratch;

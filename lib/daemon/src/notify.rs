@@ -1,7 +1,8 @@
 //! What systemd is told: readiness, reloads, status, and that the daemon is alive (`sd_notify(3)`).
 //!
 //! Every function does nothing when the program was not started by systemd with `Type=notify`
-//! (no `NOTIFY_SOCKET` in the environment), and a failure to tell it is not an error of the daemon.
+//! (no `NOTIFY_SOCKET` in the environment), and a failure to tell it is not an error of the daemon. Each
+//! sends one datagram, which waits if systemd itself hangs: not for a thread that must be on time.
 
 use std::time::Duration;
 

@@ -51,10 +51,10 @@ pub enum BindError {
     },
 }
 
-/// Why a line was not received or not sent. After any of them the connection is of no more use.
+/// Why a line was not received or not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The line is longer than [`super::LINE_LIMIT`].
+    /// The line is longer than [`super::LINE_LIMIT`]; one that was received makes the connection useless.
     #[error("a line of more than 1 MiB")]
     TooLong,
     /// The line is not the JSON that was expected, or ended without a line feed.
@@ -77,6 +77,8 @@ impl Listener {
     pub fn bind(path: &Path, mode: u32) -> Result<Listener, BindError> {
         let failed = |source: io::Error| BindError::Io { path: path.to_path_buf(), source };
         tokio::runtime::Handle::try_current().map_err(|error| failed(io::Error::other(error)))?;
+        // The short temporary name would do where nobody could connect to the real one.
+        SocketAddrUnix::new(path).map_err(|error| failed(error.into()))?;
         // Two starts at the same time: the second looks when the first one's socket has its name.
         let _turn = lock_folder_of(path).map_err(failed)?;
         make_way(path)?;
@@ -225,6 +227,14 @@ impl Connection {
     pub fn peer(&self) -> io::Result<Peer> {
         let found = self.stream.peer_cred()?;
         Ok(Peer { uid: found.uid(), gid: found.gid(), pid: found.pid() })
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    /// How much memory the received bytes take.
+    pub(super) fn held(&self) -> usize {
+        self.lines.pending.capacity()
     }
 }
 

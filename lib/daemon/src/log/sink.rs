@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use tracing::Level;
 
 use super::format::{self, Line, Place};
@@ -35,9 +36,7 @@ enum Kind {
 pub(super) fn check(targets: &[Target]) -> io::Result<()> {
     for target in targets {
         if let Target::File(path) | Target::DebugFile(path) = target {
-            open(path).map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot open log file {}: {error}", path.display()))
-            })?;
+            make_exist(path)?;
         }
     }
     Ok(())
@@ -57,23 +56,51 @@ impl Sink {
 
     /// Writes the lines, after a word about those that were lost before.
     pub(super) fn write(&mut self, lines: &[Line], settings: &Settings, place: &Place) {
-        let apology = self.apology();
-        let result = match &mut self.kind {
+        if self.lost > 0 {
+            let text = format!("{} lines could not be written here: {}", self.lost, self.reason);
+            let apology = Line { time: Timestamp::now(), level: Level::WARN, text };
+            if self.kind.write(&[apology], settings, place).is_ok() {
+                self.lost = 0;
+            }
+        }
+        if let Err((count, error)) = self.kind.write(lines, settings, place) {
+            if self.lost == 0 {
+                self.reason = error.to_string();
+            }
+            self.lost += count;
+        }
+    }
+
+    /// Makes a file exist again, and has syslog tried again at once.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, for the other targets to report.
+    pub(super) fn reopen(&mut self, syslog_socket: &Path) -> io::Result<()> {
+        match &mut self.kind {
+            Kind::File { path, .. } => make_exist(path)?,
+            Kind::Syslog(_, connection) => *connection = Connection::new(syslog_socket.to_path_buf()),
+            Kind::Stderr { .. } | Kind::Stdout => {}
+        }
+        Ok(())
+    }
+}
+
+impl Kind {
+    /// Writes the lines; the error is how many were not written, and why the first was not.
+    fn write(&mut self, lines: &[Line], settings: &Settings, place: &Place) -> Result<(), (u64, io::Error)> {
+        match self {
             Kind::Syslog(facility, connection) => {
-                let mut failed = (0, None);
-                for line in apology.iter().chain(lines) {
-                    if let Err(error) = connection.send(&format::for_syslog(line, settings, place, *facility))
-                    {
-                        failed = (failed.0 + 1, failed.1.or(Some(error)));
+                let mut failed = None;
+                for line in lines {
+                    let text = format::for_syslog(line, settings, place, *facility);
+                    if let Err(error) = connection.send(&text) {
+                        failed.get_or_insert((0, error)).0 += 1;
                     }
                 }
-                match failed {
-                    (0, _) | (_, None) => Ok(()),
-                    (count, Some(error)) => Err((count, error)),
-                }
+                failed.map_or(Ok(()), Err)
             }
             Kind::File { path, least } => {
-                let wanted = || apology.iter().chain(lines).filter(|line| line.level <= *least);
+                let wanted = || lines.iter().filter(|line| line.level <= *least);
                 let text = joined(wanted(), |line| format::for_file(line, settings, place));
                 let written = if text.is_empty() { Ok(()) } else { append(path, text.as_bytes()) };
                 written.map_err(|error| (wanted().count() as u64, error))
@@ -88,44 +115,6 @@ impl Sink {
                 let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
                 written.map_err(|error| (lines.len() as u64, error))
             }
-        };
-        self.account(apology.is_some(), result);
-    }
-
-    /// Makes the file exist again and forgets what is known of failures, so that the next line is tried.
-    ///
-    /// # Errors
-    /// A file that cannot be opened, for the other targets to report.
-    pub(super) fn reopen(&mut self, syslog_socket: &Path) -> io::Result<()> {
-        match &mut self.kind {
-            Kind::File { path, .. } => {
-                let named = |error: io::Error| {
-                    io::Error::new(error.kind(), format!("cannot open log file {}: {error}", path.display()))
-                };
-                open(path).map(|_| ()).map_err(named)
-            }
-            Kind::Syslog(_, connection) => {
-                *connection = Connection::new(syslog_socket.to_path_buf());
-                Ok(())
-            }
-            Kind::Stderr { .. } | Kind::Stdout => Ok(()),
-        }
-    }
-
-    fn apology(&self) -> Option<Line> {
-        let text = format!("{} log lines could not be written here: {}", self.lost, self.reason);
-        (self.lost > 0).then(|| Line { time: jiff::Timestamp::now(), level: Level::WARN, text })
-    }
-
-    fn account(&mut self, apologised: bool, result: Result<(), (u64, io::Error)>) {
-        match result {
-            Ok(()) => self.lost = 0,
-            Err((count, error)) => {
-                if self.lost == 0 {
-                    self.reason = error.to_string();
-                }
-                self.lost += count.saturating_sub(u64::from(apologised));
-            }
         }
     }
 }
@@ -137,6 +126,17 @@ fn joined<'a>(lines: impl Iterator<Item = &'a Line>, format: impl Fn(&Line) -> S
         text.push('\n');
     }
     text
+}
+
+/// Creates the file if it is missing. A FIFO or a terminal is not touched: to open it could wait for ever.
+fn make_exist(path: &Path) -> io::Result<()> {
+    if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Ok(());
+    }
+    let named = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot open log file {}: {error}", path.display()))
+    };
+    open(path).map(|_| ()).map_err(named)
 }
 
 fn open(path: &Path) -> io::Result<File> {

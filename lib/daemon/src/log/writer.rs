@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ enum Item {
 struct Pending {
     settings: Option<Settings>,
     reopen: bool,
+    /// The channel was full: no wake-up is on its way.
+    unannounced: bool,
 }
 
 impl Pending {
@@ -111,27 +113,30 @@ impl Shared {
     }
 
     /// Waits until what is in the channel now and all orders are dealt with, or `patience` is over.
+    /// Waits until what is in the channel now and all orders are dealt with, or `patience` is over.
     pub(super) fn flush(&self, patience: Duration) {
         let goal = self.accepted.load(Ordering::SeqCst);
         let deadline = Instant::now() + patience;
         let mut done = locked(&self.done);
-        while *done < goal || !locked(&self.pending).is_empty() {
+        // A line that is dropped in the end counts as accepted for an instant: the goal may go down.
+        while *done < goal.min(self.accepted.load(Ordering::SeqCst)) || !locked(&self.pending).is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            let (guard, _) = self.progress.wait_timeout(done, left).unwrap_or_else(PoisonError::into_inner);
+            let slice = left.min(Duration::from_millis(20));
+            let (guard, _) = self.progress.wait_timeout(done, slice).unwrap_or_else(PoisonError::into_inner);
             done = guard;
         }
     }
 
     fn order(&self, change: impl FnOnce(&mut Pending)) {
-        change(&mut locked(&self.pending));
+        let mut pending = locked(&self.pending);
+        change(&mut pending);
         self.accepted.fetch_add(1, Ordering::SeqCst);
-        // If the channel is full the thread is awake, and looks for orders when it has emptied it.
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.channel.try_send(Item::Wake)
-        {
+        if self.channel.try_send(Item::Wake).is_err() {
             self.accepted.fetch_sub(1, Ordering::SeqCst);
+            pending.unannounced = true; // the thread is awake: it looks after each batch
         }
     }
 
@@ -175,10 +180,9 @@ impl Writer {
                 }
                 next = if count < BATCH { items.try_recv().ok() } else { None };
             }
-            let caught_up = count < BATCH;
             self.write(&mut batch);
-            if caught_up {
-                self.admit_drops();
+            self.admit_drops();
+            if locked(&self.shared.pending).unannounced {
                 self.obey();
             }
             self.shared.dealt_with(count as u64);
@@ -195,7 +199,7 @@ impl Writer {
     }
 
     fn obey(&mut self) {
-        let Pending { settings, reopen } = std::mem::take(&mut *locked(&self.shared.pending));
+        let Pending { settings, reopen, .. } = std::mem::take(&mut *locked(&self.shared.pending));
         if settings.is_none() && !reopen {
             return;
         }
@@ -205,13 +209,13 @@ impl Writer {
             self.settings = settings;
         }
         self.place = Place::here(); // host name and time zone may have changed
-        let failures: Vec<Line> = self
+        let mut failures: Vec<Line> = self
             .sinks
             .iter_mut()
             .filter_map(|sink| sink.reopen(&self.syslog_socket).err())
             .map(|error| own_line(Level::ERROR, error.to_string()))
             .collect();
-        self.write(&mut { failures });
+        self.write(&mut failures);
     }
 
     fn admit_drops(&mut self) {
