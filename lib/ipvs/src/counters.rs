@@ -2,6 +2,9 @@
 
 /// Traffic counters of a service or a destination, since it was made or last zeroed.
 ///
+/// The kernel counts per processor and sums up every two seconds, so these lag behind by that much.
+/// [`Connections`] do not.
+///
 /// Read from the 64-bit attribute where the kernel has it (since 4.1), else from the 32-bit one, whose
 /// connection and packet counters wrap at 2^32. The rates are the kernel's own estimates over a few
 /// seconds and need a running estimator.

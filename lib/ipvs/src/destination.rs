@@ -83,7 +83,7 @@ pub enum Forwarding {
 }
 
 impl fmt::Display for Forwarding {
-    /// As `ipvsadm -L` writes it: `Masq`, `Local`, `Tunnel`, `Route`, `Bypass`.
+    /// As `ipvsadm -L` writes it: `Masq`, `Local`, `Tunnel`, `Route`; and `Bypass`, for which it has no word.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Forwarding::Masquerade => "Masq",

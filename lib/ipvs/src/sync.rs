@@ -32,7 +32,8 @@ pub struct SyncDaemon {
     /// Sync id, 0–255: a backup takes only messages with its own id, and 0 takes all. The wire format has
     /// eight bits; the kernel would accept more here and cut them off, so [`crate::Client`] does not.
     pub id: u32,
-    /// Longest sync message, in bytes; default 1472 or what the interface's MTU allows.
+    /// Longest sync message, in bytes; default 1472 for a master, what the interface's MTU allows
+    /// for a backup.
     pub max_length: Option<u16>,
     /// Multicast group, of either family; default 224.0.0.81.
     pub group: Option<IpAddr>,

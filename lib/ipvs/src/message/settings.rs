@@ -40,7 +40,7 @@ pub(super) fn write_timeouts(out: &mut Writer, timeouts: &Timeouts) {
     }
 }
 
-/// The kernel counts in ticks of up to a thousandth of a second, in 31 bits.
+/// `ipvsadm`'s limit. The kernel counts in ticks and may have a lower one, which it says with EINVAL.
 pub(super) fn check_timeouts(timeouts: &Timeouts) -> Result<(), Invalid> {
     let values = [timeouts.tcp, timeouts.tcp_fin, timeouts.udp];
     match values.into_iter().find(|&seconds| seconds > MAX_TIMEOUT) {
