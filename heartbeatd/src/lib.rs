@@ -14,6 +14,7 @@
 //! * [`config`] `ha.cf`, `authkeys`, the node names of `haresources`.
 //! * [`media`] the sockets.
 //! * [`control`] what the tools ask and what the daemon answers.
+//! * [`tools`] cl_status, hb_standby, hb_takeover.
 //! * [`run`] the thin shell: performs what the core decides.
 #![deny(unsafe_code)]
 
@@ -23,4 +24,5 @@ pub mod control;
 pub mod media;
 pub mod run;
 mod sys;
+pub mod tools;
 pub mod wire;

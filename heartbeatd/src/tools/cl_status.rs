@@ -1,0 +1,314 @@
+//! `cl_status`: the subcommands, outputs and exit codes of heartbeat 3.0.6's tool, from our daemon.
+//!
+//! Exit codes: 0 yes or done, 1 no (dead, stopped, not there), 11 bad parameter, 12 no answer in time, 13 unknown.
+
+mod arguments;
+mod overview;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use config::nearest;
+use daemon::control::RequestError;
+use serde_json::{Value, json};
+
+use super::{Output, ask, clean, run_dir};
+use crate::control::{Answer, ClientState, Node, NodeKind, NodeStatus, Request, Status};
+use arguments::Arguments;
+pub use arguments::Query;
+
+const NO: u8 = 1;
+const BAD_PARAMETER: u8 = 11;
+const TIMED_OUT: u8 = 12;
+const UNKNOWN: u8 = 13;
+
+/// Why the daemon's state is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoStatus {
+    /// No daemon runs.
+    Stopped,
+    /// It does not answer in time.
+    TimedOut,
+    /// It cannot be asked, with the reason.
+    Failed(String),
+}
+
+impl From<RequestError> for NoStatus {
+    fn from(error: RequestError) -> NoStatus {
+        match error {
+            RequestError::NotRunning => NoStatus::Stopped,
+            RequestError::TimedOut => NoStatus::TimedOut,
+            other => NoStatus::Failed(other.to_string()),
+        }
+    }
+}
+
+/// How the answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// For scripts: the bare word.
+    Word,
+    /// `-m`: a sentence.
+    Sentence,
+    /// `--json`: one object.
+    Json,
+}
+
+/// Runs the tool; `arguments` begins with the program's name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Output {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return Output::usage(&error, BAD_PARAMETER),
+    };
+    let style = match (arguments.json, arguments.sentence) {
+        (true, _) => Style::Json,
+        (false, true) => Style::Sentence,
+        (false, false) => Style::Word,
+    };
+    let query = match arguments.query {
+        Some(query) => query,
+        None if arguments.json => Query::Status,
+        None => {
+            return Output::failure(
+                BAD_PARAMETER,
+                "cl_status: no subcommand; \"cl_status --help\" lists them\n",
+            );
+        }
+    };
+    let status = match ask(&run_dir(arguments.run_dir), &Request::Status) {
+        Ok(Answer::Status(status)) => Ok(*status),
+        Ok(Answer::Accepted { .. }) => Err(NoStatus::Failed("the daemon answered something else".to_owned())),
+        Ok(Answer::Refused { reason }) => Err(NoStatus::Failed(reason)),
+        Err(error) => Err(error.into()),
+    };
+    answer(&query, style, &status)
+}
+
+/// What the tool says when the daemon's answer is `status`.
+pub fn answer(query: &Query, style: Style, status: &Result<Status, NoStatus>) -> Output {
+    let reply = match status {
+        Ok(status) => reply(query, style, status),
+        Err(reason) => no_status(query, reason),
+    };
+    match (reply, style) {
+        (Ok(reply), Style::Json) => {
+            Output { out: format!("{}\n", reply.json), err: String::new(), code: reply.code }
+        }
+        (Ok(reply), _) => Output { out: reply.text, err: String::new(), code: reply.code },
+        (Err(problem), Style::Json) => {
+            let out = format!("{}\n", json!({ "error": problem.message }));
+            Output { out, err: String::new(), code: problem.code }
+        }
+        (Err(problem), _) => Output::failure(problem.code, format!("cl_status: {}\n", problem.message)),
+    }
+}
+
+struct Reply {
+    text: String,
+    json: Value,
+    code: u8,
+}
+
+struct Problem {
+    message: String,
+    code: u8,
+}
+
+impl Reply {
+    fn new(
+        style: Style,
+        word: impl Into<String>,
+        sentence: impl FnOnce(&str) -> String,
+        json: Value,
+    ) -> Reply {
+        let word = word.into();
+        let text = if style == Style::Sentence { sentence(&word) } else { word };
+        Reply { text: text + "\n", json, code: 0 }
+    }
+
+    fn code(self, code: u8) -> Reply {
+        Reply { code, ..self }
+    }
+}
+
+fn no_status(query: &Query, reason: &NoStatus) -> Result<Reply, Problem> {
+    let asks_that = matches!(query, Query::Hbstatus { .. });
+    match reason {
+        NoStatus::Stopped if asks_that => {
+            let text = "Heartbeat is stopped on this machine.\n".to_owned();
+            Ok(Reply { text, json: json!({ "running": false }), code: NO })
+        }
+        NoStatus::Stopped => {
+            let message = "heartbeat is stopped on this machine, so there is no answer to that".to_owned();
+            Err(Problem { message, code: NO })
+        }
+        NoStatus::TimedOut => {
+            let message = "the daemon runs, but did not answer within 5 s".to_owned();
+            Err(Problem { message, code: TIMED_OUT })
+        }
+        NoStatus::Failed(reason) => {
+            let message = format!("the daemon cannot be asked: {}", clean(reason));
+            Err(Problem { message, code: UNKNOWN })
+        }
+    }
+}
+
+fn reply(query: &Query, style: Style, status: &Status) -> Result<Reply, Problem> {
+    let member = |name: &str| node(status, name, BAD_PARAMETER);
+    Ok(match query {
+        Query::Status => {
+            let json = serde_json::to_value(status).unwrap_or_default();
+            Reply { text: overview::render(status), json, code: 0 }
+        }
+        Query::Hbstatus { verbose } => hbstatus(status, *verbose),
+        Query::Listnodes { normal, ping, verbose } => {
+            let wanted = |node: &&Node| {
+                (!normal || node.kind == NodeKind::Normal) && (!ping || node.kind == NodeKind::Ping)
+            };
+            listnodes(&status.nodes.iter().rev().filter(wanted).collect::<Vec<_>>(), style, *verbose)
+        }
+        Query::Nodestatus { node } => {
+            let node = member(node)?;
+            let fine = matches!(node.status, NodeStatus::Active | NodeStatus::Up | NodeStatus::Ping);
+            let sentence = |word: &str| format!("The cluster node {} is {word}", node.name);
+            let json = json!({ "node": node.name, "status": node.status });
+            Reply::new(style, node.status.to_string(), sentence, json).code(if fine { 0 } else { NO })
+        }
+        Query::Nodetype { node } => {
+            let node = member(node)?;
+            let sentence = |word: &str| format!("The node {}'s type: {word}", node.name);
+            Reply::new(
+                style,
+                node.kind.to_string(),
+                sentence,
+                json!({ "node": node.name, "type": node.kind }),
+            )
+        }
+        Query::Nodeweight { node } => {
+            let node = member(node)?;
+            let sentence = |word: &str| format!("The weight of the cluster node {} is {word}", node.name);
+            Reply::new(style, "100", sentence, json!({ "node": node.name, "weight": 100 }))
+        }
+        Query::Nodesite { node } => {
+            let node = member(node)?;
+            let sentence = |word: &str| format!("The site of the cluster node {} is {word}", node.name);
+            Reply::new(style, "", sentence, json!({ "node": node.name, "site": "" }))
+        }
+        Query::Listhblinks { node: name, verbose } => {
+            let node = node(status, name, UNKNOWN)?;
+            let heading = if style == Style::Sentence {
+                "\tthis node has the following heartbeat links:\n"
+            } else {
+                ""
+            };
+            let text = heading.to_owned() + &links(node, *verbose);
+            Reply { text, json: json!({ "node": node.name, "links": node.links }), code: 0 }
+        }
+        Query::Hblinkstatus { node: name, link } => hblinkstatus(node(status, name, UNKNOWN)?, link, style)?,
+        Query::Clientstatus { node, client, .. } => clientstatus(status, member(node)?, client, style),
+        Query::Rscstatus => {
+            let resources = &status.resources;
+            let word =
+                if resources.transition { "transition".to_owned() } else { resources.hold.to_string() };
+            let json =
+                json!({ "resources": word, "hold": resources.hold, "transition": resources.transition });
+            Reply::new(style, word, |word| format!("This node is holding {word} resources."), json)
+        }
+        Query::Hbparameter { name } => parameter(status, name, style)?,
+    })
+}
+
+fn hbstatus(status: &Status, verbose: bool) -> Reply {
+    let json = json!({ "running": true, "version": status.version, "node": status.node, "pid": status.pid });
+    let text = if verbose {
+        // the value is in quotation marks with heartbeat 3.0.6 too
+        let blocks: String = status.nodes.iter().rev().map(block).collect();
+        format!("version:\t{}\nmanaged by:\t\"haresources\"\n{blocks}", status.version)
+    } else {
+        "Heartbeat is running on this machine.\n".to_owned()
+    };
+    Reply { text, json, code: 0 }
+}
+
+fn listnodes(nodes: &[&Node], style: Style, verbose: bool) -> Reply {
+    let heading = if style == Style::Sentence { "The nodes are as follow:\n" } else { "" };
+    let line = |node: &&Node| if verbose { block(node) } else { format!("{}\n", node.name) };
+    let text = heading.to_owned() + &nodes.iter().map(line).collect::<String>();
+    Reply { text, json: json!({ "nodes": nodes }), code: 0 }
+}
+
+/// A node with `-v`.
+fn block(node: &Node) -> String {
+    format!("\n{}\t{}\t(nodetype: {})\n{}", node.name, node.status, node.kind, links(node, true))
+}
+
+fn links(node: &Node, verbose: bool) -> String {
+    let line = |link: &crate::control::Link| match verbose {
+        true => format!("\t{}\t{}\n", link.name, state(link.up)),
+        false => format!("\t{}\n", link.name),
+    };
+    node.links.iter().map(line).collect()
+}
+
+fn state(up: bool) -> &'static str {
+    if up { "up" } else { "dead" }
+}
+
+fn hblinkstatus(node: &Node, name: &str, style: Style) -> Result<Reply, Problem> {
+    let Some(link) = node.links.iter().find(|link| link.name == name) else {
+        let names = node.links.iter().map(|link| link.name.as_str());
+        let message = format!("node {} has no link \"{}\"{}", node.name, clean(name), list("links", names));
+        return Err(Problem { message, code: UNKNOWN });
+    };
+    let sentence = |word: &str| format!("The node {}'s heartbeat link {name} is {word}", node.name);
+    let json = json!({ "node": node.name, "link": link.name, "status": state(link.up) });
+    Ok(Reply::new(style, state(link.up), sentence, json).code(if link.up { 0 } else { NO }))
+}
+
+fn clientstatus(status: &Status, node: &Node, name: &str, style: Style) -> Reply {
+    let known = status.clients.iter().find(|client| client.node == node.name && client.name == name);
+    let state = known.map(|client| client.state).unwrap_or_default();
+    let code = match state {
+        ClientState::Online => 0,
+        ClientState::Offline => 1,
+        ClientState::Join => 2,
+        ClientState::Leave => 3,
+    };
+    let json = json!({ "node": node.name, "client": name, "status": state });
+    let sentence = |word: &str| format!("The client {name} on node {} is {word}", node.name);
+    Reply::new(style, state.to_string(), sentence, json).code(code)
+}
+
+fn parameter(status: &Status, name: &str, style: Style) -> Result<Reply, Problem> {
+    let value = match name {
+        "hbversion" => Some(status.version.clone()),
+        name => status.parameters.get(name).cloned(),
+    };
+    let value = value.ok_or_else(|| {
+        let near = nearest(name, status.parameters.keys().map(String::as_str));
+        let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+        Problem {
+            message: format!("there is no value for the parameter \"{}\"{hint}", clean(name)),
+            code: NO,
+        }
+    })?;
+    let sentence = |value: &str| format!("Heartbeat parameter {name}'s value: {value}");
+    let json = json!({ "parameter": name, "value": value });
+    Ok(Reply::new(style, value, sentence, json))
+}
+
+/// The node of this name; names in ha.cf are read in lower case.
+fn node<'a>(status: &'a Status, name: &str, code: u8) -> Result<&'a Node, Problem> {
+    status.find(name).or_else(|| status.find(&name.to_lowercase())).ok_or_else(|| {
+        let names = status.nodes.iter().map(|node| node.name.as_str());
+        Problem { message: format!("there is no node \"{}\"{}", clean(name), list("nodes", names)), code }
+    })
+}
+
+fn list<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let names = names.collect::<Vec<_>>().join(", ");
+    if names.is_empty() { String::new() } else { format!("; {what}: {names}") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! `cl_status status`: everything at a glance.
+
+use std::fmt::Write;
+
+use crate::control::{Counters, Event, Group, GroupState, Node, NodeKind, Severity, Status};
+use crate::tools::{clean, span};
+
+/// The page, for a terminal.
+pub(super) fn render(status: &Status) -> String {
+    let mut page = String::new();
+    // writing into a string does not fail
+    let _ = write_page(&mut page, status);
+    page
+}
+
+fn write_page(page: &mut String, status: &Status) -> std::fmt::Result {
+    let up = span(status.uptime_ms);
+    writeln!(page, "heartbeatd {} (pid {}) for {up}, {}", status.version, status.pid, status.phase)?;
+    writeln!(page, "\nnodes")?;
+    for node in &status.nodes {
+        write_node(page, node, &status.node)?;
+    }
+    let resources = &status.resources;
+    let moving = if resources.transition { ", in transition" } else { "" };
+    let step = resources.standby.as_ref().map(|step| format!(", stand-by: {step}")).unwrap_or_default();
+    let (hold, failback) = (resources.hold, &status.auto_failback);
+    writeln!(page, "\nresources: this node holds {hold}{moving}{step}; auto_failback {failback}")?;
+    for group in &status.groups {
+        write_group(page, group)?;
+    }
+    if let Some(reason) = &resources.standby_refusal {
+        writeln!(page, "  hb_standby would be refused: {}", clean(reason))?;
+    }
+    write_counters(page, &status.counters)?;
+    if !status.events.is_empty() {
+        writeln!(page, "\nlast events")?;
+    }
+    for Event { ago_ms, severity, text } in &status.events {
+        let mark = match severity {
+            Severity::Info => "",
+            Severity::Warning => "WARN: ",
+            Severity::Error => "ERROR: ",
+        };
+        writeln!(page, "  {:>12} ago  {mark}{}", span(*ago_ms), clean(text))?;
+    }
+    Ok(())
+}
+
+fn write_node(page: &mut String, node: &Node, me: &str) -> std::fmt::Result {
+    write!(page, "  {}: {}", node.name, node.status)?;
+    if node.name == me {
+        write!(page, ", this node")?;
+    } else if node.kind == NodeKind::Ping {
+        write!(page, ", ping node")?;
+    } else {
+        let heard = node.silent_ms.map(|silent| format!("heard {} ago", span(silent)));
+        write!(page, ", {}", heard.unwrap_or_else(|| "never heard".to_owned()))?;
+    }
+    if !node.software.is_empty() {
+        write!(page, ", {}", clean(&node.software))?;
+    }
+    if node.leaving {
+        write!(page, ", stops")?;
+    }
+    for link in &node.links {
+        write!(page, "; {} {}", link.name, super::state(link.up))?;
+    }
+    writeln!(page)
+}
+
+fn write_group(page: &mut String, group: &Group) -> std::fmt::Result {
+    let since = span(group.for_ms);
+    write!(page, "  {} (home {}): ", group.key, group.home)?;
+    match (group.state, &group.holder) {
+        (GroupState::Held, Some(holder)) => writeln!(page, "held by {holder} for {since}")?,
+        (GroupState::Held, None) => writeln!(page, "held for {since}")?,
+        (GroupState::Released, _) => writeln!(page, "held by nobody for {since}")?,
+        (GroupState::Unknown, _) => writeln!(page, "unknown")?,
+        (state, Some(holder)) => writeln!(page, "{state} on {holder} for {since}")?,
+        (state, None) => writeln!(page, "{state} for {since}")?,
+    }
+    // the first one has been named already
+    for resource in group.resources.iter().skip(1) {
+        writeln!(page, "      {resource}")?;
+    }
+    Ok(())
+}
+
+fn write_counters(page: &mut String, counters: &Counters) -> std::fmt::Result {
+    let Counters { sent, received, resent, lost, .. } = counters;
+    writeln!(page, "\nmessages: {sent} sent, {received} received, {resent} sent again, {lost} late or lost")?;
+    let dropped = counters.dropped.iter().filter(|(_, count)| **count > 0);
+    let dropped: Vec<String> = dropped.map(|(reason, count)| format!("{count} {}", clean(reason))).collect();
+    if !dropped.is_empty() {
+        writeln!(page, "  datagrams dropped: {}", dropped.join(", "))?;
+    }
+    if counters.log_dropped > 0 {
+        writeln!(page, "  log lines dropped: {}", counters.log_dropped)?;
+    }
+    Ok(())
+}
