@@ -4,18 +4,38 @@
 //!   haresources ──► groups ──► order (pure: what starts and stops when)
 //!                                │ one step at a time
 //!                                ▼
-//!                  verbs ──► agents ──┬─ address    rtnetlink: addresses; packet socket: ARP, NA
-//!                    │                │                └─► announce-burst, a copy in the background
-//!    one JSON line   ▼                ├─ director   the sibling program directord
-//!    per event    stdout              └─ script     resource.d, /etc/init.d, with a time limit
+//!   args ──► verbs ─────────► agents ──┬─ address    rtnetlink: addresses; packet socket: ARP, NA
+//!              │ lock                  │                └─► announce-burst, a copy in the background
+//!              ▼                       ├─ director   the sibling program directord
+//!            events: one JSON          └─ script     resource.d, /etc/init.d, with a time limit
+//!            line each, on stdout                       └─► drain-output, if something holds its output
 //! ```
 //!
 //! The program runs for one verb and ends. It keeps no state of its own: the kernel and the scripts are
-//! asked. Two of them on the same group wait for each other.
+//! asked. Two of them on the same group wait for each other ([`lock`]).
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`haresources`] | the file: groups, resources, and everything that is wrong with them |
+//! | [`mod@address`] | the argument of `IPaddr` and its relatives |
+//! | [`order`] | what starts and stops when |
+//! | [`agents`] | what starts, stops and asks one resource |
+//! | [`lock`] | one run at a time on each group |
+//! | [`event`] | what is printed |
+//! | [`args`], [`verbs`] | the command line and what its verbs do |
 #![deny(unsafe_code)]
 
 pub mod address;
 pub mod agents;
+pub mod args;
+pub mod event;
 pub mod haresources;
+pub mod lock;
 pub mod order;
 mod sys;
+pub mod verbs;
+
+/// Where the configuration is, unless `--config-dir` or `HA_DIR` says otherwise.
+pub const CONFIG_DIR: &str = "/etc/ha.d";
+/// Where locks are, unless `--run-dir` or `HA_RUN_DIR` says otherwise.
+pub const RUN_DIR: &str = "/run/heartbeat";

@@ -32,6 +32,8 @@ pub struct Announcer {
     socket: Option<Socket>,
     /// Announced once: interface index and address.
     to_repeat: Vec<(u32, IpAddr)>,
+    /// When the first of those was.
+    since: u64,
 }
 
 impl Announcer {
@@ -44,6 +46,9 @@ impl Announcer {
             Some(socket) => socket,
             empty => empty.insert(sys::packet_socket()?),
         };
+        if self.to_repeat.is_empty() {
+            self.since = monotonic();
+        }
         self.to_repeat.push((link.index, ip));
         send(socket, link, ip)?;
         Ok(true)
@@ -59,6 +64,7 @@ impl Announcer {
         // The path survives the upgrade of the file, unlike the name it was started by.
         Command::new("/proc/self/exe")
             .arg(COMMAND)
+            .arg(self.since.to_string())
             .args(targets)
             .current_dir("/")
             .stdin(OwnedFd::from(socket.try_clone()?))
@@ -69,12 +75,15 @@ impl Announcer {
     }
 }
 
-/// What the background copy does: repeats the announcements, then ends. `socket` is the packet socket.
-pub async fn repeat(socket: &Socket, targets: &[(u32, IpAddr)]) -> io::Result<()> {
+/// What the background copy does: repeats the announcements, then ends. `socket` is the packet socket,
+/// `since` the time of the first announcement in milliseconds of the monotonic clock.
+pub async fn repeat(socket: &Socket, since: u64, targets: &[(u32, IpAddr)]) -> io::Result<()> {
     let start = Instant::now();
+    // A wrong time must not make it wait longer than it would by itself.
+    let spent = Duration::from_millis(monotonic().saturating_sub(since));
     let mut kernel = Kernel::new();
     for after in REPEATS {
-        tokio::time::sleep(after.saturating_sub(start.elapsed())).await;
+        tokio::time::sleep(after.saturating_sub(spent + start.elapsed())).await;
         kernel.forget();
         let here: Vec<_> = kernel.addresses().await?.iter().map(|held| (held.interface, held.ip)).collect();
         let still: Vec<_> = targets.iter().filter(|target| here.contains(target)).collect();
@@ -89,6 +98,13 @@ pub async fn repeat(socket: &Socket, targets: &[(u32, IpAddr)]) -> io::Result<()
         }
     }
     Ok(())
+}
+
+/// Milliseconds of the clock that all processes share and nobody sets.
+fn monotonic() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    seconds.saturating_mul(1000).saturating_add(u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default())
 }
 
 /// Reads `interface/ip`, as the background copy gets it.

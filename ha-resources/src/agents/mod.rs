@@ -1,5 +1,150 @@
 //! What starts, stops and asks one resource.
+
 pub mod address;
 pub mod announce;
+pub mod child;
+mod director;
+mod environment;
 pub mod frame;
 pub mod netlink;
+pub mod script;
+
+use crate::haresources::{Kind, Resource};
+use crate::order::{Action, Outcome};
+use announce::Announcer;
+use netlink::Kernel;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tracing::warn;
+
+/// What the agents need to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where `haresources` and `resource.d` are.
+    pub config_dir: PathBuf,
+    /// Where locks are.
+    pub run_dir: PathBuf,
+    /// The second place where scripts are looked for.
+    pub init_dir: PathBuf,
+    /// How long a script's `start` and `stop` may take.
+    pub script_limit: Duration,
+    /// How long a script's `status` may take.
+    pub status_limit: Duration,
+    /// This node's name.
+    pub node: String,
+}
+
+impl Settings {
+    /// The first place where scripts are looked for.
+    pub fn resource_dir(&self) -> PathBuf {
+        self.config_dir.join("resource.d")
+    }
+
+    fn limit(&self, action: Action) -> Duration {
+        match action {
+            Action::Start | Action::Stop => self.script_limit,
+            Action::Status => self.status_limit,
+        }
+    }
+}
+
+/// How an action on a resource ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// How.
+    pub outcome: Outcome,
+    /// A sentence about it; may be empty.
+    pub detail: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The agents, with what they share: the kernel's socket and the announcements still to be repeated.
+pub struct Agents {
+    settings: Settings,
+    kernel: Kernel,
+    announcer: Announcer,
+}
+
+impl Agents {
+    /// Nothing is opened or asked yet.
+    pub fn new(settings: Settings) -> Agents {
+        Agents { settings, kernel: Kernel::new(), announcer: Announcer::default() }
+    }
+
+    /// Starts or stops a resource. [`Action::Status`] does neither and is [`Outcome::Done`].
+    pub async fn change(&mut self, resource: &Resource, action: Action) -> Done {
+        let started = Instant::now();
+        let (outcome, detail) = match (&resource.kind, action) {
+            (_, Action::Status) => (Outcome::Done, String::new()),
+            (Kind::Address(address), _) => {
+                let answer = match action {
+                    Action::Start => address::start(&mut self.kernel, &mut self.announcer, address).await,
+                    _ => address::stop(&mut self.kernel, address).await,
+                };
+                answer.unwrap_or_else(|failure| (Outcome::Failed, failure.to_string()))
+            }
+            (Kind::Director, _) => {
+                self.before_something_slow();
+                director::change(&self.settings, resource, action)
+            }
+            (Kind::Script, _) => {
+                self.before_something_slow();
+                script::change(&self.settings, resource, action)
+            }
+        };
+        Done { outcome, detail, took: started.elapsed() }
+    }
+
+    /// Whether a resource runs here. If it cannot be found out, it does not, and the sentence says why.
+    pub async fn status(&mut self, resource: &Resource) -> (bool, Done) {
+        let started = Instant::now();
+        let (running, outcome, detail) = match &resource.kind {
+            Kind::Address(address) => match address::status(&mut self.kernel, address).await {
+                Ok((running, detail)) => (running, Outcome::Done, detail),
+                Err(failure) => (false, Outcome::Failed, failure.to_string()),
+            },
+            Kind::Director => {
+                let (running, detail) = director::status(&self.settings, resource);
+                (running, Outcome::Done, detail)
+            }
+            Kind::Script => {
+                let (running, detail) = script::status(&self.settings, resource);
+                (running, Outcome::Done, detail)
+            }
+        };
+        (running, Done { outcome, detail, took: started.elapsed() })
+    }
+
+    /// Announces an address again if it is here; whether it is. Everything else cannot be announced: `None`.
+    pub async fn announce(&mut self, resource: &Resource) -> Option<Result<bool, String>> {
+        let address = resource.address()?;
+        let answer = address::announce_again(&mut self.kernel, &mut self.announcer, address).await;
+        Some(answer.map_err(|failure| failure.to_string()))
+    }
+
+    /// Has the announcements of this run repeated in the background. To be called at its end.
+    pub fn repeat_announcements(&mut self) {
+        if let Err(error) = self.announcer.repeat_in_background() {
+            warn!("the addresses are announced only once: the background copy does not start: {error}");
+        }
+    }
+
+    /// What will run, as people look for it: a path, or who does it. An error if nothing would.
+    pub fn who(&self, resource: &Resource) -> Result<String, String> {
+        let script = || script::find(&self.settings, &resource.script).map(|path| path.display().to_string());
+        match &resource.kind {
+            Kind::Address(_) => Ok("built in".to_owned()),
+            Kind::Director => {
+                director::program().map(|path| path.display().to_string()).map_or_else(script, Ok)
+            }
+            Kind::Script => script(),
+        }
+    }
+
+    /// A script may take a minute, and may change addresses itself.
+    fn before_something_slow(&mut self) {
+        self.repeat_announcements();
+        self.kernel.forget();
+    }
+}

@@ -14,6 +14,7 @@
 mod lexer;
 mod resource;
 
+pub(crate) use resource::NATIVE;
 pub use resource::{Kind, Resource};
 
 use config::{Diagnostic, Report, Source, Span, nearest};

@@ -1,0 +1,157 @@
+//! Questions: what runs here, which groups there are, what would be done.
+
+use super::{FAILED, Run, STOPPED, find};
+use crate::args::Planned;
+use crate::event::Event;
+use crate::haresources::{Group, Haresources, Resource};
+use crate::order::{self, Action, Outcome};
+use std::io::Write;
+use tracing::error;
+
+impl Run {
+    /// `status`: exit code 0 if the resource runs here, 3 if not.
+    pub(super) async fn status(&mut self, text: &str) -> u8 {
+        let resource = match Resource::parse(text) {
+            Ok(resource) => resource,
+            Err(report) => {
+                eprint!("{}", report.render());
+                return super::BAD_CONFIGURATION;
+            }
+        };
+        let (running, detail) = self.ask("", &resource).await;
+        if !self.printer.json {
+            // The words that scripts look for: "running", "OK", or neither.
+            let state = if running { "Running OK" } else { "Resource is stopped" };
+            say(&format!("{}: {state} ({detail})", resource.text));
+        }
+        if running { 0 } else { STOPPED }
+    }
+
+    /// `statgroup`.
+    pub(super) async fn stat_group(&mut self, file: &Haresources, key: &str) -> u8 {
+        let group = match find(file, key) {
+            Ok(group) => group,
+            Err(message) => {
+                eprintln!("error: {message}");
+                return FAILED;
+            }
+        };
+        let mut running = 0;
+        for resource in group.resources() {
+            running += usize::from(self.ask(group.key(), resource).await.0);
+        }
+        if !self.printer.json {
+            say(match running {
+                0 => "NONE",
+                all if all == group.size() => "ALL",
+                _ => "SOME",
+            });
+        }
+        0
+    }
+
+    /// `verifyallidle`: the exit code is the number of groups whose key runs here.
+    pub(super) async fn verify_all_idle(&mut self, file: &Haresources) -> u8 {
+        let mut running = 0u8;
+        for group in &file.groups {
+            if self.ask(group.key(), &group.first).await.0 {
+                running = running.saturating_add(1);
+                let message = format!("CRITICAL: Resource {} is active, and should not be!", group.key());
+                error!("{message}");
+                eprintln!(
+                    "{message}\nCRITICAL: Non-idle resources can affect data integrity!\n\
+                     info: nothing but this suite may start it: look in /etc/network/interfaces and for enabled units"
+                );
+            }
+        }
+        running
+    }
+
+    /// `plan`: what would be done and by whom; fails if there is nobody to do it.
+    pub(super) fn plan(&self, file: &Haresources, what: Planned, name: &str) -> u8 {
+        let action = match what {
+            Planned::TakeGroup | Planned::TakeNode => Action::Start,
+            Planned::GiveGroup | Planned::GiveNode => Action::Stop,
+        };
+        let groups = match what {
+            Planned::TakeNode | Planned::GiveNode => order::groups(file, name, action),
+            Planned::TakeGroup | Planned::GiveGroup => match find(file, name) {
+                Ok(group) => vec![group],
+                Err(message) => {
+                    eprintln!("error: {message}");
+                    return FAILED;
+                }
+            },
+        };
+        let mut code = 0;
+        for group in groups {
+            for resource in
+                order::plan(group.size(), action).into_iter().filter_map(|index| group.resource(index))
+            {
+                code = code.max(self.planned(group, resource, action));
+            }
+        }
+        code
+    }
+
+    /// `check`: the file was read already; whether every resource has somebody who takes care of it.
+    pub(super) fn check(&self, file: &Haresources) -> u8 {
+        let mut code = 0;
+        for resource in file.groups.iter().flat_map(Group::resources) {
+            if let Err(why) = self.agents.who(resource) {
+                eprintln!("error: {}: {why}", resource.text);
+                code = FAILED;
+            }
+        }
+        code
+    }
+
+    fn planned(&self, group: &Group, resource: &Resource, action: Action) -> u8 {
+        let verb = if action == Action::Start { "start" } else { "stop" };
+        let (who, code) = match self.agents.who(resource) {
+            Ok(who) => (who, 0),
+            Err(why) => (format!("NOT POSSIBLE: {why}"), FAILED),
+        };
+        if self.printer.json {
+            let (key, text) = (group.key(), &resource.text);
+            let line = serde_json::json!({"event": "plan", "group": key, "resource": text, "action": verb, "by": who});
+            say(&line.to_string());
+        } else {
+            say(&format!("{verb} {} ({who})", resource.text));
+        }
+        code
+    }
+
+    /// Asks one resource; with `--json` the answer is printed.
+    async fn ask(&mut self, group: &str, resource: &Resource) -> (bool, String) {
+        let (running, done) = self.agents.status(resource).await;
+        let mut event = Event::resource(group, &resource.text, Action::Status, &done);
+        if let Event::Resource { running: told, .. } = &mut event {
+            // Unknown is not "stopped": the detail says why it is unknown.
+            *told = (done.outcome == Outcome::Done).then_some(running);
+        }
+        if self.printer.json {
+            self.printer.print(&event);
+        }
+        (running, done.detail)
+    }
+}
+
+/// `listkeys`, `allkeys`: the keys, one a line.
+pub(super) fn keys<'a>(groups: impl IntoIterator<Item = &'a Group>) -> u8 {
+    groups.into_iter().for_each(|group| say(group.key()));
+    0
+}
+
+/// `ourkeys`, `otherkeys`: every resource of each group, each followed by a blank, as the old callers expect.
+pub(super) fn whole<'a>(groups: impl IntoIterator<Item = &'a Group>) -> u8 {
+    for group in groups {
+        say(&group.resources().map(|resource| format!("{} ", resource.text)).collect::<String>());
+    }
+    0
+}
+
+/// A reader that has gone away is no error.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

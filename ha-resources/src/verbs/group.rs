@@ -1,0 +1,150 @@
+//! Taking, giving and announcing groups.
+
+use super::{FAILED, Run, find};
+use crate::event::{Event, GroupResult, GroupVerb, milliseconds};
+use crate::haresources::{Group, Haresources};
+use crate::lock;
+use crate::order::{self, Action, End, Order, Outcome, Step};
+use std::time::{Duration, Instant};
+use tracing::{error, info, warn};
+
+/// Between a stop that failed and the next try, as in heartbeat.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Run {
+    /// Takes or gives the group with a key.
+    pub(super) async fn one(&mut self, file: &Haresources, key: &str, action: Action) -> u8 {
+        match find(file, key) {
+            Ok(group) => self.group(group, action).await,
+            Err(message) => {
+                error!("{message}");
+                eprintln!("error: {message}");
+                self.print(key, action, GroupResult::Failed, message, Instant::now());
+                FAILED
+            }
+        }
+    }
+
+    /// Takes or gives all groups of a node; one that fails does not keep the others.
+    pub(super) async fn node(&mut self, file: &Haresources, node: &str, action: Action) -> u8 {
+        let mut code = 0;
+        for group in order::groups(file, node, action) {
+            code = code.max(self.group(group, action).await);
+        }
+        code
+    }
+
+    async fn group(&mut self, group: &Group, action: Action) -> u8 {
+        let started = Instant::now();
+        let _lock = match lock::acquire(&self.settings.run_dir, group.key(), self.lock_wait) {
+            Ok(lock) => lock,
+            Err(error) => {
+                error!("{}: {error}", group.key());
+                self.print(group.key(), action, GroupResult::Failed, error.to_string(), started);
+                return FAILED;
+            }
+        };
+        let mut order = match action {
+            Action::Start => Order::take(group.size(), self.retries),
+            _ => Order::give(group.size(), self.retries),
+        };
+        let mut failure = None;
+        let end = loop {
+            let (action, index) = match order.step() {
+                Step::Do(action, index) => (action, index),
+                Step::Again(index) => {
+                    std::thread::sleep(PAUSE);
+                    (Action::Stop, index)
+                }
+                Step::End(end) => break end,
+            };
+            let Some(resource) = group.resource(index) else { break order_lost(index) };
+            let done = self.agents.change(resource, action).await;
+            self.printer.print(&Event::resource(group.key(), &resource.text, action, &done));
+            order.finish(done.outcome);
+            let verb = if action == Action::Start { "start" } else { "stop" };
+            match done.outcome {
+                Outcome::Done => info!("{verb} {}: done. {}", resource.text, done.detail),
+                Outcome::Already => info!("{verb} {}: nothing to do. {}", resource.text, done.detail),
+                Outcome::Failed | Outcome::TimedOut => {
+                    error!("{verb} {}: FAILED. {}", resource.text, done.detail);
+                    failure.get_or_insert(done.detail);
+                }
+            }
+        };
+        let (result, detail) = outcome(group, &end, failure.unwrap_or_default());
+        if result == GroupResult::Failed {
+            error!("group {}: {detail}", group.key());
+        }
+        self.print(group.key(), action, result, detail, started);
+        u8::from(result == GroupResult::Failed)
+    }
+
+    /// Announces the addresses of a node's groups that are here.
+    pub(super) async fn announce(&mut self, file: &Haresources, node: &str) -> u8 {
+        let mut code = 0;
+        for group in file.of_node(node) {
+            let started = Instant::now();
+            let (mut here, mut addresses, mut problems) = (0, 0, Vec::new());
+            for resource in group.resources() {
+                match self.agents.announce(resource).await {
+                    None => continue,
+                    Some(Ok(held)) => here += usize::from(held),
+                    Some(Err(why)) => problems.push(why),
+                }
+                addresses += 1;
+            }
+            let (result, detail) = match (here, addresses) {
+                _ if !problems.is_empty() => (GroupResult::Failed, problems.join("; ")),
+                (_, 0) => (GroupResult::Released, "the group has no address".to_owned()),
+                (0, _) => (GroupResult::Released, "no address of the group is here".to_owned()),
+                (here, all) if here == all => (GroupResult::Held, format!("{here} announced")),
+                (here, all) => (GroupResult::Failed, format!("only {here} of {all} addresses are here")),
+            };
+            if result == GroupResult::Failed {
+                warn!("group {}: {detail}", group.key());
+                code = FAILED;
+            }
+            let ms = milliseconds(started.elapsed());
+            let (group, action) = (group.key().to_owned(), GroupVerb::Announce);
+            self.printer.print(&Event::Group { group, action, result, detail, ms });
+        }
+        code
+    }
+
+    fn print(&self, key: &str, action: Action, result: GroupResult, detail: String, started: Instant) {
+        let action = if action == Action::Start { GroupVerb::Take } else { GroupVerb::Give };
+        let ms = milliseconds(started.elapsed());
+        self.printer.print(&Event::Group { group: key.to_owned(), action, result, detail, ms });
+    }
+}
+
+/// Unreachable by construction; a group that is not known to be held is not held.
+fn order_lost(index: usize) -> End {
+    End::StillHeld { stuck: vec![index] }
+}
+
+/// What became of the group, in words. `failure`: what the first failed resource said.
+fn outcome(group: &Group, end: &End, failure: String) -> (GroupResult, String) {
+    let name = |index: usize| group.resource(index).map_or("?", |resource| &resource.text);
+    let names = |stuck: &[usize]| stuck.iter().map(|index| name(*index)).collect::<Vec<_>>().join(", ");
+    match end {
+        End::Held => (GroupResult::Held, String::new()),
+        End::Released => (GroupResult::Released, String::new()),
+        End::StartFailed { start, stuck } if stuck.is_empty() => (
+            GroupResult::Failed,
+            format!("{} did not start ({failure}); the group is released", name(*start)),
+        ),
+        End::StartFailed { start, stuck } => (
+            GroupResult::Failed,
+            format!(
+                "{} did not start ({failure}); the group is not released: {} did not stop",
+                name(*start),
+                names(stuck)
+            ),
+        ),
+        End::StillHeld { stuck } => {
+            (GroupResult::Failed, format!("{} did not stop ({failure})", names(stuck)))
+        }
+    }
+}

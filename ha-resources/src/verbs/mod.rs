@@ -1,0 +1,139 @@
+//! What the verbs of the command line do.
+
+mod ask;
+mod group;
+
+use crate::agents::announce;
+use crate::agents::{Agents, Settings, child};
+use crate::args::{Args, Verb};
+use crate::event::Printer;
+use crate::haresources::{self, Group, Haresources};
+use crate::order::Action;
+use std::process::ExitCode;
+use std::time::Duration;
+use tracing::{error, warn};
+
+/// Something did not end as asked.
+const FAILED: u8 = 1;
+/// The resource does not run here (LSB).
+const STOPPED: u8 = 3;
+/// heartbeat's exit code for a bad configuration.
+const BAD_CONFIGURATION: u8 = 6;
+
+/// Does what the command line says.
+pub async fn run(args: &Args) -> ExitCode {
+    match &args.verb {
+        Verb::AnnounceBurst { since, targets } => return repeat_announcements(*since, targets).await,
+        Verb::DrainOutput => {
+            let _ = rustix::process::setsid();
+            child::drain();
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    let settings = args.settings();
+    let mut run = Run {
+        agents: Agents::new(settings.clone()),
+        settings,
+        printer: Printer { json: args.json },
+        lock_wait: args.lock_wait,
+        retries: args.retries(),
+    };
+    let code = run.verb(&args.verb).await;
+    run.agents.repeat_announcements();
+    ExitCode::from(code)
+}
+
+/// One run of the program.
+struct Run {
+    settings: Settings,
+    agents: Agents,
+    printer: Printer,
+    lock_wait: Duration,
+    retries: u32,
+}
+
+impl Run {
+    async fn verb(&mut self, verb: &Verb) -> u8 {
+        if let Verb::Status { resource } = verb {
+            return self.status(resource).await;
+        }
+        let file = match self.file() {
+            Ok(file) => file,
+            Err(code) => return code,
+        };
+        match verb {
+            Verb::TakeGroup { key, .. } => self.one(&file, key, Action::Start).await,
+            Verb::GiveGroup { key, .. } => self.one(&file, key, Action::Stop).await,
+            Verb::TakeNode { node } => self.node(&file, node, Action::Start).await,
+            Verb::GiveNode { node } => self.node(&file, node, Action::Stop).await,
+            Verb::Announce { node } => self.announce(&file, node).await,
+            Verb::StatGroup { key } => self.stat_group(&file, key).await,
+            Verb::ListKeys { node } => ask::keys(file.of_node(node)),
+            Verb::AllKeys => ask::keys(file.groups.iter()),
+            Verb::OurKeys => ask::whole(file.groups.iter().filter(|group| group.node == self.settings.node)),
+            Verb::OtherKeys => {
+                ask::whole(file.groups.iter().filter(|group| group.node != self.settings.node))
+            }
+            Verb::VerifyAllIdle => self.verify_all_idle(&file).await,
+            Verb::Plan { what, name } => self.plan(&file, *what, name),
+            Verb::Check => self.check(&file),
+            Verb::Status { .. } | Verb::AnnounceBurst { .. } | Verb::DrainOutput => 0, // done above
+        }
+    }
+
+    /// Reads haresources and says what is wrong with it.
+    fn file(&self) -> Result<Haresources, u8> {
+        let path = self.settings.config_dir.join("haresources");
+        let (file, report) = haresources::read(&path).map_err(|error| {
+            eprintln!(
+                "error: cannot read {}: {error}\n  = help: it has one line per group: `node 192.0.2.10/24/eth0 \
+                 ldirectord::ldirectord.cf`; the same file on both nodes",
+                path.display()
+            );
+            error!("cannot read {}: {error}", path.display());
+            BAD_CONFIGURATION
+        })?;
+        if report.has_errors() {
+            eprint!("{}", report.render());
+            report.lines().for_each(|line| error!("{line}"));
+            return Err(BAD_CONFIGURATION);
+        }
+        if !report.diagnostics().is_empty() {
+            eprint!("{}", report.render());
+            report.lines().for_each(|line| warn!("{line}"));
+        }
+        Ok(file)
+    }
+}
+
+/// The one group that a key names; otherwise a message about it.
+fn find<'a>(file: &'a Haresources, key: &str) -> Result<&'a Group, String> {
+    let found = file.find(key);
+    match found.as_slice() {
+        [group] => Ok(group),
+        [] => {
+            let hint = match file.nearest_key(key) {
+                Some(nearest) => format!("did you mean {nearest:?}?"),
+                None => {
+                    "the key is the first resource of a line; `ha-resources allkeys` lists them".to_owned()
+                }
+            };
+            Err(format!("no group of haresources has the key {key:?}; {hint}"))
+        }
+        several => {
+            let keys: Vec<_> = several.iter().map(|group| group.key()).collect();
+            Err(format!("the key {key:?} matches several groups: {}", keys.join(", ")))
+        }
+    }
+}
+
+/// The background copy: its standard input is the packet socket.
+async fn repeat_announcements(since: u64, targets: &[(u32, std::net::IpAddr)]) -> ExitCode {
+    let _ = rustix::process::setsid();
+    let socket = rustix::io::dup(rustix::stdio::stdin()).map(socket2::Socket::from);
+    match socket {
+        Ok(socket) if announce::repeat(&socket, since, targets).await.is_ok() => ExitCode::SUCCESS,
+        _ => ExitCode::from(FAILED),
+    }
+}
