@@ -1,7 +1,94 @@
-//! Checks.
+//! Checks: one file per protocol, one [`Outcome`] for all of them.
+//!
+//! [`Checker::run`] ends within the probe's own limit whatever the server does, and keeps no more of an answer
+//! than the protocol's cap.
 
+mod connect;
+mod external;
+mod http;
+mod outcome;
 mod pattern;
+mod ping;
 mod probe;
+mod simpletcp;
 
+pub use outcome::Outcome;
 pub use pattern::{Pattern, PatternError};
 pub use probe::{Http, Kind, Probe, SimpleTcp};
+
+use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
+
+/// A check that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// How.
+    pub outcome: Outcome,
+    /// From its start to its end.
+    pub took: Duration,
+}
+
+/// What checks share: the sockets for pings, the certificates for TLS.
+#[derive(Default)]
+pub struct Checker {
+    pinger: ping::Pinger,
+    tls: OnceCell<Result<http::Tls, String>>,
+}
+
+/// What a repeated check remembers from one run to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Connects that are left until the next negotiate check of a combined one.
+    connects_left: u32,
+}
+
+impl Checker {
+    /// Nothing is opened before it is needed.
+    pub fn new() -> Checker {
+        Checker::default()
+    }
+
+    /// Runs a check once.
+    pub async fn run(&self, kind: &Kind, memory: &mut Memory) -> Checked {
+        if matches!(kind, Kind::Http(_) | Kind::Combined { .. }) {
+            let _ = self.tls().await; // not on the server's time
+        }
+        let started = Instant::now();
+        let outcome = match kind {
+            Kind::Combined { connects, connect, negotiate } => {
+                let cheap = memory.connects_left > 0;
+                let outcome = self.once(if cheap { connect } else { negotiate }).await;
+                memory.connects_left = match (outcome.passed(), cheap) {
+                    (false, _) => 0,
+                    (true, true) => memory.connects_left - 1,
+                    (true, false) => *connects,
+                };
+                outcome
+            }
+            simple => self.once(simple).await,
+        };
+        Checked { outcome, took: started.elapsed() }
+    }
+
+    async fn once(&self, kind: &Kind) -> Outcome {
+        match kind {
+            Kind::Connect { to, timeout } => connect::check(*to, *timeout).await,
+            Kind::Ping { to, attempts, timeout } => self.pinger.check(*to, *attempts, *timeout).await,
+            Kind::Http(http) => http::check(http, self.tls().await).await,
+            Kind::SimpleTcp(simple) => simpletcp::check(simple).await,
+            Kind::External { command, timeout } => external::check(command, *timeout).await,
+            Kind::Combined { .. } => Outcome::NotRun("a combined check inside a combined check".into()),
+        }
+    }
+
+    /// Read when the first check needs it, on a thread of its own: it takes 50 ms.
+    async fn tls(&self) -> Result<&http::Tls, &String> {
+        let read = || http::Tls::new().map_err(|error| error.to_string());
+        let init =
+            async { tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(error.to_string())) };
+        self.tls.get_or_init(|| init).await.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests;

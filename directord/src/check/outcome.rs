@@ -1,0 +1,132 @@
+//! How a check ended: one variant for each way, so that log and status always say why.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// How a check ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", content = "detail", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// As it should.
+    Passed,
+    /// Nobody listens there.
+    Refused,
+    /// No way there; what the kernel said.
+    Unreachable(String),
+    /// The connection was not made within the limit.
+    NotConnected(Duration),
+    /// Connected or asked, but no answer came within the limit.
+    Silent(Duration),
+    /// An answer began but was not complete at the limit.
+    Unfinished(Duration),
+    /// The connection was closed before an answer was complete.
+    Closed,
+    /// The connection was reset.
+    Reset,
+    /// The TLS handshake failed (certificate, protocol version).
+    Tls(String),
+    /// The host name of a redirect has no address.
+    NameUnknown(String),
+    /// The answer is not in the protocol; what is wrong with it.
+    Garbled(String),
+    /// An HTTP status that is no success, such as `503 Service Unavailable`.
+    Status(String),
+    /// More redirects than are followed; the last status.
+    Redirects(String),
+    /// The answer does not match; its beginning.
+    NoMatch(String),
+    /// The expression gave up on the answer (match limit).
+    MatchFailed(String),
+    /// Exit code of an external check.
+    Exited(i32),
+    /// An external check was killed by this signal.
+    Killed(i32),
+    /// An external check ran longer than the limit and was killed.
+    Overran(Duration),
+    /// An external check could not be started.
+    NotStarted(String),
+    /// No echo reply: how many requests, and the limit of each.
+    NoReply(u32, Duration),
+    /// The machine did not let the check run: no socket, no file descriptor, no permission.
+    NotRun(String),
+}
+
+impl Outcome {
+    /// Whether the server is up.
+    pub fn passed(&self) -> bool {
+        *self == Outcome::Passed
+    }
+
+    /// What an I/O error while connecting or talking says of the server.
+    pub fn of_io(error: &io::Error) -> Outcome {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Outcome::Refused,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Outcome::Reset,
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionAborted => Outcome::Closed,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                Outcome::Unreachable(plain(error))
+            }
+            io::ErrorKind::TimedOut => Outcome::Unreachable(plain(error)),
+            _ => Outcome::NotRun(plain(error)),
+        }
+    }
+}
+
+/// An error's text without "(os error 111)".
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or("").to_owned()
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Passed => f.write_str("passed"),
+            Outcome::Refused => f.write_str("connection refused"),
+            Outcome::Unreachable(why) => write!(f, "unreachable: {why}"),
+            Outcome::NotConnected(limit) => write!(f, "no connection within {}", Seconds(*limit)),
+            Outcome::Silent(limit) => write!(f, "no answer within {}", Seconds(*limit)),
+            Outcome::Unfinished(limit) => write!(f, "the answer was not complete within {}", Seconds(*limit)),
+            Outcome::Closed => f.write_str("connection closed without a complete answer"),
+            Outcome::Reset => f.write_str("connection reset"),
+            Outcome::Tls(why) => write!(f, "TLS: {why}"),
+            Outcome::NameUnknown(why) => write!(f, "name not found: {why}"),
+            Outcome::Garbled(why) => write!(f, "answer not understood: {why}"),
+            Outcome::Status(status) => f.write_str(status),
+            Outcome::Redirects(status) => write!(f, "too many redirects, the last: {status}"),
+            Outcome::NoMatch(answer) if answer.is_empty() => {
+                f.write_str("the answer is empty and does not match")
+            }
+            Outcome::NoMatch(answer) => write!(f, "the answer does not match: \"{answer}\""),
+            Outcome::MatchFailed(why) => write!(f, "the expression gave up on the answer: {why}"),
+            Outcome::Exited(code) => write!(f, "the check program exited with {code}"),
+            Outcome::Killed(signal) => write!(f, "the check program was killed by signal {signal}"),
+            Outcome::Overran(limit) => {
+                write!(f, "the check program was still running after {}", Seconds(*limit))
+            }
+            Outcome::NotStarted(why) => write!(f, "the check program was not started: {why}"),
+            Outcome::NoReply(requests, limit) => {
+                write!(f, "no reply to {requests} ping within {} each", Seconds(*limit))
+            }
+            Outcome::NotRun(why) => write!(f, "the check could not run: {why}"),
+        }
+    }
+}
+
+/// `5 s`, `0.25 s`.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s", self.0.as_secs_f64())
+    }
+}
+
+/// The beginning of an answer for a log line: 60 bytes, everything odd escaped.
+pub(super) fn excerpt(bytes: &[u8]) -> String {
+    let cut = bytes.get(..60).unwrap_or(bytes);
+    let more = if cut.len() < bytes.len() { "..." } else { "" };
+    format!("{}{more}", cut.escape_ascii())
+}

@@ -1,0 +1,91 @@
+//! Service `simpletcp`: a text is sent, a line of the answer must match. For UDP services one datagram each way.
+
+use super::outcome::excerpt;
+use super::{Outcome, SimpleTcp};
+use std::cell::Cell;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+/// No more of an answer is read.
+const ANSWER_LIMIT: usize = 256 * 1024;
+
+/// How far it got, for what is said at the limit.
+#[derive(Clone, Copy)]
+enum Stage {
+    Connecting,
+    Waiting,
+    Reading,
+}
+
+/// Asks and reads until a line matches.
+pub(super) async fn check(probe: &SimpleTcp) -> Outcome {
+    let stage = Cell::new(Stage::Connecting);
+    let talk = async { if probe.udp { datagram(probe, &stage).await } else { stream(probe, &stage).await } };
+    match timeout(probe.timeout, talk).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => Outcome::of_io(&error),
+        Err(_) => match stage.get() {
+            Stage::Connecting => Outcome::NotConnected(probe.timeout),
+            Stage::Waiting => Outcome::Silent(probe.timeout),
+            Stage::Reading => Outcome::Unfinished(probe.timeout),
+        },
+    }
+}
+
+async fn stream(probe: &SimpleTcp, stage: &Cell<Stage>) -> std::io::Result<Outcome> {
+    let mut stream = TcpStream::connect(probe.to).await?;
+    stage.set(Stage::Waiting);
+    stream.write_all(probe.request.as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut answer = Vec::new();
+    let mut looked_at = 0;
+    let mut piece = [0; 4096];
+    loop {
+        let read = stream.read(&mut piece).await?;
+        answer.extend_from_slice(piece.get(..read).unwrap_or(&[]));
+        if read > 0 {
+            stage.set(Stage::Reading);
+        }
+        let ended = read == 0 || answer.len() >= ANSWER_LIMIT;
+        let complete = answer.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let until = if ended { answer.len() } else { complete };
+        let lines = answer.get(looked_at..until).unwrap_or(&[]);
+        if let Some(outcome) = find(probe, lines).await {
+            return Ok(outcome);
+        }
+        looked_at = until;
+        if ended {
+            return Ok(if answer.is_empty() { Outcome::Closed } else { Outcome::NoMatch(excerpt(&answer)) });
+        }
+    }
+}
+
+async fn datagram(probe: &SimpleTcp, stage: &Cell<Stage>) -> std::io::Result<Outcome> {
+    let any = if probe.to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(probe.to).await?;
+    stage.set(Stage::Waiting);
+    socket.send(probe.request.as_bytes()).await?;
+    let mut answer = vec![0; 65536];
+    let read = socket.recv(&mut answer).await?;
+    answer.truncate(read);
+    let found = find(probe, &answer).await;
+    Ok(found.unwrap_or_else(|| Outcome::NoMatch(excerpt(&answer))))
+}
+
+/// Looks for a line that matches; without an expression any line does.
+async fn find(probe: &SimpleTcp, lines: &[u8]) -> Option<Outcome> {
+    if lines.is_empty() {
+        return None;
+    }
+    let Some(pattern) = &probe.receive else { return Some(Outcome::Passed) };
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        match pattern.is_found_in(line.to_vec()).await {
+            Ok(true) => return Some(Outcome::Passed),
+            Ok(false) => {}
+            Err(why) => return Some(Outcome::MatchFailed(why)),
+        }
+    }
+    None
+}
