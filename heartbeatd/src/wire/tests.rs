@@ -139,6 +139,8 @@ fn key_numbers() {
     let mixed = Keys::new(1, [(1, sha1("first")), (2, Key::new(Method::Md5, "second").unwrap())]).unwrap();
     let md5_of_default = Keys::single(2, Key::new(Method::Md5, "first").unwrap()).unwrap();
     assert_eq!(decode(&encode(&status(), &md5_of_default, true), &mixed), Err(DecodeError::WrongMac(2)));
+    let sha1_under_md5 = Keys::single(2, sha1("first")).unwrap();
+    assert_eq!(decode(&encode(&status(), &sha1_under_md5, true), &mixed), Err(DecodeError::WrongMac(2)));
     let high = encode(&status(), &ring(), false);
     assert_eq!(decode(&replace(&high, ":1 ", ":9 "), &ring()), Err(DecodeError::UnknownKey(9)));
 }
