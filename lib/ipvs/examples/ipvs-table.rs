@@ -1,13 +1,14 @@
 //! Prints the IPVS table like `ipvsadm -Ln`, or with `--save` like `ipvsadm -Sn`.
 use ipvs::{Client, DestinationEntry, Error, Service, ipvsadm};
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let save = std::env::args().nth(1).is_some_and(|argument| argument == "--save");
     match table(save) {
+        // a reader that went away is no error of ours
         Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
+            std::io::stdout().write_all(text.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
         }
         Err(error) => {
             eprintln!("ipvs-table: {error}");

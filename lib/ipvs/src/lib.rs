@@ -48,6 +48,8 @@ mod service;
 mod settings;
 mod socket;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 pub use client::Client;
 pub use counters::{Connections, Stats};
