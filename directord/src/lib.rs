@@ -2,3 +2,5 @@
 #![forbid(unsafe_code)]
 pub mod check;
 pub mod config;
+pub mod reconcile;
+pub mod verdict;

@@ -1,0 +1,340 @@
+//! What is wanted − what the kernel's table holds = edits. Pure: no clock, no socket, no log.
+//!
+//! Only what is needed is edited, so nothing that is right is touched and no connection is cut. What decides:
+//!
+//! * Services that are not in the plan are never looked at. Destinations that nobody configured, in services of the
+//!   plan, are removed when the plan is first placed (start, reload) and left alone afterwards.
+//! * A destination is *settled* once the table has held it as wanted. From then on its weight belongs to the
+//!   administrator until the verdict changes (people drain servers with `ipvsadm -e ... -w 0`); all else that
+//!   differs is repaired.
+//! * Additions come before removals: there is no moment without a server when the fallback takes over.
+
+use crate::config::plan::shown;
+use ipvs::{Destination, DestinationKey, Forwarding, Service, ServiceKey};
+use std::net::SocketAddr;
+
+/// A service as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The service itself.
+    pub service: Service,
+    /// Whether the table has held it like this already.
+    pub settled: bool,
+    /// Its destinations; no two with the same key.
+    pub destinations: Vec<WantedDestination>,
+    /// Remove destinations that are not in the list.
+    pub purge: bool,
+}
+
+/// A destination as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedDestination {
+    /// What it is while it serves.
+    pub destination: Destination,
+    /// Its address and port in the configuration, for log lines.
+    pub configured: SocketAddr,
+    /// Real server or fallback.
+    pub role: Role,
+    /// Whether and how it shall be there.
+    pub presence: Presence,
+    /// Whether the table has held it like this already.
+    pub settled: bool,
+}
+
+/// What a destination is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A real server.
+    Real,
+    /// The server of last resort.
+    Fallback,
+}
+
+/// Whether and how a destination shall be in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Presence {
+    /// With its weight.
+    Serving,
+    /// With weight 0. If it is absent it is added only with `add`.
+    Quiescent {
+        /// See there.
+        add: bool,
+    },
+    /// Not.
+    Absent,
+    /// However it is: nothing is known yet.
+    AsIs,
+}
+
+/// The part of the kernel's table that concerns us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    /// The services with their destinations.
+    pub services: Vec<(Service, Vec<Destination>)>,
+}
+
+/// One edit of the kernel's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// What is done.
+    pub action: Action,
+    /// The log line when it is done, as ldirectord writes it.
+    pub message: String,
+    /// What somebody else had changed, if that is why.
+    pub repairs: Option<String>,
+}
+
+/// What is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Add a service.
+    AddService(Service),
+    /// Change a service; its connections stay.
+    UpdateService(Service),
+    /// Delete a service with its destinations.
+    DeleteService(ServiceKey),
+    /// Add a destination.
+    AddDestination(ServiceKey, Destination),
+    /// Change a destination; its connections stay.
+    UpdateDestination(ServiceKey, Destination),
+    /// Delete a destination.
+    DeleteDestination(ServiceKey, DestinationKey),
+}
+
+impl Action {
+    /// The service it concerns.
+    pub fn service(&self) -> &ServiceKey {
+        match self {
+            Action::AddService(service) | Action::UpdateService(service) => &service.key,
+            Action::DeleteService(key) => key,
+            Action::AddDestination(key, _)
+            | Action::UpdateDestination(key, _)
+            | Action::DeleteDestination(key, _) => key,
+        }
+    }
+
+    /// The destination it concerns.
+    pub fn destination(&self) -> Option<DestinationKey> {
+        match self {
+            Action::AddDestination(_, destination) | Action::UpdateDestination(_, destination) => {
+                Some(destination.key)
+            }
+            Action::DeleteDestination(_, key) => Some(*key),
+            _ => None,
+        }
+    }
+}
+
+/// The edits that turn the table into what is wanted.
+pub fn reconcile(wanted: &[Wanted], table: &Table) -> Vec<Edit> {
+    let (mut services, mut additions, mut removals) = (Vec::new(), Vec::new(), Vec::new());
+    for want in wanted {
+        let found = table.find(&want.service.key);
+        services.extend(service_edit(want, found.map(|(service, _)| service)));
+        let destinations = found.map_or(&[][..], |(_, destinations)| destinations.as_slice());
+        for edit in destination_edits(want, destinations) {
+            match &edit.action {
+                Action::AddDestination(..) => additions.push(edit),
+                Action::UpdateDestination(_, destination) if destination.weight > 0 => additions.push(edit),
+                _ => removals.push(edit),
+            }
+        }
+    }
+    services.into_iter().chain(additions).chain(removals).collect()
+}
+
+/// The edits that take services of ours away: at a reload those that left the plan, at the end all with
+/// `cleanstop`. `ours` are their configured destinations, which are named in the log; `stage` is `start` or `stop`.
+pub fn remove(
+    service: &ServiceKey,
+    ours: &[(DestinationKey, SocketAddr, Role)],
+    table: &Table,
+    stage: &str,
+) -> Vec<Edit> {
+    let Some((_, destinations)) = table.find(service) else { return Vec::new() };
+    let named = ours.iter().filter(|(key, ..)| destinations.iter().any(|found| found.key == *key));
+    let mut edits: Vec<Edit> = named
+        .map(|(key, configured, role)| Edit {
+            action: Action::DeleteDestination(service.clone(), *key),
+            message: format!("Purged {} ({stage}): {configured} ({})", role.name(), shown(service)),
+            repairs: None,
+        })
+        .collect();
+    edits.push(Edit {
+        action: Action::DeleteService(service.clone()),
+        message: format!("Purged virtual server ({stage}): {}", shown(service)),
+        repairs: None,
+    });
+    edits
+}
+
+fn service_edit(want: &Wanted, found: Option<&Service>) -> Option<Edit> {
+    let at = shown(&want.service.key);
+    let (action, message, repairs) = match found {
+        None => (
+            Action::AddService(want.service.clone()),
+            format!("Added virtual server: {at}"),
+            format!("virtual server {at} was missing"),
+        ),
+        Some(found) if *found != want.service => (
+            Action::UpdateService(want.service.clone()),
+            format!("Changed virtual server: {at}"),
+            format!("virtual server {at} was changed ({})", difference(found, &want.service)),
+        ),
+        Some(_) => return None,
+    };
+    Some(Edit { action, message, repairs: want.settled.then_some(repairs) })
+}
+
+fn difference(found: &Service, wanted: &Service) -> String {
+    let mut parts = Vec::new();
+    if found.scheduler != wanted.scheduler {
+        parts.push(format!("scheduler {} instead of {}", found.scheduler, wanted.scheduler));
+    }
+    if found.persistence != wanted.persistence {
+        let text = |service: &Service| match &service.persistence {
+            None => "none".to_owned(),
+            Some(p) if p.netmask.is_host() => format!("{} s", p.timeout),
+            Some(p) => format!("{} s, netmask {}", p.timeout, p.netmask),
+        };
+        parts.push(format!("persistence {} instead of {}", text(found), text(wanted)));
+    }
+    if found.scheduler_flags != wanted.scheduler_flags || found.one_packet != wanted.one_packet {
+        parts.push("flags".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn destination_edits(want: &Wanted, found: &[Destination]) -> Vec<Edit> {
+    let key = &want.service.key;
+    let mut edits: Vec<Edit> = want
+        .destinations
+        .iter()
+        .filter_map(|wanted| wanted.edit(key, found.iter().find(|found| found.key == wanted.destination.key)))
+        .collect();
+    if want.purge {
+        let known = |found: &&Destination| !want.destinations.iter().any(|w| w.destination.key == found.key);
+        edits.extend(found.iter().filter(known).map(|stranger| Edit {
+            action: Action::DeleteDestination(key.clone(), stranger.key),
+            message: format!("Purged real server (start): {} ({})", stranger.key, shown(key)),
+            repairs: None,
+        }));
+    }
+    edits
+}
+
+impl WantedDestination {
+    fn edit(&self, service: &ServiceKey, found: Option<&Destination>) -> Option<Edit> {
+        match (self.presence, found) {
+            (Presence::AsIs, _) | (Presence::Absent, None) | (Presence::Quiescent { add: false }, None) => {
+                None
+            }
+            // Somebody put it back although it is down: the administrator's will.
+            (Presence::Absent, Some(_)) if self.settled => None,
+            (Presence::Absent, Some(_)) => Some(Edit {
+                action: Action::DeleteDestination(service.clone(), self.destination.key),
+                message: self.message("Deleted", service, None),
+                repairs: None,
+            }),
+            (Presence::Serving, None) => {
+                let action = Action::AddDestination(service.clone(), self.destination.clone());
+                let message = self.message("Added", service, Some(self.destination.weight));
+                Some(Edit { action, message, repairs: self.repairs(service, "was missing".into()) })
+            }
+            (Presence::Quiescent { add: true }, None) => {
+                let action = Action::AddDestination(service.clone(), self.with_weight(0));
+                let verb = if self.settled { "Readd Quiescent" } else { "Quiescent" };
+                let message = self.message(verb, service, Some(0));
+                Some(Edit { action, message, repairs: self.repairs(service, "was missing".into()) })
+            }
+            (Presence::Serving | Presence::Quiescent { .. }, Some(found)) => self.update(service, found),
+        }
+    }
+
+    fn update(&self, service: &ServiceKey, found: &Destination) -> Option<Edit> {
+        let (verb, weight) = match self.presence {
+            Presence::Serving => ("Restored", self.destination.weight),
+            _ => ("Quiescent", 0),
+        };
+        let mut target = self.with_weight(if self.settled { found.weight } else { weight });
+        if found.forwarding == Forwarding::Local {
+            target.forwarding = Forwarding::Local; // old kernels show their own addresses like this
+        }
+        if target == *found {
+            return None;
+        }
+        let message = self.message(verb, service, Some(target.weight));
+        let found = format!(
+            "was changed ({}, thresholds {}/{})",
+            found.forwarding, found.lower_threshold, found.upper_threshold
+        );
+        let repairs = self.repairs(service, found);
+        Some(Edit { action: Action::UpdateDestination(service.clone(), target), message, repairs })
+    }
+
+    fn with_weight(&self, weight: u32) -> Destination {
+        Destination { weight, ..self.destination.clone() }
+    }
+
+    fn repairs(&self, service: &ServiceKey, how: String) -> Option<String> {
+        self.settled.then(|| format!("{} {} ({}) {how}", self.role.name(), self.configured, shown(service)))
+    }
+
+    /// `Added real server: 192.0.2.10:80 (192.0.2.1:80) (Weight set to 1)`.
+    fn message(&self, verb: &str, service: &ServiceKey, weight: Option<u32>) -> String {
+        let key = SocketAddr::new(self.destination.key.address, self.destination.key.port);
+        let server = if verb.ends_with("Quiescent") && key != self.configured {
+            format!("{key} mapped from {}", self.configured)
+        } else {
+            self.configured.to_string()
+        };
+        let weight = weight.map_or(String::new(), |weight| format!(" (Weight set to {weight})"));
+        format!("{verb} {}: {server} ({}){weight}", self.role.name(), shown(service))
+    }
+}
+
+impl Role {
+    /// As log lines call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Real => "real server",
+            Role::Fallback => "fallback server",
+        }
+    }
+}
+
+impl Table {
+    /// A service with its destinations.
+    pub fn find(&self, key: &ServiceKey) -> Option<&(Service, Vec<Destination>)> {
+        self.services.iter().find(|(service, _)| service.key == *key)
+    }
+
+    /// A destination.
+    pub fn destination(&self, service: &ServiceKey, key: &DestinationKey) -> Option<&Destination> {
+        self.find(service)?.1.iter().find(|destination| destination.key == *key)
+    }
+
+    /// What the table is after an edit.
+    pub fn apply(&mut self, action: &Action) {
+        let at = self.services.iter().position(|(service, _)| service.key == *action.service());
+        let entry = at.and_then(|at| self.services.get_mut(at));
+        match (action, entry) {
+            (Action::AddService(service), None) => self.services.push((service.clone(), Vec::new())),
+            (Action::UpdateService(service), Some((found, _))) => *found = service.clone(),
+            (Action::DeleteService(key), _) => self.services.retain(|(service, _)| service.key != *key),
+            (Action::AddDestination(_, new), Some((_, destinations))) => destinations.push(new.clone()),
+            (Action::UpdateDestination(_, new), Some((_, destinations))) => {
+                for found in destinations.iter_mut().filter(|found| found.key == new.key) {
+                    *found = new.clone();
+                }
+            }
+            (Action::DeleteDestination(_, key), Some((_, destinations))) => {
+                destinations.retain(|found| found.key != *key);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
