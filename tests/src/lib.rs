@@ -1,1 +1,39 @@
-//! Placeholder
+//! The lab: nodes, switches and clients on one machine, in which the suite's real programs run.
+//!
+//! ```text
+//!   Lab ── Fabric (switches: bridges in a network of their own)
+//!    │       ║ port ═════ eth0 ┌───────────────────────────────┐
+//!    └─ Node ║                 │ namespaces: net mount uts ipc │
+//!            ║ port ═════ eth1 │ pid; process 1 is `lab init`  │──── programs of the suite, nginx, probers
+//!                              └───────────────────────────────┘
+//! ```
+//!
+//! * [`world`] the lab as a whole, [`node`] power, cables, programs and files of a node, [`network`] the switches;
+//!   [`machine`] and [`init`] are what a node is made of.
+//! * [`probe`] the client's view and its outages, [`arp`] who announces an address, [`kernel`] the IPVS table and the addresses as
+//!   the kernel tells them, [`process`] helpers at work in a node.
+//! * [`web`] real servers.
+//! * [`moment`] the clock and waiting, [`timeline`] what happened when, [`failure`] what went wrong, [`programs`] of this build.
+//!
+//! A lab ends with the value that made it. Its programs run as root in namespaces; nothing of the machine is changed.
+#![forbid(unsafe_code)]
+
+pub mod arp;
+pub mod failure;
+pub mod init;
+pub mod kernel;
+pub mod machine;
+pub mod moment;
+pub mod network;
+pub mod node;
+pub mod probe;
+pub mod process;
+pub mod programs;
+pub mod timeline;
+pub mod web;
+pub mod world;
+
+pub use failure::{Context, Failure, Result, check, fail};
+pub use moment::{Moment, hold_for, millis, wait_for, wait_until};
+pub use node::{Node, Spec};
+pub use world::Lab;

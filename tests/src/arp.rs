@@ -1,0 +1,144 @@
+//! Who announces an address: a listener for ARP on a network, with the sender's hardware address and the time.
+
+use std::io::{Read, Write};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::failure::{Context, Result};
+use crate::moment::{Moment, wait_for};
+use crate::node::Node;
+use crate::process::Process;
+
+const ETHERTYPE_ARP: u16 = 0x0806;
+
+/// An ARP packet that says who has an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// When it arrived.
+    pub at: Moment,
+    /// `request` or `reply`.
+    pub operation: String,
+    /// The address the sender says it has.
+    pub address: Ipv4Addr,
+    /// The sender's hardware address.
+    pub mac: String,
+    /// Whether sender and target address are the same: nobody was asked, it is an announcement.
+    pub gratuitous: bool,
+}
+
+/// A listener at work in a node: it sees what is sent to all on the node's networks, and to the node.
+#[derive(Debug)]
+pub struct ArpWatcher(Process);
+
+impl ArpWatcher {
+    /// Listen in a node.
+    pub fn start(node: &Node) -> Result<Self> {
+        let process = node.spawn(&["lab", "watch-arp"])?;
+        process.wait_started()?;
+        Ok(Self(process))
+    }
+
+    /// All announcements of an address so far.
+    pub fn announcements(&self, address: Ipv4Addr) -> Vec<Claim> {
+        let claims = self.0.lines().into_iter().filter_map(|line| parse_line(&line));
+        claims.filter(|claim| claim.address == address && claim.gratuitous).collect()
+    }
+
+    /// The first announcement of an address by a hardware address after a moment.
+    pub fn wait_announcement(
+        &self,
+        address: Ipv4Addr,
+        mac: &str,
+        after: Moment,
+        limit: Duration,
+    ) -> Result<Claim> {
+        wait_for(limit, &format!("{mac} announces {address}"), || {
+            let all = self.announcements(address);
+            Ok(all.into_iter().find(|claim| claim.mac == mac && claim.at >= after))
+        })
+    }
+}
+
+/// Print every ARP packet that arrives until standard input ends.
+pub fn run() -> Result<()> {
+    let protocol = Protocol::from(i32::from(ETHERTYPE_ARP.to_be()));
+    let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), Some(protocol))
+        .context(|| "a packet socket (needs root)")?;
+    let stdin = std::io::stdin();
+    let mut out = std::io::stdout();
+    writeln!(out, "listening")?;
+    loop {
+        out.flush()?;
+        let mut ready = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(&socket, PollFlags::IN)];
+        match poll(&mut ready, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if !ready.first().is_none_or(|stdin| stdin.revents().is_empty()) {
+            return Ok(());
+        }
+        let mut buffer = [0; 256];
+        while let Ok(length) = (&socket).read(&mut buffer) {
+            if let Some(claim) = parse_frame(Moment::now(), buffer.get(..length).unwrap_or_default()) {
+                writeln!(out, "{}", line(&claim))?;
+            }
+        }
+    }
+}
+
+/// An Ethernet frame with an ARP packet for IPv4 (RFC 826).
+fn parse_frame(at: Moment, frame: &[u8]) -> Option<Claim> {
+    let arp = frame.get(14..42)?;
+    if frame.get(12..14)? != ETHERTYPE_ARP.to_be_bytes() || arp.get(..6)? != [0, 1, 8, 0, 6, 4] {
+        return None;
+    }
+    let operation = match arp.get(6..8)? {
+        [0, 1] => "request",
+        [0, 2] => "reply",
+        _ => return None,
+    };
+    let mac = arp.get(8..14)?.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
+    let address = |range| Some(Ipv4Addr::from(<[u8; 4]>::try_from(arp.get(range)?).ok()?));
+    let (sender, target) = (address(14..18)?, address(24..28)?);
+    Some(Claim { at, operation: operation.to_owned(), address: sender, mac, gratuitous: sender == target })
+}
+
+fn line(claim: &Claim) -> String {
+    let Claim { at, operation, address, mac, gratuitous } = claim;
+    format!("{} {operation} {address} {mac} {gratuitous}", at.nanos())
+}
+
+fn parse_line(line: &str) -> Option<Claim> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let [at, operation, address, mac, gratuitous] = words.as_slice() else { return None };
+    Some(Claim {
+        at: Moment::from_nanos(at.parse().ok()?),
+        operation: (*operation).to_owned(),
+        address: address.parse().ok()?,
+        mac: (*mac).to_owned(),
+        gratuitous: gratuitous.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announcements_are_told_from_questions() {
+        let mut frame = vec![0xff; 6];
+        frame.extend([2, 0, 0, 0, 0, 9, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 9, 192, 0, 2, 1]);
+        frame.extend([0, 0, 0, 0, 0, 0, 192, 0, 2, 1]);
+        let claim = parse_frame(Moment::from_nanos(5), &frame).unwrap();
+        assert_eq!((claim.mac.as_str(), claim.gratuitous), ("02:00:00:00:00:09", true));
+        assert_eq!(parse_line(&line(&claim)), Some(claim));
+        frame[41] = 2;
+        assert!(!parse_frame(Moment::from_nanos(5), &frame).unwrap().gratuitous);
+        for length in 0..42 {
+            assert_eq!(parse_frame(Moment::from_nanos(5), &frame[..length]), None);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! HTTP requests from one thread, many under way at a time: one that hangs delays no other.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{Sample, line};
+use crate::failure::Result;
+use crate::moment::Moment;
+
+/// An answer is the first line of a page of at most this many bytes.
+const PAGE_LIMIT: usize = 16 * 1024;
+
+struct Request {
+    start: Moment,
+    socket: Socket,
+    sent: bool,
+    page: Vec<u8>,
+}
+
+/// Request `http://TARGET/` every `interval` until standard input ends.
+pub fn run(target: SocketAddr, interval: Duration, limit: Duration) -> Result<()> {
+    let stdin = std::io::stdin();
+    let stdout = std::io::stdout();
+    let mut under_way: Vec<Request> = Vec::new();
+    let mut next = Moment::now();
+    loop {
+        let now = Moment::now();
+        if now >= next {
+            match start(target) {
+                Ok(request) => under_way.push(request),
+                Err(reason) => report(&stdout, now, Err(reason))?,
+            }
+            // After a pause of this machine there is nothing to catch up with.
+            next = if now.since(next) > interval { now.plus(interval) } else { next.plus(interval) };
+        }
+        let deadline = under_way
+            .iter()
+            .map(|request| request.start.plus(limit))
+            .min()
+            .map_or(next, |first| first.min(next));
+        let wait =
+            Timespec::try_from(deadline.since(Moment::now())).unwrap_or(Timespec { tv_sec: 0, tv_nsec: 0 });
+
+        let mut waiting = vec![PollFd::new(&stdin, PollFlags::IN)];
+        let wanted = |request: &Request| if request.sent { PollFlags::IN } else { PollFlags::OUT };
+        waiting.extend(under_way.iter().map(|request| PollFd::new(&request.socket, wanted(request))));
+        match poll(&mut waiting, Some(&wait)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<bool> = waiting.iter().map(|each| !each.revents().is_empty()).collect();
+        drop(waiting);
+        if ready.first() == Some(&true) {
+            return Ok(());
+        }
+
+        let now = Moment::now();
+        let mut ready = ready.into_iter().skip(1);
+        let mut results = Vec::new();
+        under_way.retain_mut(|request| {
+            let result = if ready.next() == Some(true) { advance(request) } else { None };
+            let result = result
+                .or_else(|| (now.since(request.start) >= limit).then(|| Err("no answer in time".to_owned())));
+            let goes_on = result.is_none();
+            results.extend(result.map(|answer| (request.start, answer)));
+            goes_on
+        });
+        for (start, answer) in results {
+            report(&stdout, start, answer)?;
+        }
+    }
+}
+
+fn report(mut out: &std::io::Stdout, start: Moment, answer: Result<String, String>) -> Result<()> {
+    writeln!(out, "{}", line(&Sample { start, end: Moment::now(), answer }))?;
+    Ok(out.flush()?)
+}
+
+fn start(target: SocketAddr) -> Result<Request, String> {
+    let start = Moment::now();
+    let open = || -> std::io::Result<Socket> {
+        let socket =
+            Socket::new(Domain::for_address(target), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        match socket.connect(&target.into()) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(socket)
+    };
+    let socket = open().map_err(|error| reason(&error))?;
+    Ok(Request { start, socket, sent: false, page: Vec::new() })
+}
+
+/// Do what can be done now; the answer when it is known.
+fn advance(request: &mut Request) -> Option<Result<String, String>> {
+    if !request.sent {
+        if let Ok(Some(error)) = request.socket.take_error() {
+            return Some(Err(reason(&error)));
+        }
+        let text = b"GET / HTTP/1.0\r\nHost: lab\r\nUser-Agent: lab\r\n\r\n";
+        return match (&request.socket).write(text) {
+            Ok(_) => {
+                request.sent = true;
+                None
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            Err(error) => Some(Err(reason(&error))),
+        };
+    }
+    let mut buffer = [0; 4096];
+    loop {
+        match (&request.socket).read(&mut buffer) {
+            Ok(0) => return Some(meaning(&request.page)),
+            Ok(length) => request.page.extend(buffer.iter().take(length)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) => return Some(Err(reason(&error))),
+        }
+        if request.page.len() > PAGE_LIMIT {
+            return Some(Err("page too long".to_owned()));
+        }
+    }
+}
+
+/// A name is only what a page with status 200 begins with: an error page of a web server is no answer.
+fn meaning(page: &[u8]) -> Result<String, String> {
+    let text = String::from_utf8_lossy(page);
+    let status = text.split_whitespace().nth(1).unwrap_or("none");
+    if status != "200" {
+        return Err(format!("status {status}"));
+    }
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    match body.lines().next().map(str::trim) {
+        Some(name) if !name.is_empty() && !name.starts_with('<') => Ok(name.to_owned()),
+        _ => Err("a page without a server's name".to_owned()),
+    }
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "refused".to_owned(),
+        ErrorKind::ConnectionReset => "reset".to_owned(),
+        ErrorKind::HostUnreachable => "host unreachable".to_owned(),
+        ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_named_page_is_an_answer() {
+        assert_eq!(meaning(b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nweb1\n"), Ok("web1".to_owned()));
+        assert_eq!(meaning(b"HTTP/1.1 502 Bad Gateway\r\n\r\nweb1\n"), Err("status 502".to_owned()));
+        assert!(meaning(b"HTTP/1.1 200 OK\r\n\r\n<html>Welcome to nginx!</html>").is_err());
+        assert!(meaning(b"").is_err());
+    }
+}
