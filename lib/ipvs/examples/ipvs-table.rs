@@ -1,4 +1,4 @@
-//! Prints the IPVS table like `ipvsadm -Ln`, or with `--save` like `ipvsadm -Sn`.
+//! Prints the IPVS table like `ipvsadm -Ln --nosort`, or with `--save` like `ipvsadm -Sn --nosort`.
 use ipvs::{Client, DestinationEntry, Error, Service, ipvsadm};
 use std::io::Write;
 use std::process::ExitCode;
