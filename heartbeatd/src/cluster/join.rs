@@ -258,9 +258,14 @@ impl Cluster {
         };
         let waited = reported.is_some_and(|at| at + START_PATIENCE <= self.now.mono);
         let known = peer.holds.is_some();
-        let Some((claims, stable)) = self.peer_report() else { return };
+        let Some((claims, stable)) = self.peer_report() else {
+            self.phase = Phase::Starting { reported: None };
+            return;
+        };
         let held = peer.extra.map_or(claims.local, |extra| extra.want.local);
-        if known && (stable || peer.starting && held == claims.local) || waited {
+        // what an earlier life of the other node left running must be stopped before it is taken here
+        let cleared = held == claims.local;
+        if known && (stable || peer.starting && cleared) || waited {
             self.phase = Phase::Stable;
             if !held {
                 self.claim(Set::LOCAL, "nobody holds them");

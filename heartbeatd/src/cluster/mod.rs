@@ -183,9 +183,10 @@ impl Cluster {
         self.shares.iter().all(Share::settled)
     }
 
-    /// `isstable` of the wire: joined, settled, and no stand-by under way.
+    /// `isstable` of the wire: joined, settled, and no stand-by under way that both know of.
     fn is_stable(&self) -> bool {
-        matches!(self.phase, Phase::Stable) && self.settled() && self.standby.is_none()
+        let resting = matches!(self.standby, None | Some(Standby::Asked { .. }));
+        self.phase == Phase::Stable && self.settled() && resting
     }
 
     /// What the other node is known to hold, and whether it is at rest; `None` until it has said so.

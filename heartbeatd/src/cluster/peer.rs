@@ -40,8 +40,8 @@ impl NodeState {
     }
 }
 
-/// Extra fields that two of our nodes put into `status` and `resource`; heartbeat 3.0.6 ignores them. They repeat the whole
-/// ownership state with every beat, so that no lost or late message can leave the two with different pictures.
+/// Extra fields that two of our nodes put into every numbered message; heartbeat 3.0.6 ignores them. They
+/// repeat the whole ownership state, so that no lost or late message can leave the two with different pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extra {
     /// `td_want`: groups it holds or is taking, from *our* point of view.

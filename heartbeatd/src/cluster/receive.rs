@@ -52,7 +52,11 @@ impl Cluster {
                 self.notice(Notice::LostMessages { node: src, count: lost });
             }
         }
+        if let Some(peer) = self.peer.as_mut() {
+            peer.learn(read_extra(&message), seq, now);
+        }
         self.heard();
+        self.learn_terms();
         if self.is_for_me(&message) {
             self.receive_numbered(&message, seq);
         }
@@ -178,7 +182,7 @@ impl Cluster {
             peer.deadtime = Duration::from_millis(deadtime);
         }
         peer.flow_control = message.text("protocol").is_some();
-        peer.learn(read_extra(message), seq, now);
+        let resting = peer.extra.is_some_and(|extra| extra.stable);
         let interval = peer.status_at.replace(now).map(|at| now.saturating_sub(at));
         let state = message.text("st").and_then(NodeState::from_word).unwrap_or(NodeState::Up);
         peer.state = if state == NodeState::Active { NodeState::Active } else { NodeState::Up };
@@ -189,7 +193,9 @@ impl Cluster {
         if changed {
             self.notice(Notice::NodeStatus { node, status: state.word() });
         }
-        self.learn_terms();
+        if resting {
+            self.standby_cancelled_by_giver(seq);
+        }
     }
 
     /// The groups that the other node owns alone have its term.
@@ -212,13 +218,12 @@ impl Cluster {
 
     fn receive_report(&mut self, message: &Message, seq: u64) {
         let Some(held) = message.text("rsc_hold").and_then(Set::from_word) else { return };
-        let (held, now) = (held.flipped(), self.now.mono);
+        let held = held.flipped();
         let Some(peer) = self.peer.as_mut() else { return };
         if seq < peer.report_seq {
             return;
         }
         peer.report_seq = seq;
-        peer.learn(read_extra(message), seq, now);
         peer.holds = match (message.text("rtype"), peer.holds) {
             (Some("full"), _) | (_, None) => Some(held),
             _ if held.is_empty() => Some(held),

@@ -17,6 +17,8 @@ impl Cluster {
             self.resolve_double_holding();
             self.adopt_orphans();
             self.fail_back();
+        } else {
+            self.orphan_since = [None; 2];
         }
         self.start_jobs();
         self.advance_standby();
@@ -59,6 +61,9 @@ impl Cluster {
     fn resolve_double_holding(&mut self) {
         let Some(peer) = self.peer.as_ref().filter(|peer| peer.alive()) else { return };
         let Some(extra) = peer.extra.filter(|extra| !extra.thinks_us_dead) else { return };
+        let left_over = self.wants().both(extra.have).without(extra.want);
+        self.shares[LOCAL].contested |= left_over.local;
+        self.shares[FOREIGN].contested |= left_over.foreign;
         let doubly = self.wants().both(extra.want);
         for (index, is, set) in [(LOCAL, doubly.local, Set::LOCAL), (FOREIGN, doubly.foreign, Set::FOREIGN)] {
             if !is {
@@ -141,9 +146,9 @@ impl Cluster {
         if !ready {
             return;
         }
-        self.failback_due = false;
         if self.wants().foreign && self.peer.as_ref().is_some_and(|peer| !peer.claims().foreign) {
             self.ask_standby(Set::FOREIGN);
         }
+        self.failback_due = false;
     }
 }

@@ -11,7 +11,6 @@ impl Cluster {
         message.push_text("st", state.word());
         message.push_text("dt", format!("{:x}", self.settings.deadtime.as_millis()));
         message.push_text("protocol", "1");
-        self.push_extra(&mut message);
         self.send(message, false);
         self.last_beat = self.now.mono;
     }
@@ -38,7 +37,6 @@ impl Cluster {
         if let Some(info) = info {
             message.push_text("info", info);
         }
-        self.push_extra(&mut message);
         self.send(message, false);
         self.reported = Some((held, stable));
     }
@@ -60,6 +58,9 @@ impl Cluster {
             }
         }
         let numbered = !message.kind().starts_with("NS_");
+        if numbered {
+            self.push_extra(&mut message);
+        }
         message.push_text("src", &self.settings.me);
         message.push_binary("srcuuid", self.settings.uuid);
         let seq = numbered.then(|| self.history.next_seq());

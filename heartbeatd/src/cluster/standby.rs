@@ -14,15 +14,15 @@ use std::time::Duration;
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest time for the scripts of the other side (heartbeat 3.0.6: 1 h).
 const WORK_PATIENCE: Duration = Duration::from_secs(3600);
-/// One of our nodes that says with its beats that it is at rest has forgotten the stand-by; this much later
-/// than the last step it is over for us too.
+/// A taker that says with its beats that it is at rest has forgotten the stand-by; this much later than the last
+/// step it is over for the giver too.
 const FORGOTTEN: Duration = Duration::from_secs(3);
 
 /// A stand-by under way; sets are from this node's point of view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Standby {
     /// Giver: has asked.
-    Asked { set: Set, since: Duration },
+    Asked { set: Set, since: Duration, failback: bool },
     /// Giver: releases.
     Releasing { set: Set },
     /// Giver: has released and said so.
@@ -92,8 +92,8 @@ impl Cluster {
             return;
         }
         self.notice(Notice::StandbyStarted { set });
-        self.standby = Some(Standby::Asked { set, since: self.now.mono });
-        self.failback_due = false;
+        let failback = std::mem::replace(&mut self.failback_due, false);
+        self.standby = Some(Standby::Asked { set, since: self.now.mono, failback });
         self.send_ask(set, "me");
     }
 
@@ -149,9 +149,7 @@ impl Cluster {
                 self.send_ask(set.flipped(), "done");
                 self.notice(Notice::StandbyDone { set, by: self.settings.me.clone() });
             }
-            Some(Standby::Handed { set, since }) | Some(Standby::Agreed { set, since, .. })
-                if now >= since + FORGOTTEN =>
-            {
+            Some(Standby::Handed { set, since }) if now >= since + FORGOTTEN => {
                 let Some(extra) = self.peer.as_ref().and_then(|peer| peer.extra) else { return };
                 if extra.stable {
                     self.standby = None;
@@ -168,9 +166,10 @@ impl Cluster {
         }
     }
 
-    /// The giver reports that it is at rest after it had asked: it has cancelled.
+    /// The giver says that it is at rest after its patience has ended: it has cancelled.
     pub(super) fn standby_cancelled_by_giver(&mut self, seq: u64) {
-        if matches!(self.standby, Some(Standby::Agreed { seq: asked, .. }) if seq > asked) {
+        let now = self.now.mono;
+        if matches!(self.standby, Some(Standby::Agreed { seq: asked, since, .. }) if seq > asked && now > since + ASK_PATIENCE) {
             self.standby = None;
             self.notice(Notice::StandbyCancelled { why: "the other node keeps its resources" });
         }
@@ -178,7 +177,9 @@ impl Cluster {
 
     pub(super) fn expire_standby(&mut self) {
         if self.standby.as_ref().and_then(Standby::deadline).is_some_and(|at| at <= self.now.mono) {
-            let lost = self.standby.take().map(|standby| standby.given()).unwrap_or_default();
+            let standby = self.standby.take();
+            self.failback_due |= matches!(standby, Some(Standby::Asked { failback: true, .. }));
+            let lost = standby.map(|standby| standby.given()).unwrap_or_default();
             self.notice(Notice::StandbyTimedOut);
             if self.peer.as_ref().is_none_or(|peer| peer.claims().both(lost.flipped()).is_empty()) {
                 self.claim(lost.both(self.may_run()), "the other node did not answer");

@@ -146,7 +146,17 @@ impl World {
     }
 
     fn step_until(&mut self, end: Duration) -> Result<(), String> {
+        let (mut steps, mut moment) = (0, self.now);
         loop {
+            steps = if moment == self.now { steps + 1 } else { 0 };
+            moment = self.now;
+            if steps > 10_000 {
+                let deadlines = [0, 1].map(|node| self.timer_of(node));
+                return Err(format!(
+                    "at {:.3} s: time stands still, deadlines {deadlines:?}",
+                    self.now.as_secs_f64()
+                ));
+            }
             let timers = [0, 1].map(|node| self.timer_of(node));
             let first = timers.iter().flatten().min().copied();
             let queued = self.queue.peek().map(|Reverse((at, ..))| *at);
