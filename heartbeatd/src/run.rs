@@ -1,1 +1,48 @@
-//! (run)
+//! The thin shell around the core: performs what it decides.
+//!
+//! ```text
+//!  beat thread (beat.rs)                    bounded, try_send        main thread (shell.rs), tokio
+//!  ┌──────────────────────────────┐  Report: jobs, pictures, notices  ┌──────────────────────────────┐
+//!  │ media ⇄ wire ⇄ cluster       │ ────────────────────────────────► │ control socket, signals      │
+//!  │ SCHED_RR, locked memory,     │ ◄──────────────────────────────── │ ha-resources (jobs.rs)       │
+//!  │ never waits for anybody      │  Order: events, media, keys       │ hb_generation, status, load  │
+//!  └──────────────────────────────┘  + eventfd                        └──────────────────────────────┘
+//!               ▲ opened and lost media
+//!  keeper thread (media/keeper.rs)
+//! ```
+
+mod arguments;
+mod beat;
+mod clock;
+mod commands;
+mod environment;
+mod jobs;
+mod picture;
+mod refusals;
+mod reload;
+mod shell;
+mod slot;
+mod start;
+mod status;
+
+pub use arguments::Arguments;
+
+use std::process::ExitCode;
+
+/// Does what the command line asks: starts the daemon, or speaks about one that runs.
+pub fn run(arguments: Arguments) -> ExitCode {
+    if arguments.version {
+        println!("{}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    if arguments.defaults || arguments.wiki {
+        return commands::defaults(arguments.wiki);
+    }
+    match () {
+        () if arguments.status => commands::status(&arguments),
+        () if arguments.kill => commands::stop(&arguments),
+        () if arguments.check => commands::check(&arguments),
+        () if arguments.reload => commands::reload(&arguments),
+        () => start::daemon(arguments),
+    }
+}

@@ -1,33 +1,53 @@
-//! The daemon's look at `haresources`: whose groups are there. Its whole grammar is `ha-resources`' business.
+//! The daemon's look at `haresources`: which groups there are and whose they are. What their resources mean is
+//! `ha-resources`' business.
 
-use config::{Diagnostic, Report, Span, nearest};
+use config::{Diagnostic, Report, Source, Span, nearest};
 
-/// Checks that every group's first word is one of `nodes` (lower case), and returns the home node of each group in
-/// the order of the file.
-pub(super) fn parse(report: &mut Report, nodes: &[String]) -> Vec<String> {
-    let source = report.source().clone();
-    let mut homes = Vec::new();
-    let mut continued = false;
+/// A line of `haresources`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The node it belongs to, lower case.
+    pub home: String,
+    /// Its resources as written. The first one names the group; a line with a node alone has none.
+    pub resources: Vec<String>,
+}
+
+/// Checks that every group's first word is one of `nodes` (lower case).
+pub(super) fn check(report: &mut Report, nodes: &[String]) {
+    for (span, group) in spanned(report.source()) {
+        if !nodes.contains(&group.home) {
+            report.push(bad_node(report, &group.home, span, nodes));
+        }
+    }
+}
+
+/// The groups in the order of the file.
+pub(super) fn groups(source: &Source) -> Vec<Group> {
+    spanned(source).into_iter().map(|(_, group)| group).collect()
+}
+
+/// Logical lines: without comments, joined where a backslash stands at the end; each with its first word's place.
+fn spanned(source: &Source) -> Vec<(Span, Group)> {
+    let mut groups: Vec<(Span, Group)> = Vec::new();
+    let mut begun = false;
     for (start, text) in source.lines() {
         let text = text.split('#').next().unwrap_or("").trim_end();
-        let first = !continued;
-        continued = text.ends_with('\\');
-        let Some(word) = text.trim_end_matches('\\').split_whitespace().next() else {
-            // A line of blanks and a backslash: the node's name stands on the next one.
-            continued &= !first;
-            continue;
-        };
-        if !first {
-            continue;
+        let body = text.trim_end_matches('\\');
+        let mut words = body.split_whitespace();
+        if !begun {
+            if let Some(home) = words.next() {
+                let at = start + text.find(home).unwrap_or(0);
+                let group = Group { home: home.to_lowercase(), resources: Vec::new() };
+                groups.push((Span::new(at, at + home.len()), group));
+                begun = true;
+            }
         }
-        let home = word.to_lowercase();
-        if !nodes.contains(&home) {
-            let at = start + text.find(word).unwrap_or(0);
-            report.push(bad_node(report, &home, Span::new(at, at + word.len()), nodes));
+        if let Some((_, group)) = groups.last_mut().filter(|_| begun) {
+            group.resources.extend(words.map(str::to_owned));
         }
-        homes.push(home);
+        begun &= body.len() < text.len();
     }
-    homes
+    groups
 }
 
 fn bad_node(report: &Report, home: &str, span: Span, nodes: &[String]) -> Diagnostic {

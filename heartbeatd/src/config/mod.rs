@@ -4,6 +4,7 @@
 //! run, and gives a [`Plan`]: plain data that can be compared with the one in use.
 
 mod authkeys;
+mod defaults;
 mod draft;
 mod hacf;
 mod haresources;
@@ -13,6 +14,8 @@ mod plan;
 mod state;
 mod time;
 
+pub use defaults::defaults;
+pub use haresources::Group;
 pub use plan::{Failback, GenerationMethod, Log, Medium, MediumKind, Plan, Timing, UuidFrom};
 pub use state::{next_generation, node_name, save_generation, uuid};
 
@@ -84,7 +87,7 @@ pub fn read(directory: &Path, node: &str) -> Reading {
     if let Some(source) = reading.open(&directory.join("haresources"), "Cannot open resource file") {
         let mut report = Report::new(source);
         if let Some(Completed { nodes, .. }) = &draft {
-            haresources::parse(&mut report, nodes);
+            haresources::check(&mut report, nodes);
         }
         reading.reports.push(report);
     }
@@ -92,6 +95,14 @@ pub fn read(directory: &Path, node: &str) -> Reading {
         reading.plan = Some(completed.plan(node, keys));
     }
     reading
+}
+
+/// The groups of `haresources` in `directory`, as they are now.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn groups(directory: &Path) -> io::Result<Vec<Group>> {
+    Source::read(directory.join("haresources")).map(|source| haresources::groups(&source))
 }
 
 impl Reading {
@@ -204,7 +215,7 @@ impl Completed {
             keys,
             parameters: draft.parameters,
         };
-        plan.fill_parameters(draft.port);
+        defaults::complete(&mut plan, draft.port);
         plan
     }
 }

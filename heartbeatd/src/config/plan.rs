@@ -1,6 +1,5 @@
 //! What the three files together say: plain data, comparable, without spans.
 
-use super::time::shown;
 use crate::wire::Keys;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,33 +44,6 @@ pub struct Plan {
     pub keys: Keys,
     /// Each directive as written or its default, for `cl_status hbparameter` and the children's environment.
     pub parameters: BTreeMap<String, String>,
-}
-
-impl Plan {
-    /// Completes what was written with what holds without being written.
-    pub(super) fn fill_parameters(&mut self, port: u16) {
-        let timing = self.timing;
-        let failback = match self.failback {
-            Failback::On => "on",
-            Failback::Off => "off",
-            Failback::Legacy => "legacy",
-        };
-        let defaults = [
-            ("keepalive", shown(timing.keepalive)),
-            ("deadtime", shown(timing.deadtime)),
-            ("warntime", shown(timing.warntime)),
-            ("initdead", shown(timing.initdead)),
-            ("deadping", shown(timing.deadping)),
-            ("max_rexmit_delay", timing.rexmit_delay.as_millis().to_string()),
-            ("auto_failback", failback.to_owned()),
-            ("udpport", port.to_string()),
-            ("hopfudge", self.hop_fudge.to_string()),
-            ("debug", self.debug.to_string()),
-        ];
-        for (name, value) in defaults {
-            self.parameters.entry(name.to_owned()).or_insert(value);
-        }
-    }
 }
 
 /// The timers of `ha.cf`.

@@ -214,7 +214,7 @@ fn directives_without_effect_are_accepted_with_a_warning_where_it_matters() {
     assert_eq!(plan.ping_nodes, ["192.0.2.254"]);
     assert_eq!(plan.environment.get("LANG").map(String::as_str), Some("C"));
     assert_eq!(plan.parameters.get("cluster").map(String::as_str), Some("blue"));
-    assert_eq!(plan.parameters.get("keepalive").map(String::as_str), Some("1s"));
+    assert_eq!(plan.parameters.get("keepalive").map(String::as_str), Some("1000ms"));
 }
 
 #[test]
@@ -267,6 +267,14 @@ fn nodes_of_haresources() {
     let good = "# groups\nALPHA 192.0.2.100 \\\n   ldirectord::ldirectord.cf\n\n \\\nbeta 192.0.2.101 # x\n";
     files.write("haresources", good, 0o644);
     assert!(files.read().plan.is_some(), "{}", files.read().render());
+    let group = |home: &str, resources: &[&str]| Group {
+        home: home.into(),
+        resources: resources.iter().map(|resource| (*resource).to_owned()).collect(),
+    };
+    let groups = groups(&files.0).unwrap();
+    let expected =
+        [group("alpha", &["192.0.2.100", "ldirectord::ldirectord.cf"]), group("beta", &["192.0.2.101"])];
+    assert_eq!(groups, expected);
     files.write("haresources", "alpha 192.0.2.100\n\tbetta 192.0.2.101\n", 0o644);
     let reading = files.read();
     assert!(reading.plan.is_none());
@@ -336,7 +344,7 @@ proptest::proptest! {
         authkeys::parse(&mut report, 0o600);
         report.render();
         let mut report = Report::new(Source::new("haresources", resources));
-        haresources::parse(&mut report, &["alpha".to_owned()]);
+        haresources::check(&mut report, &["alpha".to_owned()]);
         report.render();
     }
 

@@ -1,0 +1,382 @@
+//! The beat thread: it owns the core and the sockets, and does nothing that could take time.
+//!
+//! ```text
+//!  media ──packets──► decode ─► core ─► encode ──packets──► media
+//!  orders (bounded, with an eventfd to wake) ──►  │  ──► reports (bounded, try_send)
+//! ```
+//!
+//! It never waits for anything but packets, orders and its next deadline. A report that the rest of the program must
+//! not miss waits here until there is room; others are dropped and counted.
+
+use super::clock;
+use super::picture::{Counters, Picture, Report};
+use super::refusals::Refusals;
+use super::slot::Slot;
+use crate::cluster::{Action, Cluster, Event, Notice, Settings, Severity, Time};
+use crate::media::Change;
+use crate::sys;
+use crate::wire::{self, Keys, Message};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::time::Duration;
+use std::{io, thread};
+use tokio::sync::mpsc;
+
+/// Orders on their way to the thread.
+const ORDERS: usize = 64;
+/// Packets taken from one medium before the timers are looked at again.
+const PACKETS_PER_TURN: usize = 64;
+/// The most UDP carries.
+const LARGEST_PACKET: usize = 65_536;
+/// Pictures are at least this far apart.
+const PICTURE_INTERVAL: Duration = Duration::from_millis(50);
+/// The stack is locked in memory, so it is small.
+const STACK: usize = 512 * 1024;
+/// Being late by less is never worth a line.
+const LATE: Duration = Duration::from_millis(20);
+const LATE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the rest of the program tells the thread.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// An event for the core.
+    Event(Event),
+    /// A medium was opened or lost.
+    Media(usize, Change),
+    /// Another way to sign packets and to read them.
+    Packets(Box<Packets>),
+}
+
+/// How packets are made and read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Packets {
+    pub(super) keys: Keys,
+    /// `msgfmt classic`.
+    pub(super) inner_auth: bool,
+    /// `log_badpack`.
+    pub(super) log_bad: bool,
+}
+
+/// The way to the thread.
+#[derive(Clone, Debug)]
+pub(super) struct Orders {
+    channel: SyncSender<Order>,
+    wake: Arc<OwnedFd>,
+}
+
+/// The order was not given.
+#[derive(Debug)]
+pub(super) enum NotGiven {
+    /// The thread has too many; later there may be room.
+    Full(Box<Order>),
+    /// The thread has ended.
+    Ended,
+}
+
+impl Orders {
+    /// Gives an order without waiting.
+    pub(super) fn give(&self, order: Order) -> Result<(), NotGiven> {
+        self.channel.try_send(order).map_err(|error| match error {
+            TrySendError::Full(order) => NotGiven::Full(Box::new(order)),
+            TrySendError::Disconnected(_) => NotGiven::Ended,
+        })?;
+        // A counter that is full has woken the thread already.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+        Ok(())
+    }
+}
+
+/// What the thread starts with.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) settings: Settings,
+    pub(super) slots: Vec<Slot>,
+    pub(super) packets: Packets,
+    /// SCHED_RR with this priority.
+    pub(super) realtime: Option<u8>,
+    pub(super) reports: mpsc::Sender<Report>,
+}
+
+/// Starts the thread.
+pub(super) fn start(start: Start) -> io::Result<(Orders, thread::JoinHandle<()>)> {
+    let (channel, orders) = sync_channel(ORDERS);
+    let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let woken = Arc::clone(&wake);
+    let thread = thread::Builder::new().name("beat".into()).stack_size(STACK).spawn(move || {
+        if let Some(priority) = start.realtime {
+            match sys::set_round_robin(priority) {
+                Ok(()) => tracing::debug!("beats have real-time priority {priority}"),
+                Err(error) => tracing::warn!(
+                    "no real-time priority for the beats: {error}; under load they may be late"
+                ),
+            }
+        }
+        Beat::new(start, orders, woken).run();
+    })?;
+    Ok((Orders { channel, wake }, thread))
+}
+
+struct Beat {
+    cluster: Cluster,
+    slots: Vec<Slot>,
+    packets: Packets,
+    orders: Receiver<Order>,
+    wake: Arc<OwnedFd>,
+    reports: mpsc::Sender<Report>,
+    /// Reports that must not be lost and found no room.
+    waiting: VecDeque<Report>,
+    counters: Counters,
+    refusals: Refusals,
+    buffer: Vec<u8>,
+    keepalive: Duration,
+    me: String,
+    /// The highest sequence number sent: a message with a lower one is sent again.
+    highest: u64,
+    pictured: Duration,
+    dirty: bool,
+    late_said: Duration,
+    finished: bool,
+}
+
+impl Beat {
+    fn new(start: Start, orders: Receiver<Order>, wake: Arc<OwnedFd>) -> Beat {
+        let keepalive = start.settings.keepalive;
+        let me = start.settings.me.clone();
+        let now = clock::now();
+        Beat {
+            cluster: Cluster::new(start.settings, now),
+            slots: start.slots,
+            packets: start.packets,
+            orders,
+            wake,
+            reports: start.reports,
+            waiting: VecDeque::new(),
+            counters: Counters::default(),
+            refusals: Refusals::default(),
+            buffer: vec![0; LARGEST_PACKET],
+            keepalive,
+            me,
+            highest: 0,
+            pictured: Duration::ZERO,
+            dirty: true,
+            late_said: Duration::ZERO,
+            finished: false,
+        }
+    }
+
+    fn run(mut self) {
+        self.perform();
+        while !self.finished {
+            self.deliver();
+            self.picture(clock::mono());
+            let deadline = self.cluster.next_deadline();
+            let readable = self.wait(deadline);
+            self.measure(deadline);
+            self.turn(&readable);
+        }
+        self.pictured = Duration::ZERO;
+        self.dirty = true;
+        self.picture(clock::mono());
+        self.waiting.push_back(Report::Exit);
+        while !self.waiting.is_empty() && !self.reports.is_closed() {
+            self.deliver();
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits for a packet, an order or the deadline; returns which media have packets.
+    fn wait(&self, deadline: Duration) -> Vec<usize> {
+        let mut until = deadline;
+        if self.dirty {
+            until = until.min(self.pictured + PICTURE_INTERVAL);
+        }
+        if !self.waiting.is_empty() {
+            until = until.min(clock::mono() + Duration::from_millis(1));
+        }
+        let mut numbers = Vec::with_capacity(self.slots.len());
+        let mut fds = vec![PollFd::new(&*self.wake, PollFlags::IN)];
+        for (number, slot) in self.slots.iter().enumerate() {
+            if let Some(medium) = &slot.medium {
+                fds.push(PollFd::from_borrowed_fd(medium.receiver(), PollFlags::IN));
+                numbers.push(number);
+            }
+        }
+        let pause = until.saturating_sub(clock::mono());
+        let limit = Timespec { tv_sec: pause.as_secs() as i64, tv_nsec: pause.subsec_nanos().into() };
+        if poll(&mut fds, Some(&limit)).is_err() {
+            return Vec::new(); // interrupted: what is there will still be there
+        }
+        let media = fds.iter().skip(1).zip(numbers);
+        media.filter(|(fd, _)| !fd.revents().is_empty()).map(|(_, number)| number).collect()
+    }
+
+    /// How late this thread is; it says so, because a late beat is what the other node takes for death.
+    fn measure(&mut self, deadline: Duration) {
+        let now = clock::mono();
+        let late = now.saturating_sub(deadline);
+        self.counters.latest = self.counters.latest.max(late);
+        if late >= LATE.max(self.keepalive / 10) && now >= self.late_said + LATE_INTERVAL {
+            self.late_said = now;
+            let text = format!(
+                "this node's beat was {} ms late: it was overloaded, paused or suspended",
+                late.as_millis()
+            );
+            tracing::warn!("{text}");
+            self.tell(Report::Said(Severity::Warning, text));
+        }
+    }
+
+    /// Packets come before timers: what arrived while this process did not run may say that the peer is alive.
+    fn turn(&mut self, readable: &[usize]) {
+        let mut arrived = Vec::new();
+        for &number in readable {
+            self.receive(number, &mut arrived);
+        }
+        // Those of others first: our own, from a broadcast, say nothing about the peer.
+        arrived.sort_by_key(|(_, message): &(usize, Message)| message.text("src") == Some(self.me.as_str()));
+        for (link, message) in arrived {
+            self.handle(Event::Received { link, message });
+        }
+        self.take_orders();
+        if self.now().mono >= self.cluster.next_deadline() {
+            self.handle(Event::Timer);
+            self.dirty = true;
+        }
+        self.perform();
+    }
+
+    fn receive(&mut self, number: usize, arrived: &mut Vec<(usize, Message)>) {
+        for _ in 0..PACKETS_PER_TURN {
+            let Some(slot) = self.slots.get(number) else { return };
+            let Some(medium) = &slot.medium else { return };
+            // An error here is one that an earlier packet met; sending reports those.
+            let Ok(Some(bytes)) = medium.receive(&mut self.buffer) else { return };
+            let packet = self.buffer.get(..bytes).unwrap_or_default();
+            match wire::decode(packet, &self.packets.keys) {
+                Ok(message) => {
+                    self.counters.received += 1;
+                    arrived.push((slot.link, message));
+                }
+                Err(error) => {
+                    let count = self.refusals.count(number, &error, clock::mono());
+                    if let Some(count) = count.filter(|_| self.packets.log_bad) {
+                        tracing::warn!("{}: {count} packet(s) of {bytes} bytes refused: {error}", slot.name);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_orders(&mut self) {
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&*self.wake, &mut count); // empty when nobody has given any
+        for _ in 0..ORDERS {
+            match self.orders.try_recv() {
+                Ok(Order::Event(event)) => {
+                    if let Event::Reload(settings) = &event {
+                        self.keepalive = settings.keepalive;
+                    }
+                    self.handle(event);
+                }
+                Ok(Order::Media(number, change)) => {
+                    if let Some(slot) = self.slots.get_mut(number) {
+                        slot.change(change);
+                        self.dirty = true;
+                    }
+                }
+                Ok(Order::Packets(packets)) => self.packets = *packets,
+                // Whoever gives orders keeps the way open for as long as the program runs.
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        clock::now()
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = self.now();
+        self.cluster.handle(event, now);
+        self.perform();
+        self.dirty = true;
+    }
+
+    fn perform(&mut self) {
+        while let Some(action) = self.cluster.poll_action() {
+            match action {
+                Action::Send(message) => self.send(&message),
+                Action::Start(job) => self.must_tell(Report::Start(job)),
+                Action::SaveGeneration(generation) => self.must_tell(Report::SaveGeneration(generation)),
+                Action::Notice(notice) => self.say(&notice),
+                Action::Exit => self.finished = true,
+            }
+        }
+    }
+
+    fn send(&mut self, message: &Message) {
+        let packet = wire::encode(message, &self.packets.keys, self.packets.inner_auth);
+        for slot in &mut self.slots {
+            if !slot.send(&packet) {
+                self.counters.send_errors += 1;
+            }
+        }
+        self.counters.sent += 1;
+        match message.hex("seq") {
+            Some(seq) if seq > self.highest => self.highest = seq,
+            Some(_) => self.counters.resent += 1,
+            None => {}
+        }
+    }
+
+    fn say(&mut self, notice: &Notice) {
+        let text = notice.to_string();
+        match notice.severity() {
+            Severity::Info => tracing::info!("{text}"),
+            Severity::Warning => tracing::warn!("{text}"),
+            Severity::Error => tracing::error!("{text}"),
+        }
+        if let Notice::LostMessages { count, .. } = notice {
+            self.counters.lost += count;
+        }
+        self.tell(Report::Said(notice.severity(), text));
+    }
+
+    /// A report that may be dropped.
+    fn tell(&mut self, report: Report) {
+        if self.reports.try_send(report).is_err() {
+            self.counters.reports_dropped += 1;
+        }
+    }
+
+    /// A report that must arrive, in order with the others of its kind.
+    fn must_tell(&mut self, report: Report) {
+        self.waiting.push_back(report);
+        self.deliver();
+    }
+
+    fn deliver(&mut self) {
+        while let Some(report) = self.waiting.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(report)) = self.reports.try_send(report) {
+                self.waiting.push_front(report);
+                return;
+            }
+        }
+    }
+
+    fn picture(&mut self, now: Duration) {
+        if !self.dirty || now < self.pictured + PICTURE_INTERVAL {
+            return;
+        }
+        self.pictured = now;
+        let media = self.slots.iter().map(|slot| (slot.link, slot.works())).collect();
+        let mut counters = self.counters.clone();
+        counters.refused.clone_from(self.refusals.counts());
+        let picture = Picture { at: now, cluster: self.cluster.snapshot(), media, counters };
+        // One that finds no room is taken again.
+        self.dirty = self.reports.try_send(Report::Picture(Box::new(picture))).is_err();
+    }
+}

@@ -1,0 +1,122 @@
+//! What the command line asks of a daemon that runs: `-s`, `-k`, `-r`; and what needs none: `-D`, `-W`, `--check`.
+
+use super::arguments::Arguments;
+use crate::config;
+use daemon::pidfile;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Between two looks at a process that ends.
+const PAUSE: Duration = Duration::from_millis(50);
+/// A daemon that has not stopped by then never will; the same hour after which heartbeat 3.0.6 kills itself.
+const STOP_LIMIT: Duration = Duration::from_secs(3600);
+
+/// `-s`, in the words and codes of heartbeat 3.0.6: 0 running, 3 stopped, 1 died and left its pid file.
+pub(super) fn status(arguments: &Arguments) -> ExitCode {
+    let path = arguments.pid_file();
+    if let Some(pid) = pidfile::running(&path) {
+        let host = host();
+        println!(
+            "heartbeat OK [pid {pid} et al] is running on {host} [{}]...",
+            node(&arguments.config_dir, &host)
+        );
+        return ExitCode::SUCCESS;
+    }
+    match pidfile::read(&path) {
+        Some(pid) => {
+            println!(
+                "heartbeat is stopped. [pid file {} names process {pid}, which is not it]",
+                path.display()
+            );
+            ExitCode::from(1)
+        }
+        None => {
+            println!("heartbeat is stopped. No process");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// `-k`: SIGTERM, and wait until the daemon is gone.
+pub(super) fn stop(arguments: &Arguments) -> ExitCode {
+    let path = arguments.pid_file();
+    let Some(pid) = running(&path) else {
+        eprintln!("INFO: Heartbeat already stopped.");
+        return ExitCode::SUCCESS;
+    };
+    if let Err(error) = kill_process(pid, Signal::TERM) {
+        eprintln!("ERROR: cannot stop heartbeat [pid {pid}]: {error}", pid = pid.as_raw_nonzero());
+        return ExitCode::FAILURE;
+    }
+    let mut waited = Duration::ZERO;
+    // The lock of the pid file, too: the number may belong to another process already.
+    while running(&path) == Some(pid) || (pidfile::read(&path).is_some() && test_kill_process(pid).is_ok()) {
+        if waited >= STOP_LIMIT {
+            eprintln!("ERROR: heartbeat [pid {}] does not stop", pid.as_raw_nonzero());
+            return ExitCode::FAILURE;
+        }
+        std::thread::sleep(PAUSE);
+        waited += PAUSE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// `-r`: SIGHUP.
+pub(super) fn reload(arguments: &Arguments) -> ExitCode {
+    let Some(pid) = running(&arguments.pid_file()) else {
+        eprintln!("ERROR: heartbeat is not running");
+        return ExitCode::FAILURE;
+    };
+    match kill_process(pid, Signal::HUP) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ERROR: cannot reach heartbeat [pid {}]: {error}", pid.as_raw_nonzero());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `--check`: everything that is wrong with the files.
+pub(super) fn check(arguments: &Arguments) -> ExitCode {
+    let node = match config::node_name(&arguments.config_dir) {
+        Ok(node) => node,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(6);
+        }
+    };
+    let reading = config::read(&arguments.config_dir, &node);
+    print!("{}", reading.render());
+    let Some(plan) = &reading.plan else { return ExitCode::from(reading.exit_code()) };
+    let directory = arguments.config_dir.display();
+    println!("{directory}: valid for node {node} of {}", plan.nodes.join(" and "));
+    ExitCode::SUCCESS
+}
+
+/// `-D` and `-W`: the directives with their defaults.
+pub(super) fn defaults(table: bool) -> ExitCode {
+    if table {
+        println!("|| directive || default ||");
+    }
+    for (name, value) in config::defaults() {
+        match table {
+            true => println!("|| {name} || {value} ||"),
+            false => println!("{name}={value}"),
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn running(path: &Path) -> Option<Pid> {
+    pidfile::running(path).and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw)
+}
+
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn node(config_directory: &Path, host: &str) -> String {
+    config::node_name(config_directory).unwrap_or_else(|_| host.to_lowercase())
+}

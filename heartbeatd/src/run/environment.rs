@@ -1,0 +1,45 @@
+//! The environment of resource scripts: what heartbeat 3.0.6 gives them, so that old ones find what they look for.
+
+use crate::config::{Failback, Plan};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Names and values.
+pub(super) type Variables = BTreeMap<String, String>;
+
+/// Variables by which systemd knows this daemon; they are not for its children.
+pub(super) const PRIVATE: [&str; 6] =
+    ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+
+/// The variables for a plan.
+pub(super) fn variables(plan: &Plan, config_dir: &Path, state_dir: &Path) -> Variables {
+    let path =
+        |path: &Option<std::path::PathBuf>| path.as_ref().map_or(String::new(), |p| p.display().to_string());
+    let under = |name: &str| config_dir.join(name).display().to_string();
+    // Directives under their own name first; a fixed variable of the same name wins.
+    let mut variables: Variables =
+        plan.parameters.iter().map(|(name, value)| (format!("HA_{name}"), value.clone())).collect();
+    variables.extend(plan.environment.iter().map(|(name, value)| (format!("HA_{name}"), value.clone())));
+    let fixed = [
+        ("HA_CURHOST", plan.node.clone()),
+        ("HA_DIR", config_dir.display().to_string()),
+        ("HA_RCDIR", under("rc.d")),
+        ("HA_RESOURCEDIR", under("resource.d")),
+        ("HA_FUNCS", under("shellfuncs")),
+        ("HA_FIFO", state_dir.join("fifo").display().to_string()),
+        ("HA_LOGFILE", path(&plan.log.file)),
+        ("HA_DEBUGLOG", path(&plan.log.debug_file)),
+        ("HA_LOGFACILITY", plan.log.facility.clone().unwrap_or_default()),
+        ("HA_LOGD", "no".to_owned()),
+        ("HA_debug", plan.debug.to_string()),
+        ("HA_DATEFMT", "%Y/%m/%d_%T\t".to_owned()),
+        ("OCF_ROOT", "/usr/lib/ocf".to_owned()),
+    ];
+    variables.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+    if plan.failback != Failback::Legacy {
+        variables.insert("HA_NICEFAILBACK".to_owned(), "yes".to_owned());
+    }
+    // Neither end of a name or value may be cut by a NUL, nor a name by "=": such a one cannot be passed at all.
+    variables.retain(|name, value| !name.contains(['=', '\0']) && !value.contains('\0'));
+    variables
+}

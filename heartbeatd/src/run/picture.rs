@@ -1,0 +1,49 @@
+//! What the beat thread tells the rest of the program: everything moves by value, so nobody waits for anybody.
+
+use crate::cluster::{Job, Severity, Snapshot};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A message of the beat thread.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// Do this work and say how it ended.
+    Start(Job),
+    /// Write this generation to the disk.
+    SaveGeneration(u64),
+    /// What is true now.
+    Picture(Box<Picture>),
+    /// Something that was logged.
+    Said(Severity, String),
+    /// The graceful stop is complete; the thread ends.
+    Exit,
+}
+
+/// What is true at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    /// When, on the clock that never jumps.
+    pub(super) at: Duration,
+    /// What the core knows.
+    pub(super) cluster: Snapshot,
+    /// Each medium: the index of its link, and whether it is open and its packets leave.
+    pub(super) media: Vec<(usize, bool)>,
+    pub(super) counters: Counters,
+}
+
+/// Totals since the start.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) resent: u64,
+    pub(super) lost: u64,
+    /// Packets that a medium did not take.
+    pub(super) send_errors: u64,
+    /// Refused packets by reason.
+    pub(super) refused: BTreeMap<&'static str, u64>,
+    /// The longest time by which the thread was late.
+    pub(super) latest: Duration,
+    /// Reports that nobody took in time.
+    pub(super) reports_dropped: u64,
+}

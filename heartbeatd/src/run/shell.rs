@@ -1,0 +1,371 @@
+//! The main thread: answers tools, runs children, takes signals, keeps what must be kept.
+
+use super::arguments::Arguments;
+use super::beat::{NotGiven, Order, Orders};
+use super::environment;
+use super::jobs::{News, Runner, Running};
+use super::picture::{Picture, Report};
+use super::status::{Memory, Sources};
+use super::{clock, reload, start};
+use crate::cluster::{Event, Job, JobId, JobKind, Set, Settings, Severity};
+use crate::config::{self, Plan};
+use crate::control::{Answer, Request, Which};
+use daemon::control::{Connection, Listener};
+use daemon::log::Log;
+use daemon::notify;
+use futures_util::StreamExt;
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook_tokio::Signals;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// Tools served at the same time; more wait.
+const CONNECTIONS: usize = 64;
+/// A stop that takes longer has failed (heartbeat 3.0.6 exits with 100 then, too).
+const STOP_LIMIT: Duration = Duration::from_secs(3600);
+/// What the load average is sampled at.
+const LOAD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why the main thread ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// As asked.
+    Stopped,
+    /// The configuration asks for a new process; resources stay.
+    Restart,
+    /// Something that must not happen; the exit code.
+    Broken(u8),
+}
+
+/// A tool's question on its way to the shell.
+struct Ask {
+    request: Request,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The state of the main thread.
+pub(super) struct Shell {
+    pub(super) arguments: Arguments,
+    pub(super) plan: Plan,
+    pub(super) links: Vec<String>,
+    pub(super) settings: Settings,
+    pub(super) log: Arc<Log>,
+    pub(super) orders: Orders,
+    pub(super) runner: Runner,
+    pub(super) debug: i32,
+    /// A reload needs a new process, as soon as nothing is under way.
+    pub(super) restart: bool,
+    news: mpsc::UnboundedReceiver<News>,
+    running: Running,
+    memory: Memory,
+    picture: Option<Picture>,
+    started: Duration,
+    stopping: bool,
+}
+
+impl Shell {
+    pub(super) fn new(
+        arguments: &Arguments,
+        plan: &Plan,
+        links: &[String],
+        settings: &Settings,
+        log: &Arc<Log>,
+        orders: Orders,
+    ) -> Shell {
+        let (tell, news) = mpsc::unbounded_channel();
+        let runner = Runner {
+            config_dir: arguments.config_dir.clone(),
+            run_dir: arguments.run_dir.clone(),
+            environment: environment::variables(plan, &arguments.config_dir, &arguments.state_dir),
+            disabled: arguments.no_resources,
+            news: tell,
+        };
+        Shell {
+            arguments: arguments.clone(),
+            plan: plan.clone(),
+            links: links.to_vec(),
+            settings: settings.clone(),
+            log: Arc::clone(log),
+            orders,
+            runner,
+            debug: 0,
+            restart: false,
+            news,
+            running: Running::new(),
+            memory: Memory::default(),
+            picture: None,
+            started: clock::mono(),
+            stopping: false,
+        }
+    }
+
+    /// Runs until the daemon has stopped or must start anew.
+    pub(super) async fn run(mut self, listener: Listener, mut reports: mpsc::Receiver<Report>) -> End {
+        let mut signals = match Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]) {
+            Ok(signals) => signals,
+            Err(error) => {
+                tracing::error!("signals: {error}");
+                return self.broken(1).await;
+            }
+        };
+        let (ask, mut asked) = mpsc::channel(CONNECTIONS);
+        let serving = tokio::spawn(serve(listener, ask));
+        let mut load = tokio::time::interval(self.plan.timing.keepalive.max(LOAD_INTERVAL));
+        let mut watchdog =
+            tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
+        let stopped_by = tokio::time::sleep(Duration::MAX);
+        tokio::pin!(stopped_by);
+        let end = loop {
+            let was_stopping = self.stopping;
+            tokio::select! {
+                report = reports.recv() => match report {
+                    Some(Report::Exit) => break End::Stopped,
+                    Some(report) => self.report(report),
+                    None => {
+                        tracing::error!("the beat thread has ended unasked");
+                        break self.broken(1).await;
+                    }
+                },
+                Some(news) = self.news.recv() => self.take_news(news).await,
+                Some(ask) = asked.recv() => {
+                    let answer = self.answer(ask.request).await;
+                    let _ = ask.answer.send(answer); // the tool may have gone
+                }
+                Some(signal) = signals.next() => self.signal(signal).await,
+                _ = load.tick() => self.sample_load(),
+                _ = watchdog.tick() => self.feed_watchdog(),
+                () = &mut stopped_by => {
+                    tracing::error!("the stop is not complete after {} minutes; exiting", STOP_LIMIT.as_secs() / 60);
+                    break End::Broken(100);
+                }
+            }
+            if self.stopping && !was_stopping {
+                stopped_by.as_mut().reset(tokio::time::Instant::now() + STOP_LIMIT);
+            }
+            if self.restart && !self.stopping && self.at_rest() {
+                break End::Restart;
+            }
+        };
+        serving.abort();
+        let _ = serving.await; // aborted: the socket file is gone with it
+        end
+    }
+
+    fn at_rest(&self) -> bool {
+        self.running.is_empty() && self.picture.as_ref().is_some_and(|picture| picture.cluster.stable)
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            Report::Start(job) => self.start(job),
+            Report::SaveGeneration(generation) => {
+                if let Err(error) = config::save_generation(&self.arguments.state_dir, generation) {
+                    tracing::error!(
+                        "{error}; after the next start the other node will ignore this one for a while"
+                    );
+                }
+            }
+            Report::Picture(picture) => self.see(*picture),
+            Report::Said(severity, text) => self.memory.event(clock::mono(), severity, text),
+            Report::Exit => {}
+        }
+    }
+
+    fn see(&mut self, picture: Picture) {
+        let cluster = &picture.cluster;
+        let before = self.picture.as_ref().map(|before| (before.cluster.phase, before.cluster.wants));
+        if before != Some((cluster.phase, cluster.wants)) {
+            notify::status(&format!("{}, holds {} resources", cluster.phase, cluster.wants));
+        }
+        self.picture = Some(picture);
+    }
+
+    fn start(&mut self, job: Job) {
+        let id = job.id;
+        let task = tokio::spawn(self.runner.clone().run(job));
+        self.running.insert(id, task);
+    }
+
+    async fn take_news(&mut self, news: News) {
+        match news {
+            News::Progress(progress) => {
+                progress.log();
+                self.memory.progress(clock::mono(), &progress);
+            }
+            News::Done(job, outcome) => {
+                self.running.remove(&job.id);
+                self.give(Order::Event(Event::JobDone { id: job.id, outcome })).await;
+            }
+        }
+    }
+
+    /// Gives an order, waiting for room.
+    pub(super) async fn give(&self, order: Order) {
+        let mut order = order;
+        while let Err(NotGiven::Full(back)) = self.orders.give(order) {
+            order = *back;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    async fn signal(&mut self, signal: i32) {
+        match signal {
+            SIGTERM | SIGINT => self.stop().await,
+            SIGHUP => {
+                // What went wrong is in the log.
+                let _ = self.reload().await;
+            }
+            SIGUSR1 | SIGUSR2 => {
+                self.debug += if signal == SIGUSR1 { 1 } else { -1 };
+                self.log.reconfigure(start::log_settings(&self.plan, &self.arguments, self.debug));
+                tracing::info!("debug level {} of the start", self.debug);
+            }
+            _ => {}
+        }
+    }
+
+    async fn stop(&mut self) {
+        if !std::mem::replace(&mut self.stopping, true) {
+            notify::stopping();
+            tracing::info!("Heartbeat shutdown in progress. ({})", std::process::id());
+            self.give(Order::Event(Event::Stop)).await;
+        }
+    }
+
+    /// Reads the configuration again; what was done, or why nothing was.
+    async fn reload(&mut self) -> Result<String, String> {
+        notify::reloading();
+        self.log.reopen();
+        let result = reload::reload(self).await;
+        if !self.restart {
+            notify::ready();
+        }
+        result
+    }
+
+    async fn answer(&mut self, request: Request) -> Answer {
+        let accepted = |note: String| Answer::Accepted { note };
+        match request {
+            Request::Status => match &self.picture {
+                Some(picture) => Answer::Status(Box::new(self.sources(picture).status())),
+                None => Answer::Refused { reason: "the daemon has just been started; ask again".to_owned() },
+            },
+            Request::Standby { set } => self.move_resources(Event::Standby(groups(set)), set).await,
+            Request::Takeover { set } => self.move_resources(Event::Takeover(groups(set)), set).await,
+            Request::Stop => {
+                self.stop().await;
+                accepted("stopping".to_owned())
+            }
+            Request::Reload => match self.reload().await {
+                Ok(note) => accepted(note),
+                Err(reason) => Answer::Refused { reason },
+            },
+        }
+    }
+
+    async fn move_resources(&mut self, event: Event, set: Which) -> Answer {
+        let refusal = self.picture.as_ref().and_then(|picture| picture.cluster.standby_refusal);
+        if let Some(reason) = refusal {
+            return Answer::Refused { reason: reason.to_owned() };
+        }
+        let note = match event {
+            Event::Standby(_) => format!("giving {set} resources to the other node"),
+            _ => format!("asking the other node for {set} resources"),
+        };
+        self.give(Order::Event(event)).await;
+        Answer::Accepted { note }
+    }
+
+    fn sources<'a>(&'a self, picture: &'a Picture) -> Sources<'a> {
+        Sources {
+            plan: &self.plan,
+            links: &self.links,
+            config_dir: &self.arguments.config_dir,
+            picture,
+            memory: &self.memory,
+            started: self.started,
+            now: clock::mono(),
+            log_dropped: self.log.dropped(),
+        }
+    }
+
+    fn sample_load(&self) {
+        let Ok(text) = std::fs::read_to_string("/proc/loadavg") else { return };
+        let line = text.lines().next().unwrap_or_default().to_owned();
+        // One that finds no room is old before there is any.
+        let _ = self.orders.give(Order::Event(Event::LoadAverage(line)));
+    }
+
+    /// systemd hears from this daemon only as long as the beat thread does its work.
+    fn feed_watchdog(&self) {
+        let limit = (self.plan.timing.keepalive * 3).max(Duration::from_secs(2));
+        if self.picture.as_ref().is_some_and(|picture| clock::mono() < picture.at + limit) {
+            notify::watchdog();
+        }
+    }
+
+    /// Without a beat thread the other node takes over: whatever runs here must end first.
+    async fn broken(&mut self, code: u8) -> End {
+        for task in std::mem::take(&mut self.running).into_values() {
+            task.abort();
+        }
+        tracing::error!("releasing all resources");
+        self.memory.event(clock::mono(), Severity::Error, "releasing all resources".to_owned());
+        for home in self.plan.nodes.clone() {
+            let job = Job { id: JobId(u64::MAX), kind: JobKind::Give, home };
+            self.runner.clone().run(job).await;
+        }
+        End::Broken(code)
+    }
+}
+
+fn groups(which: Which) -> Set {
+    match which {
+        Which::All => Set::ALL,
+        Which::Local => Set::LOCAL,
+        Which::Foreign => Set::FOREIGN,
+    }
+}
+
+/// Accepts tools; each has a task of its own, so that a slow one keeps nobody waiting.
+async fn serve(listener: Listener, ask: mpsc::Sender<Ask>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok(connection) => {
+                let ask = ask.clone();
+                tokio::spawn(async move {
+                    converse(connection, ask).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("control socket: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn converse(mut connection: Connection, ask: mpsc::Sender<Ask>) {
+    loop {
+        let request = match connection.recv().await {
+            Ok(Some(request)) => request,
+            Ok(None) => return,
+            Err(error) => {
+                let _ = connection.send(&Answer::Refused { reason: error.to_string() }).await;
+                return;
+            }
+        };
+        let (answer, answered) = oneshot::channel();
+        if ask.send(Ask { request, answer }).await.is_err() {
+            return;
+        }
+        let Ok(answer) = answered.await else { return };
+        if connection.send(&answer).await.is_err() {
+            return;
+        }
+    }
+}

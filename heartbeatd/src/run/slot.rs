@@ -1,0 +1,88 @@
+//! A medium as the beat thread uses it: errors are counted, and said once when they begin and once when they end.
+
+use crate::media::{Change, Medium};
+use std::io;
+
+/// So many packets in a row must leave before an error counts as over: one that comes and goes is one line, not one
+/// per packet.
+const RECOVERED_AFTER: u32 = 10;
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// The line of `ha.cf`.
+    pub(super) name: String,
+    /// Index of its interface among the links.
+    pub(super) link: usize,
+    pub(super) medium: Option<Medium>,
+    trouble: Option<Trouble>,
+}
+
+/// Why packets do not leave.
+#[derive(Debug)]
+struct Trouble {
+    successes: u32,
+    errors: u64,
+}
+
+impl Slot {
+    pub(super) fn new(name: String, link: usize, medium: Option<Medium>) -> Slot {
+        Slot { name, link, medium, trouble: None }
+    }
+
+    /// Open, and packets leave.
+    pub(super) fn works(&self) -> bool {
+        self.medium.is_some() && self.trouble.is_none()
+    }
+
+    /// Sends; says so when that begins or ends to fail. Returns whether the packet left.
+    pub(super) fn send(&mut self, packet: &[u8]) -> bool {
+        let Some(medium) = &self.medium else { return false };
+        match medium.send(packet) {
+            Ok(()) => {
+                self.succeeded();
+                true
+            }
+            Err(error) => {
+                self.failed(&error);
+                false
+            }
+        }
+    }
+
+    fn succeeded(&mut self) {
+        let Some(trouble) = &mut self.trouble else { return };
+        trouble.successes += 1;
+        if trouble.successes >= RECOVERED_AFTER {
+            tracing::info!("{}: packets leave again ({} did not)", self.name, trouble.errors);
+            self.trouble = None;
+        }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        match &mut self.trouble {
+            Some(trouble) => {
+                trouble.successes = 0;
+                trouble.errors += 1;
+            }
+            None => {
+                tracing::warn!("{}: packets do not leave: {error}", self.name);
+                self.trouble = Some(Trouble { successes: 0, errors: 1 });
+            }
+        }
+    }
+
+    /// Takes what the keeper of the media reports.
+    pub(super) fn change(&mut self, change: Change) {
+        match change {
+            Change::Opened(medium) => {
+                tracing::info!("{}: open", self.name);
+                self.medium = Some(medium);
+                self.trouble = None;
+            }
+            Change::Lost(why) => {
+                tracing::warn!("{}: closed until it can be opened again: {why}", self.name);
+                self.medium = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! From the command line to a daemon that beats.
+
+use super::arguments::Arguments;
+use super::beat::{self, Orders, Packets};
+use super::clock;
+use super::picture::Report;
+use super::shell::{End, Shell};
+use super::slot::Slot;
+use crate::cluster::{self, Settings};
+use crate::config::{self, Failback, Plan};
+use crate::control;
+use crate::media::{self, Change, Keeper, Medium, Target};
+use ::config::Level;
+use daemon::background::{self, Role, Starting};
+use daemon::control::Listener;
+use daemon::log::{self, Log};
+use daemon::pidfile::{self, PidFile, PidFileError};
+use std::io::{self, IsTerminal};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Reports on their way from the beat thread.
+const REPORTS: usize = 1024;
+
+/// Why the daemon does not start, and its exit code.
+struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>, code: u8) -> Failure {
+        Failure { message: message.into(), code }
+    }
+}
+
+/// Everything that is known before the first socket is opened.
+struct Prepared {
+    arguments: Arguments,
+    plan: Plan,
+    targets: Vec<Target>,
+    links: Vec<String>,
+    settings: Settings,
+    log: Arc<Log>,
+    /// Held as long as the daemon runs.
+    _pid_file: PidFile,
+}
+
+/// Starts the daemon, in the background unless told otherwise, and runs it to its end.
+pub(super) fn daemon(arguments: Arguments) -> ExitCode {
+    let arguments = match arguments.absolute() {
+        Ok(arguments) => arguments,
+        Err(error) => return background::foreground().failed(&format!("heartbeat: {error}"), 1),
+    };
+    let starting = if arguments.foreground || arguments.restart {
+        background::foreground()
+    } else {
+        match background::detach() {
+            Ok(Role::Daemon(starting)) => starting,
+            Ok(Role::Caller(code)) => return code,
+            Err(error) => {
+                let message = format!("heartbeat: cannot go to the background: {error}");
+                return background::foreground().failed(&message, 1);
+            }
+        }
+    };
+    match prepare(arguments) {
+        Ok(prepared) => run(prepared, starting),
+        Err(failure) => starting.failed(&failure.message, failure.code),
+    }
+}
+
+fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
+    for directory in [&arguments.run_dir, &arguments.state_dir] {
+        std::fs::create_dir_all(directory)
+            .map_err(|error| Failure::new(format!("heartbeat: {}: {error}", directory.display()), 1))?;
+    }
+    let pid_file = match pidfile::create(&arguments.pid_file()) {
+        Ok(pid_file) => pid_file,
+        // Not a failure for start-up scripts: what they want is there.
+        Err(PidFileError::Held(pid)) => {
+            return Err(Failure::new(format!("heartbeat: already running [pid {pid}]."), 0));
+        }
+        Err(PidFileError::Io(error)) => return Err(Failure::new(format!("heartbeat: {error}"), 1)),
+    };
+    let node =
+        config::node_name(&arguments.config_dir).map_err(|error| Failure::new(error.to_string(), 6))?;
+    let reading = config::read(&arguments.config_dir, &node);
+    let Some(plan) = reading.plan.clone() else {
+        return Err(Failure::new(reading.render().trim_end(), reading.exit_code()));
+    };
+    if io::stderr().is_terminal() {
+        eprint!("{}", reading.render());
+    }
+    let log =
+        start_log(&plan, &arguments).map_err(|error| Failure::new(format!("heartbeat: log: {error}"), 1))?;
+    tracing::info!("heartbeatd {} starts on node {node}", env!("CARGO_PKG_VERSION"));
+    for (level, line) in reading.lines() {
+        match level {
+            Level::Error => tracing::error!("{line}"),
+            Level::Warning => tracing::warn!("{line}"),
+        }
+    }
+    let targets =
+        media::resolve(&plan.media).map_err(|error| Failure::new(format!("heartbeat: {error}"), 6))?;
+    let links = links(&plan);
+    let state = |error: io::Error| Failure::new(format!("heartbeat: {error}"), 1);
+    let uuid = config::uuid(&arguments.state_dir, plan.uuid_from, &plan.node).map_err(state)?;
+    let epoch = clock::now().epoch;
+    let generation = config::next_generation(&arguments.state_dir, plan.generation, epoch).map_err(state)?;
+    let settings = settings(&plan, &links, uuid, generation);
+    Ok(Prepared { arguments, plan, targets, links, settings, log: Arc::new(log), _pid_file: pid_file })
+}
+
+fn run(prepared: Prepared, starting: Starting) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return starting.failed(&format!("heartbeat: {error}"), 1),
+    };
+    let end = {
+        let _inside = runtime.enter();
+        match begin(&prepared) {
+            Err(failure) => return starting.failed(&failure.message, failure.code),
+            Ok(Begun { shell, reports, listener, keeper, thread }) => {
+                starting.ready();
+                let end = runtime.block_on(shell.run(listener, reports));
+                drop(keeper);
+                if matches!(end, End::Stopped) {
+                    // It has said that it ends.
+                    let _ = thread.join();
+                }
+                end
+            }
+        }
+    };
+    drop(runtime);
+    match end {
+        End::Stopped => {
+            tracing::info!("Heartbeat shutdown complete.");
+            ExitCode::SUCCESS
+        }
+        End::Broken(code) => ExitCode::from(code),
+        End::Restart => {
+            tracing::info!("restarting with the new configuration; resources stay as they are");
+            prepared.log.flush();
+            let error = again();
+            tracing::error!("cannot restart: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Begun {
+    shell: Shell,
+    reports: mpsc::Receiver<Report>,
+    listener: Listener,
+    keeper: Keeper,
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// Opens everything and starts the threads. Must be called inside a runtime.
+fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
+    let Prepared { arguments, plan, targets, links, settings, log, .. } = prepared;
+    let failed =
+        |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("heartbeat: {what}: {error}"), 1);
+    let listener = Listener::bind(&control::socket(&arguments.run_dir), 0o660)
+        .map_err(|error| failed("control socket", &error))?;
+    let media = open(targets)?;
+    if !arguments.low_priority && plan.realtime.is_some() {
+        lock_memory();
+    }
+    let (sender, reports) = mpsc::channel(REPORTS);
+    let watched: Vec<_> = targets.iter().cloned().zip(media.iter().map(Option::as_ref)).collect();
+    let (keeper_tells, from_keeper) = std::sync::mpsc::sync_channel::<(usize, Change)>(16);
+    let keeper = Keeper::start(watched, move |slot, change| keeper_tells.send((slot, change)).is_ok())
+        .map_err(|error| failed("thread", &error))?;
+    let link_of = |target: &Target| links.iter().position(|link| *link == target.medium.interface);
+    let slots = targets.iter().zip(media);
+    let slots = slots
+        .map(|(target, medium)| Slot::new(target.medium.to_string(), link_of(target).unwrap_or(0), medium));
+    let (orders, thread) = beat::start(beat::Start {
+        settings: settings.clone(),
+        slots: slots.collect(),
+        packets: packets(plan),
+        realtime: plan.realtime.filter(|_| !arguments.low_priority),
+        reports: sender,
+    })
+    .map_err(|error| failed("thread", &error))?;
+    forward(from_keeper, orders.clone()).map_err(|error| failed("thread", &error))?;
+    let shell = Shell::new(arguments, plan, links, settings, log, orders);
+    Ok(Begun { shell, reports, listener, keeper, thread })
+}
+
+/// Opens what can be opened: a pair with two links must come up with one of them broken.
+fn open(targets: &[Target]) -> Result<Vec<Option<Medium>>, Failure> {
+    let mut errors = Vec::new();
+    let mut media = Vec::new();
+    for target in targets {
+        match Medium::open(target) {
+            Ok(medium) => {
+                tracing::info!("{}: open", target.medium);
+                media.push(Some(medium));
+            }
+            Err(error) => {
+                errors.push(format!("{}: {error}", target.medium));
+                media.push(None);
+            }
+        }
+    }
+    if media.iter().all(Option::is_none) {
+        return Err(Failure::new(format!("heartbeat: no medium could be opened\n{}", errors.join("\n")), 1));
+    }
+    errors.iter().for_each(|error| tracing::warn!("{error}; it is tried again until it opens"));
+    Ok(media)
+}
+
+/// Carries the keeper's changes to the beat thread, waiting where that has no room.
+fn forward(changes: std::sync::mpsc::Receiver<(usize, Change)>, orders: Orders) -> io::Result<()> {
+    let carry = move || {
+        for (slot, change) in changes {
+            let mut order = beat::Order::Media(slot, change);
+            while let Err(refused) = orders.give(order) {
+                match refused {
+                    beat::NotGiven::Full(back) => order = *back,
+                    beat::NotGiven::Ended => return,
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    };
+    std::thread::Builder::new().name("media-orders".into()).stack_size(128 * 1024).spawn(carry).map(drop)
+}
+
+/// Locks this process in memory, so that no beat waits for a disk. Only where that cannot make later allocations
+/// fail: without the privilege, a limit would.
+fn lock_memory() {
+    use rustix::mm::{MlockAllFlags, mlockall};
+    use rustix::process::{Resource, getrlimit};
+    use rustix::thread::{CapabilitySet, capabilities};
+    let privileged = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
+    if !privileged && getrlimit(Resource::Memlock).current.is_some() {
+        return tracing::warn!("memory is not locked: neither CAP_IPC_LOCK nor an unlimited LimitMEMLOCK=");
+    }
+    // What is there now is read in whole. What comes later is locked once it is touched: locking whole stacks and
+    // heaps of threads that never use them would cost a hundred megabytes.
+    let locked = mlockall(MlockAllFlags::CURRENT);
+    if let Err(error) = locked.and_then(|()| mlockall(MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)) {
+        tracing::warn!("memory is not locked: {error}; under memory pressure beats may be late");
+    }
+}
+
+/// Replaces this process by a new one of the same program and process id; returns only if that fails.
+fn again() -> io::Error {
+    let mut arguments = std::env::args_os();
+    let program = match std::env::current_exe() {
+        // After an upgrade the kernel calls the old file "NAME (deleted)"; the new one has its name.
+        Ok(path) => path.to_string_lossy().trim_end_matches(" (deleted)").to_owned(),
+        Err(error) => return error,
+    };
+    let mut command = Command::new(program);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    command.args(arguments.filter(|argument| argument != "-R")).arg("-R").exec()
+}
+
+/// The interfaces in the order of the media, each once.
+pub(super) fn links(plan: &Plan) -> Vec<String> {
+    let mut links: Vec<String> = Vec::new();
+    for medium in &plan.media {
+        if !links.contains(&medium.interface) {
+            links.push(medium.interface.clone());
+        }
+    }
+    links
+}
+
+/// How packets are made and read.
+pub(super) fn packets(plan: &Plan) -> Packets {
+    Packets { keys: plan.keys.clone(), inner_auth: plan.inner_auth, log_bad: plan.log_bad_packets }
+}
+
+/// What the core needs to know of a plan.
+pub(super) fn settings(plan: &Plan, links: &[String], uuid: [u8; 16], generation: u64) -> Settings {
+    let nodes = (plan.nodes.len() + plan.ping_nodes.len()) as u32;
+    let seed = clock::mono().as_nanos() as u64;
+    Settings {
+        me: plan.node.clone(),
+        nodes: plan.nodes.clone(),
+        links: links.to_vec(),
+        uuid,
+        generation,
+        keepalive: plan.timing.keepalive,
+        deadtime: plan.timing.deadtime,
+        warntime: plan.timing.warntime,
+        initdead: plan.timing.initdead,
+        auto_failback: match plan.failback {
+            Failback::On => cluster::Failback::On,
+            Failback::Off => cluster::Failback::Off,
+            Failback::Legacy => cluster::Failback::Legacy,
+        },
+        rexmit_delay: plan.timing.rexmit_delay,
+        ttl: plan.hop_fudge + nodes,
+        seed: seed ^ u64::from(std::process::id()).rotate_left(32) ^ generation,
+    }
+}
+
+/// Where the log of a plan goes. A file that cannot be opened is no reason to leave a cluster without its node.
+fn start_log(plan: &Plan, arguments: &Arguments) -> io::Result<Log> {
+    let settings = log_settings(plan, arguments, 0);
+    match log::start(settings.clone()) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            let targets = settings
+                .targets
+                .iter()
+                .filter(|target| !matches!(target, log::Target::File(_) | log::Target::DebugFile(_)));
+            let log = log::start(log::Settings { targets: targets.cloned().collect(), ..settings })?;
+            tracing::error!("log: {error}");
+            Ok(log)
+        }
+        result => result,
+    }
+}
+
+/// The log's settings for a plan; `more` is what SIGUSR1 and SIGUSR2 have added to the debug level.
+pub(super) fn log_settings(plan: &Plan, arguments: &Arguments, more: i32) -> log::Settings {
+    let mut targets = Vec::new();
+    if let Some(facility) = plan.log.facility.as_ref().and_then(|name| name.parse().ok()) {
+        targets.push(log::Target::Syslog(facility));
+    }
+    targets.extend(plan.log.file.clone().map(log::Target::File));
+    targets.extend(plan.log.debug_file.clone().map(log::Target::DebugFile));
+    if arguments.foreground && io::stderr().is_terminal() {
+        targets.push(log::Target::Stderr);
+    }
+    let debug = i32::from(plan.debug) + i32::from(arguments.debug) + more;
+    let level = match debug {
+        ..=0 => tracing::Level::INFO,
+        1 => tracing::Level::DEBUG,
+        2.. => tracing::Level::TRACE,
+    };
+    log::Settings { ident: "heartbeat".to_owned(), targets, format: log::Format::Heartbeat, level }
+}

@@ -1,0 +1,268 @@
+//! The answer to `status`: made when it is asked for, of what the beat thread told last and of what jobs told.
+
+use super::jobs::Progress;
+use super::picture::Picture;
+use crate::cluster::{NodeState, Set, Severity, Snapshot};
+use crate::config::{self, Failback, Plan};
+use crate::control::{
+    Counters, Event, Group, GroupState, Hold, Link, Node, NodeKind, NodeStatus, Resources,
+    Severity as Weight, Status,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::time::Duration;
+
+/// Events kept for tools.
+const EVENTS: usize = 100;
+
+/// What is remembered for the answer besides the beat thread's picture.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// What jobs said last of each group.
+    groups: BTreeMap<String, (GroupState, Duration)>,
+    events: VecDeque<(Duration, Severity, String)>,
+}
+
+impl Memory {
+    pub(super) fn event(&mut self, now: Duration, severity: Severity, text: String) {
+        if self.events.len() >= EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back((now, severity, text));
+    }
+
+    /// Takes a line of a job.
+    pub(super) fn progress(&mut self, now: Duration, progress: &Progress) {
+        let (key, state) = match progress {
+            Progress::Resource { group, action, .. } => match action.as_str() {
+                "start" => (group, GroupState::Starting),
+                "stop" => (group, GroupState::Stopping),
+                _ => return,
+            },
+            Progress::Group { group, result, .. } => match result.as_str() {
+                "held" => (group, GroupState::Held),
+                "released" => (group, GroupState::Released),
+                "failed" | "timeout" => (group, GroupState::Failed),
+                _ => return,
+            },
+            Progress::Unknown => return,
+        };
+        match self.groups.get_mut(key) {
+            Some((known, _)) if *known == state => {}
+            _ => {
+                self.groups.insert(key.clone(), (state, now));
+            }
+        }
+    }
+}
+
+/// What the answer is made of.
+pub(super) struct Sources<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) links: &'a [String],
+    pub(super) config_dir: &'a Path,
+    pub(super) picture: &'a Picture,
+    pub(super) memory: &'a Memory,
+    /// On the clock that never jumps.
+    pub(super) started: Duration,
+    pub(super) now: Duration,
+    pub(super) log_dropped: u64,
+}
+
+impl Sources<'_> {
+    pub(super) fn status(&self) -> Status {
+        let Sources { plan, picture, .. } = self;
+        let cluster = &picture.cluster;
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_ms: self.ago(self.started),
+            node: plan.node.clone(),
+            phase: cluster.phase.to_owned(),
+            generation: cluster.generation,
+            nodes: self.nodes(),
+            resources: Resources {
+                hold: Hold::new(cluster.wants.local, cluster.wants.foreign),
+                transition: !cluster.stable,
+                standby: cluster.standby.map(str::to_owned),
+                standby_refusal: cluster.standby_refusal.map(str::to_owned),
+            },
+            groups: self.groups(),
+            auto_failback: match plan.failback {
+                Failback::On => "on",
+                Failback::Off => "off",
+                Failback::Legacy => "legacy",
+            }
+            .to_owned(),
+            parameters: plan.parameters.clone(),
+            clients: Vec::new(),
+            counters: self.counters(),
+            events: self.events(),
+        }
+    }
+
+    fn ago(&self, then: Duration) -> u64 {
+        milliseconds(self.now.saturating_sub(then))
+    }
+
+    fn nodes(&self) -> Vec<Node> {
+        let mut nodes: Vec<Node> = self.plan.nodes.iter().map(|name| self.node(name)).collect();
+        nodes.extend(self.plan.ping_nodes.iter().map(|name| Node {
+            name: name.clone(),
+            kind: NodeKind::Ping,
+            ..Node::default()
+        }));
+        nodes
+    }
+
+    fn node(&self, name: &str) -> Node {
+        let cluster = &self.picture.cluster;
+        let own_software = concat!("heartbeatd ", env!("CARGO_PKG_VERSION"));
+        let peer = cluster.peer.as_ref().filter(|peer| peer.name == name);
+        match peer {
+            Some(peer) => Node {
+                name: name.to_owned(),
+                kind: NodeKind::Normal,
+                status: status_word(peer.state),
+                links: peer.links.iter().map(|link| Link { name: link.name.clone(), up: link.up }).collect(),
+                software: match (peer.ours, peer.silent) {
+                    (true, _) => "heartbeatd".to_owned(),
+                    (false, Some(_)) => "heartbeat 3.0.6 or compatible".to_owned(),
+                    (false, None) => String::new(),
+                },
+                silent_ms: peer.silent.map(|silent| milliseconds(silent) + self.ago(self.picture.at)),
+                deadtime_ms: milliseconds(peer.deadtime),
+                leaving: peer.leaving,
+            },
+            None if name == self.plan.node => Node {
+                name: name.to_owned(),
+                kind: NodeKind::Normal,
+                status: status_word(cluster.state),
+                links: self.own_links(),
+                software: own_software.to_owned(),
+                silent_ms: Some(0),
+                deadtime_ms: milliseconds(self.plan.timing.deadtime),
+                leaving: matches!(cluster.phase, "stopping" | "stopped"),
+            },
+            None => Node { name: name.to_owned(), ..Node::default() },
+        }
+    }
+
+    /// An interface is up as long as one medium on it works.
+    fn own_links(&self) -> Vec<Link> {
+        let works = |index| self.picture.media.iter().any(|(link, works)| *link == index && *works);
+        let links = self.links.iter().enumerate();
+        links.map(|(index, name)| Link { name: name.clone(), up: works(index) }).collect()
+    }
+
+    /// The groups of haresources as the file is now.
+    fn groups(&self) -> Vec<Group> {
+        let lines = config::groups(self.config_dir).unwrap_or_default();
+        lines.into_iter().filter_map(|line| self.group(line)).collect()
+    }
+
+    fn group(&self, line: config::Group) -> Option<Group> {
+        let key = line.resources.first()?.clone();
+        let cluster = &self.picture.cluster;
+        let said = self.memory.groups.get(&key).copied();
+        let (state, holder) = whereabouts(cluster, &self.plan.node, &line.home, said.map(|(state, _)| state));
+        let share = cluster.shares.iter().find(|share| share.home == line.home);
+        let since = said
+            .map(|(_, since)| since)
+            .max(share.map(|share| share.since))
+            .unwrap_or_default()
+            .max(self.started);
+        Some(Group {
+            key,
+            resources: line.resources,
+            home: line.home,
+            state,
+            holder,
+            for_ms: self.ago(since),
+        })
+    }
+
+    fn counters(&self) -> Counters {
+        let counters = &self.picture.counters;
+        let mut dropped: BTreeMap<String, u64> =
+            counters.refused.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
+        for (reason, count) in
+            [("not sent", counters.send_errors), ("not reported", counters.reports_dropped)]
+        {
+            if count > 0 {
+                dropped.insert(reason.to_owned(), count);
+            }
+        }
+        Counters {
+            sent: counters.sent,
+            received: counters.received,
+            dropped,
+            resent: counters.resent,
+            lost: counters.lost,
+            beat_delay_us: u64::try_from(counters.latest.as_micros()).unwrap_or(u64::MAX),
+            log_dropped: self.log_dropped,
+        }
+    }
+
+    fn events(&self) -> Vec<Event> {
+        let weight = |severity| match severity {
+            Severity::Info => Weight::Info,
+            Severity::Warning => Weight::Warning,
+            Severity::Error => Weight::Error,
+        };
+        let event = |(at, severity, text): &(Duration, Severity, String)| Event {
+            ago_ms: self.ago(*at),
+            severity: weight(*severity),
+            text: text.clone(),
+        };
+        self.memory.events.iter().map(event).collect()
+    }
+}
+
+/// State and holder of a group homed on `home`, as `me` knows them; `said` is what a job said last of it.
+fn whereabouts(
+    cluster: &Snapshot,
+    me: &str,
+    home: &str,
+    said: Option<GroupState>,
+) -> (GroupState, Option<String>) {
+    let local = home == me;
+    let has = |set: Set| if local { set.local } else { set.foreign };
+    let Some(share) = cluster.shares.iter().find(|share| share.home == home) else {
+        return (GroupState::Unknown, None);
+    };
+    let here = Some(me.to_owned());
+    if share.wanted || has(cluster.may_run) {
+        return match (share.wanted, share.settled, said) {
+            (_, _, Some(GroupState::Failed)) => (GroupState::Failed, here),
+            (true, true, _) | (true, false, Some(GroupState::Held)) => (GroupState::Held, here),
+            (true, false, _) => (GroupState::Starting, here),
+            (false, _, Some(GroupState::Released)) => (GroupState::Released, None),
+            // Nobody has looked yet what an earlier life of this node has left running.
+            (false, _, None) if !matches!(cluster.phase, "stable" | "stopping") => {
+                (GroupState::Unknown, None)
+            }
+            (false, _, _) => (GroupState::Stopping, here),
+        };
+    }
+    let peer = cluster.peer.as_ref().filter(|peer| peer.state != NodeState::Dead);
+    match peer.map(|peer| (peer.holds, &peer.name)) {
+        Some((Some(holds), name)) if has(holds) => (GroupState::Held, Some(name.clone())),
+        Some((None, _)) => (GroupState::Unknown, None),
+        _ if share.failed => (GroupState::Failed, None),
+        _ => (GroupState::Released, None),
+    }
+}
+
+fn status_word(state: NodeState) -> NodeStatus {
+    match state {
+        NodeState::Init => NodeStatus::Init,
+        NodeState::Up => NodeStatus::Up,
+        NodeState::Active => NodeStatus::Active,
+        NodeState::Dead => NodeStatus::Dead,
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
