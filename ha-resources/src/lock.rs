@@ -5,7 +5,8 @@
 
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -44,7 +45,7 @@ pub enum LockError {
 pub fn acquire(run_dir: &Path, key: &str, patience: Duration) -> Result<GroupLock, LockError> {
     let path = run_dir.join("groups").join(format!("{:016x}.lock", digest(key)));
     let failed = |error| LockError::File { path: path.clone(), error };
-    let mut file = open(&path).map_err(failed)?;
+    let file = open(&path).map_err(failed)?;
     let start = Instant::now();
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -53,12 +54,12 @@ pub fn acquire(run_dir: &Path, key: &str, patience: Duration) -> Result<GroupLoc
             Err(error) => return Err(failed(error.into())),
         }
         if start.elapsed() >= patience {
-            return Err(LockError::Busy { holder: holder(&mut file), waited: patience });
+            return Err(LockError::Busy { holder: holder(&file), waited: patience });
         }
         std::thread::sleep(PAUSE);
     }
-    // Only for the message above.
-    let _ = file.set_len(0).and_then(|()| writeln!(file, "{} {key}", std::process::id()));
+    // Only for the message above, which reads the first word.
+    let _ = file.write_all_at(format!("{} {key}\n", std::process::id()).as_bytes(), 0);
     Ok(GroupLock { _file: file })
 }
 
@@ -73,9 +74,10 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let _ = file.rewind().and_then(|()| file.take(256).read_to_string(&mut text));
+fn holder(file: &File) -> String {
+    let mut text = [0; 24];
+    let length = file.read_at(&mut text, 0).unwrap_or_default();
+    let text = String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned();
     match text.split(' ').next().filter(|pid| !pid.is_empty()) {
         Some(pid) => format!("process {pid}"),
         None => "of unknown process".to_owned(),

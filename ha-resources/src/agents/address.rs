@@ -313,30 +313,23 @@ async fn label(kernel: &mut Kernel, address: &Address, link: &Link) -> Result<Op
     Ok(free.into_iter().find(|label| !used.contains(&label.as_str())))
 }
 
-/// Removes one entry. Where the kernel removes others with it (the secondary addresses of a primary one,
-/// without `promote_secondaries`), they are put back at once.
+/// Removes one entry. What the kernel removes with it is put back at once.
 async fn remove(kernel: &mut Kernel, held: &Held) -> Result<(), Failure> {
-    let beside = |other: &&Held| other.interface == held.interface && *other != held && other.ip.is_ipv4();
-    let before: Vec<Held> = list(kernel).await?.iter().filter(beside).cloned().collect();
-    match kernel.remove(held).await {
+    let lost = match kernel.remove(held).await {
         // Somebody else was faster.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => {}
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => Vec::new(),
         other => other.map_err(|e| Failure::kernel("remove", &format!("{}/{}", held.ip, held.prefix), e))?,
-    }
-    let after = list(kernel).await?.to_vec();
-    for lost in before
-        .iter()
-        .filter(|old| !after.iter().any(|now| now.ip == old.ip && now.interface == old.interface))
-    {
+    };
+    for lost in lost {
+        warn!("the kernel removed {} together with {}: adding it again", lost.ip, held.ip);
         let again = New {
             ip: lost.ip,
             prefix: lost.prefix,
             interface: lost.interface,
-            label: lost.label.clone(),
+            label: lost.label,
             broadcast: lost.broadcast,
             maker: lost.maker,
         };
-        warn!("the kernel removed {} together with {}: adding it again", lost.ip, held.ip);
         if let Err(error) = kernel.add(&again).await {
             warn!("{}", Failure::kernel("add again", &lost.ip.to_string(), error));
         }

@@ -1,16 +1,22 @@
 //! The kernel's interfaces and addresses: everything that depends on the rtnetlink crates.
 //!
 //! One socket, opened at first use. The list of addresses is asked for once and kept until something
-//! slow or foreign may have changed it ([`Kernel::forget`]); after every change of ours it is asked for
-//! again, so that what is reported is what the kernel has, not what it was told.
+//! slow or foreign may have changed it ([`Kernel::forget`]). What a change of ours did to it is what the
+//! kernel says that it did: requests carry NLM_F_ECHO, by which the kernel sends back each address that
+//! came or went. Where it does not (IPv6), the list is asked for again. So what is reported is what the
+//! kernel has, not what it was told, and a thousand addresses do not need a thousand lists.
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use netlink_packet_route::AddressFamily;
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope,
 };
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkLayerType, LinkMessage};
 use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteType};
+use rtnetlink::packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -132,9 +138,12 @@ impl Kernel {
 
     /// Adds an address.
     pub async fn add(&mut self, new: &New) -> io::Result<()> {
-        let mut request = self.handle()?.address().add(new.interface, new.ip, new.prefix);
-        let message = request.message_mut();
-        message.attributes.retain(|a| !matches!(a, AddressAttribute::Broadcast(_)));
+        let mut message = AddressMessage::default();
+        message.header.family = family(new.ip);
+        message.header.prefix_len = new.prefix;
+        message.header.index = new.interface;
+        message.attributes.push(AddressAttribute::Local(new.ip));
+        message.attributes.push(AddressAttribute::Address(new.ip));
         message.attributes.extend(new.broadcast.map(AddressAttribute::Broadcast));
         message.attributes.extend(new.label.clone().map(AddressAttribute::Label));
         message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(new.maker)));
@@ -145,21 +154,46 @@ impl Kernel {
         if new.ip.is_loopback() {
             message.header.scope = AddressScope::Host;
         }
-        self.forget();
-        request.execute().await.map_err(to_io)
+        self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL).await.map(drop)
     }
 
-    /// Removes exactly this address.
-    pub async fn remove(&mut self, old: &Held) -> io::Result<()> {
+    /// Removes this address. What the kernel removed with it is returned: the secondary addresses of a
+    /// primary one, unless `promote_secondaries` is set.
+    pub async fn remove(&mut self, old: &Held) -> io::Result<Vec<Held>> {
         let mut message = AddressMessage::default();
         message.header.family = family(old.ip);
         message.header.prefix_len = old.prefix;
         message.header.index = old.interface;
         message.attributes.push(AddressAttribute::Local(old.ip));
         message.attributes.push(AddressAttribute::Address(old.network));
-        let request = self.handle()?.address().del(message);
-        self.forget();
-        request.execute().await.map_err(to_io)
+        let echoes = self.change(RouteNetlinkMessage::DelAddress(message), 0).await?;
+        let gone = echoes.iter().filter_map(|echo| match echo {
+            RouteNetlinkMessage::DelAddress(message) => held(message),
+            _ => None,
+        });
+        Ok(gone.filter(|gone| !same(gone, old)).collect())
+    }
+
+    /// Sends a change, and brings the list up to what the kernel says that it changed.
+    async fn change(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+        let known = self.addresses.take();
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_ECHO | flags;
+        let mut answers = self.handle()?.request(request).map_err(to_io)?;
+        let mut echoes = Vec::new();
+        while let Some(answer) = answers.next().await {
+            match answer.payload {
+                NetlinkPayload::InnerMessage(echo) => echoes.push(echo),
+                NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
+                _ => {}
+            }
+        }
+        self.addresses = known.filter(|_| !echoes.is_empty()).map(|known| apply(known, &echoes));
+        Ok(echoes)
     }
 
     /// Switches an interface on.
@@ -177,6 +211,27 @@ impl Kernel {
         self.handle = Some(handle.clone());
         Ok(handle)
     }
+}
+
+/// The list after the kernel has added and removed these.
+fn apply(mut known: Vec<Held>, echoes: &[RouteNetlinkMessage]) -> Vec<Held> {
+    for echo in echoes {
+        let (message, there) = match echo {
+            RouteNetlinkMessage::NewAddress(message) => (message, true),
+            RouteNetlinkMessage::DelAddress(message) => (message, false),
+            _ => continue,
+        };
+        if let Some(changed) = held(message) {
+            known.retain(|old| !same(old, &changed));
+            known.extend(there.then_some(changed));
+        }
+    }
+    known
+}
+
+/// Whether two entries are one address for the kernel.
+fn same(a: &Held, b: &Held) -> bool {
+    (a.ip, a.prefix, a.interface) == (b.ip, b.prefix, b.interface)
 }
 
 fn family(ip: IpAddr) -> AddressFamily {
