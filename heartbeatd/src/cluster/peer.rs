@@ -52,6 +52,8 @@ pub(super) struct Extra {
     pub(super) stable: bool,
     /// `td_dead`: it believes that we are dead.
     pub(super) thinks_us_dead: bool,
+    /// `td_heard`: it knows that we hear it, and so does not let go of its groups any more because we did not.
+    pub(super) knows_it_is_heard: bool,
     /// `td_term`: its ownership terms, from our point of view (see [`super::share::Share::term`]).
     pub(super) terms: [u64; 2],
 }

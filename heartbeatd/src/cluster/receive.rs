@@ -135,10 +135,11 @@ impl Cluster {
         }
         peer.state = NodeState::Up;
         let node = peer.name.clone();
+        // it may have answered for addresses that are held here: they are announced again when it has let go
+        for share in self.shares.iter_mut().filter(|share| share.want) {
+            share.contested = true;
+        }
         if before == NodeState::Dead && peer.generation != 0 && peer.status_at.is_some() {
-            for share in self.shares.iter_mut().filter(|share| share.want) {
-                share.contested = true;
-            }
             self.notice(Notice::NodeReturned { node });
         }
         self.failback_due = true;
@@ -343,6 +344,7 @@ fn read_extra(message: &Message) -> Option<Extra> {
         have: set("td_have")?,
         stable: flag("td_stable"),
         thinks_us_dead: flag("td_dead"),
+        knows_it_is_heard: flag("td_heard"),
         terms: [term(foreign)?, term(local)?],
     })
 }

@@ -1,6 +1,6 @@
 //! Who holds what: the rules that look at the whole picture after every event.
 
-use super::{Cluster, FOREIGN, Failback, JobKind, LOCAL, Notice, Phase, Set};
+use super::{Cluster, FOREIGN, Failback, JobKind, LOCAL, NodeState, Notice, Phase, Set};
 use std::time::Duration;
 
 /// Groups that nobody claims go to their home node after this time...
@@ -60,7 +60,7 @@ impl Cluster {
     /// else their home node; both nodes compare the same numbers, so exactly one releases.
     fn resolve_double_holding(&mut self) {
         let Some(peer) = self.peer.as_ref().filter(|peer| peer.alive()) else { return };
-        let Some(extra) = peer.extra.filter(|extra| !extra.thinks_us_dead) else { return };
+        let Some(extra) = peer.extra.filter(|extra| !extra.thinks_us_dead && extra.knows_it_is_heard) else { return };
         let left_over = self.wants().both(extra.have).without(extra.want);
         self.shares[LOCAL].contested |= left_over.local;
         self.shares[FOREIGN].contested |= left_over.foreign;
@@ -85,11 +85,11 @@ impl Cluster {
 
     /// The winner of a healed partition announces once more when the other has let go.
     fn announce_contested(&mut self) {
-        let claims = match self.peer.as_ref().filter(|peer| peer.alive()) {
-            Some(peer) if peer.extra.is_some_and(|extra| extra.thinks_us_dead) => return,
-            Some(peer) => peer.claims(),
-            None => return,
-        };
+        let Some(peer) = self.peer.as_ref().filter(|peer| peer.state == NodeState::Active) else { return };
+        if peer.extra.is_some_and(|extra| extra.thinks_us_dead) {
+            return;
+        }
+        let claims = peer.claims();
         for (index, held) in [(LOCAL, claims.local), (FOREIGN, claims.foreign)] {
             if self.shares[index].contested && self.shares[index].settled() && !held {
                 self.shares[index].contested = false;

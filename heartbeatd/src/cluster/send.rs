@@ -23,6 +23,8 @@ impl Cluster {
         message.push_text("td_stable", flag(self.is_stable()));
         let dead = self.peer.as_ref().is_some_and(|peer| peer.state == NodeState::Dead);
         message.push_text("td_dead", flag(dead));
+        let heard = self.peer.as_ref().and_then(|peer| peer.extra).is_some_and(|extra| !extra.thinks_us_dead);
+        message.push_text("td_heard", flag(heard));
         message
             .push_text("td_term", format!("{:x} {:x}", self.shares[LOCAL].term, self.shares[FOREIGN].term));
     }

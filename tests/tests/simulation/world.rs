@@ -98,6 +98,7 @@ impl World {
         };
         // with a loss of 2 % five beats in a row are lost once in 300 million
         let base_loss = random.of(&[0, 0, 1, 2]);
+        let slow_jobs = random.percent(20);
         let mut world = World {
             now: Duration::from_secs(1),
             nodes: [machine(), machine()],
@@ -111,8 +112,8 @@ impl World {
             loss: base_loss,
             base_loss,
             max_delay: random.of(&[300, 2_000, 10_000]),
-            slow_jobs: random.percent(20),
-            checker: Checker::default(),
+            slow_jobs,
+            checker: Checker::new(slow_jobs),
             verbose,
             random,
         };
@@ -160,7 +161,7 @@ impl World {
             let timers = [0, 1].map(|node| self.timer_of(node));
             let first = timers.iter().flatten().min().copied();
             let queued = self.queue.peek().map(|Reverse((at, ..))| *at);
-            let next = [first, queued].into_iter().flatten().min().unwrap_or(end);
+            let next = [first, queued].into_iter().flatten().min().unwrap_or(Duration::MAX);
             if next > end {
                 self.now = end;
                 return Ok(());
@@ -432,6 +433,7 @@ impl World {
     /// Heals everything and switches everything on.
     fn calm(&mut self) {
         self.trace(|| "calm".to_owned());
+        self.checker.calm(self.now);
         (self.partition, self.deaf, self.cut, self.loss) = (false, [false; 2], [false; 2], self.base_loss);
         for node in 0..2 {
             self.nodes[node].powered = true;
