@@ -1,6 +1,44 @@
-//! directord
+//! directord: which real servers can take traffic? Checks them, and keeps the kernel's IPVS table accordingly.
+//! A replacement for ldirectord: its configuration, verbs, exit codes and log lines.
+//!
+//! ```text
+//!   ldirectord.cf ──config──► Plan ───────────────┐
+//!                                                 ▼           wanted           ipvs thread
+//!   probe tasks ──check──► Outcome ──────► ┌─────────────┐   ────────►   ┌──────────────────────┐
+//!   (one each, own beat)                   │  director   │               │ read the table once  │
+//!   maintenance directory ───────────────► │  + verdict  │   ◄────────   │ reconcile: the edits │
+//!   kernel's table at the start ─────────► │    (pure)   │  what it did  │ do them              │
+//!                                          └─────────────┘               └──────────────────────┘
+//!   signals, control socket, file watch ──► run: the loop that performs all this, on one thread
+//! ```
+//!
+//! * [`config`] the file: lexer, directives, every mistake with its place, the validated [`config::Plan`].
+//! * [`check`] one file per protocol, one [`check::Outcome`] for each way a check can end.
+//! * [`checks`] the probe tasks: spread over the interval, never two runs of one probe at a time.
+//! * [`verdict`], [`director`], [`reconcile`] the pure core: counting, what is wanted, which edits lead there.
+//! * [`kernel`] the thread that reads and edits the table.
+//! * [`control`] questions and answers of the control socket.
+//! * `run`, `start`, `verbs` the shell around it: loop, start-up, command line.
 #![forbid(unsafe_code)]
+// A probe is a key, and its compiled expression keeps scratch space for matching; only its text is hashed.
+#![allow(clippy::mutable_key_type)]
+
 pub mod check;
+pub mod checks;
+pub mod cli;
 pub mod config;
+pub mod control;
+pub mod director;
+pub mod instance;
+pub mod kernel;
+mod log_settings;
+mod maintenance;
 pub mod reconcile;
+mod run;
+mod show;
+mod start;
+mod verbs;
 pub mod verdict;
+mod watch;
+
+pub use verbs::main;

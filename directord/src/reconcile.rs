@@ -66,6 +66,13 @@ pub enum Presence {
     AsIs,
 }
 
+impl Presence {
+    /// Whether both are the same but for `add`.
+    pub fn is_like(self, other: Presence) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+}
+
 /// The part of the kernel's table that concerns us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {

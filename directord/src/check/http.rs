@@ -9,8 +9,8 @@ use super::outcome::excerpt;
 use super::{Http, Outcome};
 use reqwest::header::{CONNECTION, HOST, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, Url};
-use std::cell::Cell;
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -41,11 +41,11 @@ pub(super) async fn check(probe: &Http, tls: Result<&Tls, &String>) -> Outcome {
         Ok(tls) => tls,
         Err(why) => return Outcome::NotRun(format!("TLS cannot be set up: {why}")),
     };
-    let reading = Cell::new(false);
+    let reading = AtomicBool::new(false);
     match timeout(probe.timeout, fetch(probe, tls, &reading)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => of_error(&error, probe.timeout),
-        Err(_) if reading.get() => Outcome::Unfinished(probe.timeout),
+        Err(_) if reading.load(Ordering::Relaxed) => Outcome::Unfinished(probe.timeout),
         Err(_) => Outcome::Silent(probe.timeout),
     }
 }
@@ -69,7 +69,7 @@ fn client(probe: &Http, tls: &Tls) -> reqwest::Result<Client> {
     builder.build()
 }
 
-async fn fetch(probe: &Http, tls: &Tls, reading: &Cell<bool>) -> reqwest::Result<Outcome> {
+async fn fetch(probe: &Http, tls: &Tls, reading: &AtomicBool) -> reqwest::Result<Outcome> {
     let client = client(probe, tls)?;
     let method = if probe.head { Method::HEAD } else { Method::GET };
     let Ok(mut url) = Url::parse(&probe.url) else {
@@ -86,7 +86,7 @@ async fn fetch(probe: &Http, tls: &Tls, reading: &Cell<bool>) -> reqwest::Result
         let status = response.status();
         let shown = status.to_string();
         if status.is_success() {
-            reading.set(true);
+            reading.store(true, Ordering::Relaxed);
             return judge(probe, response).await;
         }
         match redirect(&response).and_then(|location| url.join(&location).ok()) {
@@ -108,17 +108,12 @@ fn redirect(response: &Response) -> Option<String> {
 
 async fn judge(probe: &Http, mut response: Response) -> reqwest::Result<Outcome> {
     let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => {
-                let room = BODY_LIMIT - body.len();
-                body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-                if body.len() >= BODY_LIMIT {
-                    break;
-                }
-            }
-            // Cut off by the server's close: what came is judged.
-            Ok(None) | Err(_) => break,
+    // An error is the server's close before the end it announced: what came until then is judged.
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = BODY_LIMIT - body.len();
+        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if body.len() >= BODY_LIMIT {
+            break;
         }
     }
     let Some(pattern) = &probe.receive else { return Ok(Outcome::Passed) };

@@ -2,7 +2,7 @@
 
 use super::outcome::excerpt;
 use super::{Outcome, SimpleTcp};
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -11,31 +11,29 @@ use tokio::time::timeout;
 const ANSWER_LIMIT: usize = 256 * 1024;
 
 /// How far it got, for what is said at the limit.
-#[derive(Clone, Copy)]
-enum Stage {
-    Connecting,
-    Waiting,
-    Reading,
+#[derive(Default)]
+struct Progress {
+    connected: AtomicBool,
+    answered: AtomicBool,
 }
 
 /// Asks and reads until a line matches.
 pub(super) async fn check(probe: &SimpleTcp) -> Outcome {
-    let stage = Cell::new(Stage::Connecting);
-    let talk = async { if probe.udp { datagram(probe, &stage).await } else { stream(probe, &stage).await } };
+    let progress = Progress::default();
+    let talk =
+        async { if probe.udp { datagram(probe, &progress).await } else { stream(probe, &progress).await } };
     match timeout(probe.timeout, talk).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Outcome::of_io(&error),
-        Err(_) => match stage.get() {
-            Stage::Connecting => Outcome::NotConnected(probe.timeout),
-            Stage::Waiting => Outcome::Silent(probe.timeout),
-            Stage::Reading => Outcome::Unfinished(probe.timeout),
-        },
+        Err(_) if progress.answered.load(Ordering::Relaxed) => Outcome::Unfinished(probe.timeout),
+        Err(_) if progress.connected.load(Ordering::Relaxed) => Outcome::Silent(probe.timeout),
+        Err(_) => Outcome::NotConnected(probe.timeout),
     }
 }
 
-async fn stream(probe: &SimpleTcp, stage: &Cell<Stage>) -> std::io::Result<Outcome> {
+async fn stream(probe: &SimpleTcp, progress: &Progress) -> std::io::Result<Outcome> {
     let mut stream = TcpStream::connect(probe.to).await?;
-    stage.set(Stage::Waiting);
+    progress.connected.store(true, Ordering::Relaxed);
     stream.write_all(probe.request.as_bytes()).await?;
     stream.shutdown().await?;
     let mut answer = Vec::new();
@@ -45,7 +43,7 @@ async fn stream(probe: &SimpleTcp, stage: &Cell<Stage>) -> std::io::Result<Outco
         let read = stream.read(&mut piece).await?;
         answer.extend_from_slice(piece.get(..read).unwrap_or(&[]));
         if read > 0 {
-            stage.set(Stage::Reading);
+            progress.answered.store(true, Ordering::Relaxed);
         }
         let ended = read == 0 || answer.len() >= ANSWER_LIMIT;
         let complete = answer.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -61,11 +59,11 @@ async fn stream(probe: &SimpleTcp, stage: &Cell<Stage>) -> std::io::Result<Outco
     }
 }
 
-async fn datagram(probe: &SimpleTcp, stage: &Cell<Stage>) -> std::io::Result<Outcome> {
+async fn datagram(probe: &SimpleTcp, progress: &Progress) -> std::io::Result<Outcome> {
     let any = if probe.to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any).await?;
     socket.connect(probe.to).await?;
-    stage.set(Stage::Waiting);
+    progress.connected.store(true, Ordering::Relaxed);
     socket.send(probe.request.as_bytes()).await?;
     let mut answer = vec![0; 65536];
     let read = socket.recv(&mut answer).await?;

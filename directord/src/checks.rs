@@ -1,0 +1,92 @@
+//! The checks in motion: one task for each different probe.
+//!
+//! The first run of every new probe starts at once. The next ones are spread over the interval, so that checks do
+//! not come in bursts; from then on each has its own beat. A run that is longer than the interval leaves a beat
+//! out: no probe ever runs twice at the same time.
+
+use crate::check::{Checked, Checker, Memory, Probe};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// Runs at the same time; the rest wait for a turn. Each needs a file descriptor or two.
+const AT_ONCE: usize = 500;
+
+/// A result, and of what.
+pub type Result = (Arc<Probe>, Checked);
+
+/// All running probes.
+pub struct Checks {
+    shared: Arc<Shared>,
+    running: HashMap<Arc<Probe>, Running>,
+}
+
+struct Shared {
+    checker: Checker,
+    turns: Semaphore,
+    results: mpsc::Sender<Result>,
+}
+
+struct Running {
+    task: AbortHandle,
+    idle: Arc<AtomicBool>,
+}
+
+impl Checks {
+    /// Results go to `results`.
+    pub fn new(results: mpsc::Sender<Result>) -> Checks {
+        let shared = Shared { checker: Checker::new(), turns: Semaphore::new(AT_ONCE), results };
+        Checks { shared: Arc::new(shared), running: HashMap::new() }
+    }
+
+    /// Runs these from now on. Those that run already go on undisturbed, others end.
+    pub fn set(&mut self, probes: &[Arc<Probe>]) {
+        let wanted: HashSet<&Arc<Probe>> = probes.iter().collect();
+        self.running.retain(|probe, _| wanted.contains(probe));
+        let new: Vec<&Arc<Probe>> =
+            probes.iter().filter(|probe| !self.running.contains_key(*probe)).collect();
+        let count = u32::try_from(new.len()).unwrap_or(u32::MAX).max(1);
+        for (number, probe) in (1u32..).zip(new) {
+            let idle = Arc::new(AtomicBool::new(false));
+            let offset = probe.interval.mul_f64(f64::from(number) / f64::from(count));
+            let repeat = repeat(Arc::clone(&self.shared), Arc::clone(probe), offset, Arc::clone(&idle));
+            let task = tokio::spawn(repeat).abort_handle();
+            self.running.insert(Arc::clone(probe), Running { task, idle });
+        }
+    }
+
+    /// Rests these probes, and no others.
+    pub fn rest(&self, idle: &HashSet<Arc<Probe>>) {
+        for (probe, running) in &self.running {
+            running.idle.store(idle.contains(probe), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The life of one probe. `offset` is from its first run to its second.
+async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, offset: Duration, idle: Arc<AtomicBool>) {
+    let mut memory = Memory::default();
+    let mut beat = interval_at(Instant::now() + offset, probe.interval);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        if !idle.load(Ordering::Relaxed) {
+            let Ok(turn) = shared.turns.acquire().await else { return };
+            let checked = shared.checker.run(&probe.kind, &mut memory).await;
+            drop(turn);
+            if shared.results.send((Arc::clone(&probe), checked)).await.is_err() {
+                return;
+            }
+        }
+        beat.tick().await;
+    }
+}

@@ -1,0 +1,172 @@
+//! What tools ask the running daemon, and what it answers: one JSON value a line.
+//!
+//! A status is several lines, since one line has a limit and a table has none: first [`Answer::Status`], then
+//! [`Answer::Service`] for every service (again for every thousand of its servers), then [`Answer::End`].
+
+use crate::director::ServiceStatus;
+use daemon::control::{Client, RequestError};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::Duration;
+
+/// Servers in one line.
+const CHUNK: usize = 1000;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "lowercase")]
+pub enum Question {
+    /// Everything.
+    Status,
+    /// Read the configuration again.
+    Reload,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "lowercase")]
+pub enum Answer {
+    /// The daemon itself.
+    Status(DaemonStatus),
+    /// A service, or more servers of the one before.
+    Service(ServiceStatus),
+    /// That was all; or: it was done.
+    End,
+    /// It was not done.
+    Refused {
+        /// Why.
+        why: String,
+    },
+}
+
+/// The daemon itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DaemonStatus {
+    /// The instance's name.
+    pub name: String,
+    /// The configuration.
+    pub config: String,
+    /// Process id.
+    pub pid: u32,
+    /// Version of the program.
+    pub version: String,
+    /// Since when it runs, seconds since 1970.
+    pub started: u64,
+    /// When the configuration that is in force was read, seconds since 1970.
+    pub loaded: u64,
+    /// Why the file as it is now is not in force.
+    pub load_error: Option<String>,
+    /// When the kernel's table was looked at last, seconds since 1970.
+    pub table_read: Option<u64>,
+    /// What of the plan is not in the kernel's table, and why.
+    pub table_errors: Vec<String>,
+    /// Edits that repaired what somebody else had changed.
+    pub repairs: u64,
+    /// Log lines that were lost because the log was held up.
+    pub log_dropped: u64,
+}
+
+/// A whole status.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon itself.
+    #[serde(flatten)]
+    pub daemon: DaemonStatus,
+    /// Its services.
+    pub services: Vec<ServiceStatus>,
+}
+
+impl Status {
+    /// The lines to send.
+    pub fn lines(self) -> Vec<Answer> {
+        let mut lines = vec![Answer::Status(self.daemon)];
+        for mut service in self.services {
+            let servers = std::mem::take(&mut service.servers);
+            let mut chunks = servers.chunks(CHUNK);
+            let first = chunks.next().unwrap_or(&[]).to_vec();
+            lines.push(Answer::Service(ServiceStatus { servers: first, ..service.clone() }));
+            lines.extend(
+                chunks.map(|chunk| {
+                    Answer::Service(ServiceStatus { servers: chunk.to_vec(), ..service.clone() })
+                }),
+            );
+        }
+        lines.push(Answer::End);
+        lines
+    }
+
+    /// Puts received lines together.
+    fn collect(
+        mut next: impl FnMut() -> Result<Option<Answer>, RequestError>,
+    ) -> Result<Status, RequestError> {
+        let mut status = Status { daemon: DaemonStatus::default(), services: Vec::new() };
+        loop {
+            match next()? {
+                Some(Answer::Status(daemon)) => status.daemon = daemon,
+                Some(Answer::Service(more)) => match status.services.last_mut() {
+                    Some(last) if last.service == more.service => last.servers.extend(more.servers),
+                    _ => status.services.push(more),
+                },
+                Some(Answer::End) => return Ok(status),
+                Some(Answer::Refused { why }) => return Err(RequestError::Garbled(why)),
+                None => return Err(RequestError::Garbled("the status was cut off".into())),
+            }
+        }
+    }
+}
+
+/// Asks the daemon for its status.
+pub fn status(socket: &Path, limit: Duration) -> Result<Status, RequestError> {
+    let mut client = Client::connect(socket, limit)?;
+    client.send(&Question::Status)?;
+    Status::collect(|| client.recv())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::director::ServerStatus;
+    use crate::verdict::State;
+
+    #[test]
+    fn a_status_of_any_size_survives_the_lines() {
+        let server = ServerStatus {
+            server: "192.0.2.10:80".into(),
+            state: State::Up,
+            why: "passed".into(),
+            maintenance: false,
+            check: "http".into(),
+            weight: 1,
+            table_weight: Some(1),
+            failures: 0,
+            since: 1,
+            checked: Some(2),
+            took_ms: Some(0.5),
+        };
+        let service = |id: &str, servers| ServiceStatus {
+            service: id.into(),
+            name: None,
+            comment: None,
+            scheduler: "wrr".into(),
+            in_table: true,
+            fallback: None,
+            fallback_active: false,
+            up: 0,
+            servers: vec![server.clone(); servers],
+        };
+        let status = Status {
+            daemon: DaemonStatus { name: "x".into(), ..DaemonStatus::default() },
+            services: vec![service("fwm:1", 0), service("fwm:2", 2500), service("fwm:3", 1)],
+        };
+        let lines = status.clone().lines();
+        assert_eq!(lines.len(), 1 + 1 + 3 + 1 + 1);
+        for line in &lines {
+            assert!(serde_json::to_vec(line).unwrap().len() < daemon::control::LINE_LIMIT);
+        }
+        let mut wire = lines.into_iter().map(|line| serde_json::to_string(&line).unwrap());
+        let received =
+            Status::collect(|| Ok(wire.next().map(|line| serde_json::from_str(&line).unwrap()))).unwrap();
+        assert_eq!(received, status);
+        assert!(Status::collect(|| Ok(None)).is_err());
+    }
+}

@@ -1,0 +1,406 @@
+//! The core: a plan, a verdict on every real server, and what follows from both for the kernel's table.
+//!
+//! Pure: it is told of check results, of maintenance and of what the table held, and is asked what is
+//! [`Director::wanted`]. Times are passed in and only kept for status.
+
+mod report;
+
+use crate::check::{Checked, Outcome, Probe};
+use crate::config::{Check, Plan, RealServer, VirtualService};
+use crate::reconcile::{Presence, Role, Table, Wanted, WantedDestination};
+use crate::verdict::{Change, State, Verdict};
+use ipvs::{Destination, DestinationKey, ServiceKey};
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub use report::{ServerStatus, ServiceStatus};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Director {
+    plan: Plan,
+    services: Vec<Service>,
+    /// Who is concerned by a probe: service and real server by position in the plan.
+    holders: HashMap<Arc<Probe>, Vec<(usize, usize)>>,
+}
+
+/// A service of the plan while it runs.
+#[derive(Debug)]
+struct Service {
+    servers: Vec<Server>,
+    /// The table has held the service itself as wanted.
+    settled: bool,
+    /// What the table has held of the fallback.
+    fallback: Option<Presence>,
+    /// The last word given to `fallbackcommand`: whether it was `start`.
+    announced: Option<bool>,
+    /// The first placement is not complete.
+    placing: bool,
+}
+
+/// A real server while it runs.
+#[derive(Debug)]
+struct Server {
+    verdict: Verdict,
+    /// What the table has held of it, and as what.
+    placed: Option<(Presence, Destination)>,
+    /// It was in its place once since the plan was loaded.
+    was_placed: bool,
+    last: Option<Last>,
+    since: SystemTime,
+}
+
+/// The last check of a server.
+#[derive(Clone, Debug)]
+struct Last {
+    checked: Checked,
+    at: SystemTime,
+}
+
+/// A log line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Somebody should look.
+    pub warning: bool,
+    /// The text.
+    pub text: String,
+}
+
+/// An edit that the kernel refused concerns this service, and this destination or the service itself.
+pub type Failed = (ServiceKey, Option<DestinationKey>);
+
+/// A service that is to be taken out of the table, and its destinations as they are named in the log.
+pub type Leaving = (ServiceKey, Vec<(DestinationKey, SocketAddr, Role)>);
+
+impl Director {
+    /// A plan that begins: what the table holds with a weight is adopted as up.
+    pub fn new(plan: Plan, table: &Table, now: SystemTime) -> Director {
+        let services = plan.services.iter().map(|service| Service::adopt(service, table, now)).collect();
+        Director { holders: holders(&plan), services, plan }
+    }
+
+    /// Another plan takes over: what did not change keeps its verdict. Returns the services that left.
+    pub fn reload(&mut self, plan: Plan, table: &Table, now: SystemTime) -> Vec<Leaving> {
+        let mut next = Director::new(plan, table, now);
+        for (service, state) in next.plan.services.iter().zip(&mut next.services) {
+            let Some((old, old_state)) = self.find(&service.service.key) else { continue };
+            for (real, server) in service.reals.iter().zip(&mut state.servers) {
+                let twin = old
+                    .reals
+                    .iter()
+                    .zip(&old_state.servers)
+                    .find(|(other, _)| other.destination.key == real.destination.key);
+                if let Some((other, old_server)) = twin {
+                    server.inherit(old_server, real.check == other.check);
+                }
+            }
+        }
+        let stays = |key: &ServiceKey| next.plan.services.iter().any(|service| service.service.key == *key);
+        let leaving =
+            self.plan.services.iter().filter(|service| !stays(&service.service.key)).map(leaving).collect();
+        *self = next;
+        leaving
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Every different probe of the plan, in the order of the file.
+    pub fn probes(&self) -> Vec<Arc<Probe>> {
+        let mut seen = HashSet::new();
+        let all = self.plan.services.iter().flat_map(|service| &service.reals);
+        all.filter_map(|real| match &real.check {
+            Check::Probe(probe) if seen.insert(probe) => {
+                self.holders.get_key_value(probe).map(|(arc, _)| Arc::clone(arc))
+            }
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// Whether every server has its first verdict.
+    pub fn is_gathered(&self) -> bool {
+        self.services.iter().flat_map(|service| &service.servers).all(|server| server.verdict.is_known())
+    }
+
+    /// A check has ended. Returns what to log, and whether what is wanted has changed.
+    pub fn observe(&mut self, probe: &Probe, checked: &Checked, now: SystemTime) -> (Vec<Line>, bool) {
+        let (mut lines, mut changed) = (Vec::new(), false);
+        for (at, number) in self.holders.get(probe).into_iter().flatten() {
+            let (Some(service), Some(state)) = (self.plan.services.get(*at), self.services.get_mut(*at))
+            else {
+                continue;
+            };
+            let (Some(real), Some(server)) = (service.reals.get(*number), state.servers.get_mut(*number))
+            else {
+                continue;
+            };
+            let before = server.verdict;
+            let change = server.verdict.observe(checked.outcome.passed(), service.failure_count);
+            server.last = Some(Last { checked: checked.clone(), at: now });
+            if before.state() != server.verdict.state() {
+                server.since = now;
+            }
+            changed |=
+                matches!(change, Change::Up | Change::Down) || before.is_known() != server.verdict.is_known();
+            lines.extend(describe(change, real, service, &checked.outcome));
+        }
+        (lines, changed)
+    }
+
+    /// Puts the servers into maintenance for which the function says so, and the others out of it.
+    pub fn maintain(
+        &mut self,
+        in_maintenance: impl Fn(&RealServer) -> bool,
+        now: SystemTime,
+    ) -> (Vec<Line>, bool) {
+        let (mut lines, mut changed) = (Vec::new(), false);
+        for (service, state) in self.plan.services.iter().zip(&mut self.services) {
+            for (real, server) in service.reals.iter().zip(&mut state.servers) {
+                let wanted = in_maintenance(real);
+                if real.check == Check::Off || wanted == server.verdict.in_maintenance() {
+                    continue;
+                }
+                let before = server.verdict.state();
+                server.verdict.maintain(wanted, matches!(real.check, Check::Probe(_)));
+                if before != server.verdict.state() {
+                    server.since = now;
+                    changed = true;
+                }
+                let verb = if wanted { "Server in maintenance" } else { "Server no longer in maintenance" };
+                lines.push(Line {
+                    warning: false,
+                    text: format!("{verb}: {} ({})", real.shown(), service.id()),
+                });
+            }
+        }
+        (lines, changed)
+    }
+
+    /// The probes whose servers are all in maintenance: nobody is interested in their results.
+    pub fn idle_probes(&self) -> HashSet<Arc<Probe>> {
+        let resting = |(at, number): &(usize, usize)| {
+            let server = self.services.get(*at).and_then(|service| service.servers.get(*number));
+            server.is_some_and(|server| server.verdict.in_maintenance())
+        };
+        self.holders
+            .iter()
+            .filter(|(_, holders)| holders.iter().all(resting))
+            .map(|(probe, _)| Arc::clone(probe))
+            .collect()
+    }
+
+    /// What the kernel's table shall hold now.
+    pub fn wanted(&self) -> Vec<Wanted> {
+        let readd = self.plan.settings.readd_quiescent;
+        self.plan
+            .services
+            .iter()
+            .zip(&self.services)
+            .map(|(service, state)| state.wanted(service, readd))
+            .collect()
+    }
+
+    /// The table was edited as wanted, except for what failed.
+    pub fn placed(&mut self, wanted: &[Wanted], failed: &[Failed]) {
+        for want in wanted {
+            let key = &want.service.key;
+            let Some(at) = self.plan.services.iter().position(|service| service.service.key == *key) else {
+                continue;
+            };
+            let (Some(service), Some(state)) = (self.plan.services.get(at), self.services.get_mut(at)) else {
+                continue;
+            };
+            let failed: Vec<Option<DestinationKey>> = failed
+                .iter()
+                .filter(|(service, _)| service == key)
+                .map(|(_, destination)| *destination)
+                .collect();
+            state.settled = !failed.contains(&None);
+            state.placing &= !failed.is_empty();
+            state.fallback = None;
+            for done in &want.destinations {
+                let ok = state.settled && !failed.contains(&Some(done.destination.key));
+                state.place(service, done, ok);
+            }
+        }
+    }
+
+    /// Shell commands that are due because a fallback came or went. Each is returned once.
+    pub fn fallback_commands(&mut self) -> Vec<String> {
+        let mut commands = Vec::new();
+        for (service, state) in self.plan.services.iter().zip(&mut self.services) {
+            let start = !state.any_up();
+            let Some(command) = &service.fallback_command else { continue };
+            if state.announced != Some(start) {
+                state.announced = Some(start);
+                let word = if start { "start" } else { "stop" };
+                let (server, protocol) = match &service.service.key {
+                    ServiceKey::Address { protocol, .. } => {
+                        (service.shown(), protocol.to_string().to_lowercase())
+                    }
+                    ServiceKey::Fwmark { .. } => (":0".to_owned(), "fwm".to_owned()),
+                };
+                commands.push(format!("{command} {word} {server} {protocol}"));
+            }
+        }
+        commands
+    }
+
+    /// What a clean stop takes out of the table.
+    pub fn stopping(&self) -> Vec<Leaving> {
+        self.plan.services.iter().filter(|service| service.clean_stop).map(leaving).collect()
+    }
+
+    fn find(&self, key: &ServiceKey) -> Option<(&VirtualService, &Service)> {
+        self.plan.services.iter().zip(&self.services).find(|(service, _)| service.service.key == *key)
+    }
+}
+
+impl Service {
+    fn adopt(service: &VirtualService, table: &Table, now: SystemTime) -> Service {
+        let servers = service.reals.iter().map(|real| {
+            let found = table.destination(&service.service.key, &real.destination.key);
+            let verdict = match &real.check {
+                Check::On => Verdict::fixed(true),
+                Check::Off => Verdict::fixed(false),
+                Check::Probe(_) if found.is_some_and(|found| found.weight > 0) => Verdict::adopted(),
+                Check::Probe(_) => Verdict::pending(),
+            };
+            Server { verdict, placed: None, was_placed: false, last: None, since: now }
+        });
+        Service { servers: servers.collect(), settled: false, fallback: None, announced: None, placing: true }
+    }
+
+    fn any_up(&self) -> bool {
+        self.servers.iter().any(|server| server.verdict.is_up())
+    }
+
+    fn wanted(&self, service: &VirtualService, readd: bool) -> Wanted {
+        let mut destinations: Vec<WantedDestination> = service
+            .reals
+            .iter()
+            .zip(&self.servers)
+            .map(|(real, server)| {
+                let presence = server.presence(real, service.quiescent, readd);
+                let settled = server
+                    .placed
+                    .as_ref()
+                    .is_some_and(|(was, as_what)| was.is_like(presence) && *as_what == real.destination);
+                let destination = real.destination.clone();
+                WantedDestination {
+                    destination,
+                    configured: real.shown(),
+                    role: Role::Real,
+                    presence,
+                    settled,
+                }
+            })
+            .collect();
+        if let Some(fallback) = &service.fallback {
+            let presence = if self.any_up() { Presence::Absent } else { Presence::Serving };
+            let key = fallback.key;
+            let same = destinations.iter().position(|other| other.destination.key == key);
+            let wanted = WantedDestination {
+                destination: fallback.clone(),
+                configured: SocketAddr::new(key.address, key.port),
+                role: Role::Fallback,
+                presence,
+                settled: self.fallback == Some(presence),
+            };
+            // A real server that is the fallback, too: it is in the table as the one or the other.
+            match same.and_then(|at| destinations.get_mut(at)) {
+                Some(real) if presence == Presence::Serving => *real = wanted,
+                Some(_) => {}
+                None => destinations.push(wanted),
+            }
+        }
+        Wanted { service: service.service.clone(), settled: self.settled, destinations, purge: self.placing }
+    }
+
+    fn place(&mut self, service: &VirtualService, done: &WantedDestination, ok: bool) {
+        match done.role {
+            Role::Fallback => self.fallback = ok.then_some(done.presence),
+            Role::Real => {
+                let number =
+                    service.reals.iter().position(|real| real.destination.key == done.destination.key);
+                let Some(server) = number.and_then(|number| self.servers.get_mut(number)) else { return };
+                let known = done.presence != Presence::AsIs;
+                server.placed = (ok && known).then(|| (done.presence, done.destination.clone()));
+                server.was_placed |= ok && known;
+            }
+        }
+    }
+}
+
+impl Server {
+    /// Keeps what is known of a server over a reload. Another check has to confirm it first.
+    fn inherit(&mut self, old: &Server, same_check: bool) {
+        if same_check {
+            self.verdict = old.verdict;
+            self.last = old.last.clone();
+            self.since = old.since;
+        } else if old.verdict.is_up() && self.verdict.state() == State::Pending {
+            self.verdict = Verdict::adopted();
+        }
+    }
+
+    fn presence(&self, real: &RealServer, quiescent: bool, readd: bool) -> Presence {
+        match self.verdict.state() {
+            State::Up => Presence::Serving,
+            State::Pending => Presence::AsIs,
+            // A dead server is placed with weight 0 once; whether it comes back when somebody removed it is the
+            // administrator's choice. One that is never used is never added.
+            State::Down if quiescent => {
+                Presence::Quiescent { add: real.check != Check::Off && (readd || !self.was_placed) }
+            }
+            State::Down => Presence::Absent,
+        }
+    }
+}
+
+fn leaving(service: &VirtualService) -> Leaving {
+    let reals = service.reals.iter().map(|real| (real.destination.key, real.shown(), Role::Real));
+    let fallback = service.fallback.iter().map(|fallback| {
+        (fallback.key, SocketAddr::new(fallback.key.address, fallback.key.port), Role::Fallback)
+    });
+    (service.service.key.clone(), reals.chain(fallback).collect())
+}
+
+fn holders(plan: &Plan) -> HashMap<Arc<Probe>, Vec<(usize, usize)>> {
+    let mut holders: HashMap<Arc<Probe>, Vec<(usize, usize)>> = HashMap::new();
+    for (at, service) in plan.services.iter().enumerate() {
+        for (number, real) in service.reals.iter().enumerate() {
+            if let Check::Probe(probe) = &real.check {
+                match holders.get_mut(probe) {
+                    Some(known) => known.push((at, number)),
+                    None => drop(holders.insert(Arc::new(probe.clone()), vec![(at, number)])),
+                }
+            }
+        }
+    }
+    holders
+}
+
+/// What ldirectord logs of a check, and why a check failed, which it did not say.
+fn describe(change: Change, real: &RealServer, service: &VirtualService, outcome: &Outcome) -> Vec<Line> {
+    let (shown, id) = (real.shown(), service.id());
+    let (warning, texts) = match change {
+        Change::None => (false, vec![]),
+        Change::Soft(failure, of) => {
+            let soft = format!("Soft failure real server: {shown} ({id}) failure {failure}/{of}");
+            (true, vec![soft, format!("Check failed: {shown} ({id}): {outcome}")])
+        }
+        Change::Reset => (false, vec![format!("Resetting soft failure count: {shown} ({id})")]),
+        Change::Up => (false, vec![format!("Check passed: {shown} ({id})")]),
+        Change::Down => (true, vec![format!("Check failed: {shown} ({id}): {outcome}")]),
+    };
+    texts.into_iter().map(|text| Line { warning, text }).collect()
+}
+
+#[cfg(test)]
+mod tests;

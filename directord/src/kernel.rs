@@ -1,0 +1,157 @@
+//! The kernel's table: one thread owns the netlink client, so that no netlink call ever holds up a check.
+//!
+//! A pass reads the table once (all services, and the destinations of ours), asks [`crate::reconcile`] what is
+//! to be done, and does it.
+
+use crate::director::{Failed, Leaving};
+use crate::reconcile::{Edit, Table, Wanted, reconcile, remove};
+use ipvs::{Client, Error, ServiceKey};
+use std::sync::mpsc;
+use tokio::sync::oneshot;
+
+/// The thread's address. The thread ends when this is dropped and its last pass is done.
+#[derive(Debug)]
+pub struct Kernel {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// What one pass shall do.
+#[derive(Clone, Debug, Default)]
+pub struct Pass {
+    /// What the table shall hold.
+    pub wanted: Vec<Wanted>,
+    /// What shall leave it.
+    pub leaving: Vec<Leaving>,
+    /// For the log: `start` or `stop`.
+    pub stage: &'static str,
+}
+
+/// What one pass did.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Edits that were made, in order.
+    pub edits: Vec<Edit>,
+    /// Edits that the kernel refused: what concerns them, and the reason with a hint.
+    pub failed: Vec<(Failed, String)>,
+    /// The table afterwards.
+    pub table: Table,
+}
+
+struct Job {
+    pass: Pass,
+    /// Services to read besides those of the pass.
+    read: Vec<ServiceKey>,
+    answer: oneshot::Sender<Result<Done, String>>,
+}
+
+impl Kernel {
+    /// Opens the netlink socket and starts the thread.
+    pub fn open() -> Result<Kernel, String> {
+        let client = Client::connect().map_err(|error| explained(&error))?;
+        let (jobs, inbox) = mpsc::channel();
+        let run = move || work(client, &inbox);
+        std::thread::Builder::new().name("ipvs".into()).spawn(run).map_err(|error| error.to_string())?;
+        Ok(Kernel { jobs })
+    }
+
+    /// Reads some services.
+    pub async fn read(&self, keys: Vec<ServiceKey>) -> Result<Table, String> {
+        self.job(Pass::default(), keys).await.map(|done| done.table)
+    }
+
+    /// Reads the table and edits it.
+    pub fn pass(&self, pass: Pass) -> impl Future<Output = Result<Done, String>> + Send + use<> {
+        self.job(pass, Vec::new())
+    }
+
+    fn job(
+        &self,
+        pass: Pass,
+        read: Vec<ServiceKey>,
+    ) -> impl Future<Output = Result<Done, String>> + Send + use<> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.jobs.send(Job { pass, read, answer });
+        async move {
+            sent.map_err(|_| "the thread for the kernel's table has ended".to_owned())?;
+            answered.await.unwrap_or_else(|_| Err("the thread for the kernel's table has ended".into()))
+        }
+    }
+}
+
+fn work(mut client: Client, inbox: &mpsc::Receiver<Job>) {
+    while let Ok(job) = inbox.recv() {
+        let result = perform(&mut client, &job).map_err(|error| explained(&error));
+        let _ = job.answer.send(result);
+    }
+}
+
+fn perform(client: &mut Client, job: &Job) -> Result<Done, Error> {
+    let Pass { wanted, leaving, stage } = &job.pass;
+    let ours = |key: &ServiceKey| {
+        job.read.contains(key)
+            || wanted.iter().any(|want| want.service.key == *key)
+            || leaving.iter().any(|(service, _)| service == key)
+    };
+    let mut done = Done { table: read(client, ours)?, ..Done::default() };
+    let mut edits: Vec<Edit> =
+        leaving.iter().flat_map(|(key, named)| remove(key, named, &done.table, stage)).collect();
+    edits.extend(reconcile(wanted, &done.table));
+    for edit in edits {
+        let key = edit.action.service().clone();
+        if edit.action.destination().is_some()
+            && done.failed.iter().any(|((service, part), _)| *service == key && part.is_none())
+        {
+            continue; // its service could not be made: that was said
+        }
+        match edit.apply(client) {
+            Ok(()) => {
+                done.table.apply(&edit.action);
+                done.edits.push(edit);
+            }
+            Err(error) => done
+                .failed
+                .push(((key, edit.action.destination()), format!("{}: {}", edit.message, explained(&error)))),
+        }
+    }
+    Ok(done)
+}
+
+fn read(client: &mut Client, ours: impl Fn(&ServiceKey) -> bool) -> Result<Table, Error> {
+    let mut table = Table::default();
+    for entry in client.services()?.into_iter().filter(|entry| ours(&entry.service.key)) {
+        match client.destinations(&entry.service.key) {
+            Ok(found) => {
+                let destinations = found.into_iter().map(|entry| entry.destination).collect();
+                table.services.push((entry.service, destinations));
+            }
+            // Somebody deleted it between the two questions.
+            Err(error) if error.reason() == Some(&ipvs::Reason::NoService) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(table)
+}
+
+impl Edit {
+    fn apply(&self, client: &mut Client) -> Result<(), Error> {
+        use crate::reconcile::Action;
+        match &self.action {
+            Action::AddService(service) => client.add_service(service),
+            Action::UpdateService(service) => client.update_service(service),
+            Action::DeleteService(key) => client.delete_service(key),
+            Action::AddDestination(service, destination) => client.add_destination(service, destination),
+            Action::UpdateDestination(service, destination) => {
+                client.update_destination(service, destination)
+            }
+            Action::DeleteDestination(service, key) => client.delete_destination(service, key),
+        }
+    }
+}
+
+/// An error with what can be done about it.
+fn explained(error: &Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,318 @@
+//! The daemon's loop: takes in events, tells the pure core, and performs what it decides.
+
+mod perform;
+mod tasks;
+
+use crate::checks::Checks;
+use crate::config::Loaded;
+use crate::control::{Answer, DaemonStatus, Question, Status};
+use crate::director::{Director, Leaving, Line};
+use crate::instance::Instance;
+use crate::kernel::{Kernel, Pass};
+use crate::log_settings::{Mode, log_settings};
+use crate::maintenance::{Maintenance, Resting};
+use crate::reconcile::Table;
+use crate::watch::{Look, Watch};
+use daemon::background::Starting;
+use daemon::log::Log;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tasks::{Event, Reason, Tasks};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tracing::{info, warn};
+
+/// How long the first edit waits for verdicts, at a start and at a reload: so long that servers that answer have
+/// answered, and no fallback flashes up; so short that nobody waits for servers that hang.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// How often the maintenance directory is read.
+const MAINTENANCE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the loop is made of.
+pub(crate) struct Daemon {
+    instance: Instance,
+    mode: Mode,
+    log: Log,
+    kernel: Kernel,
+    director: Director,
+    checks: Checks,
+    tasks: Tasks,
+    /// Present until the start is answered.
+    starting: Option<Starting>,
+    /// Counts plans: what a pass did for an earlier one says nothing about this one.
+    epoch: u64,
+    table: Table,
+    leaving: Vec<Leaving>,
+    /// What is wanted has changed since the last pass began.
+    dirty: bool,
+    in_pass: bool,
+    /// No edit before this moment, or before every server has a verdict.
+    gather_until: Option<Instant>,
+    maintenance: Option<Maintenance>,
+    resting: Resting,
+    watch: Option<Watch>,
+    reloading: bool,
+    status: DaemonStatus,
+}
+
+/// Whether the loop goes on.
+enum Next {
+    Continue,
+    Stop(&'static str),
+    Failed(ExitCode),
+}
+
+/// What [`Daemon::new`] needs.
+pub(crate) struct Parts {
+    pub(crate) instance: Instance,
+    pub(crate) mode: Mode,
+    pub(crate) log: Log,
+    pub(crate) kernel: Kernel,
+    pub(crate) loaded: Loaded,
+    pub(crate) starting: Starting,
+}
+
+/// Runs until it is told to stop.
+pub(crate) async fn run(parts: Parts, listener: daemon::control::Listener) -> ExitCode {
+    let (events, inbox) = mpsc::channel(1024);
+    let keys = parts.loaded.plan.services.iter().map(|service| service.service.key.clone()).collect();
+    let table = match parts.kernel.read(keys).await {
+        Ok(table) => table,
+        Err(why) => return parts.starting.failed(&format!("directord: {why}"), 1),
+    };
+    let tasks = match Tasks::start(events, listener) {
+        Ok(tasks) => tasks,
+        Err(error) => return parts.starting.failed(&format!("directord: signals: {error}"), 1),
+    };
+    Daemon::new(parts, table, tasks).events(inbox).await
+}
+
+impl Daemon {
+    fn new(parts: Parts, table: Table, tasks: Tasks) -> Daemon {
+        let Parts { instance, mode, log, kernel, loaded, starting } = parts;
+        let now = seconds();
+        let status = DaemonStatus {
+            name: instance.name.clone(),
+            config: instance.config.display().to_string(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            started: now,
+            loaded: now,
+            ..DaemonStatus::default()
+        };
+        let director = Director::new(loaded.plan, &table, SystemTime::now());
+        let mut daemon = Daemon {
+            checks: Checks::new(tasks.results()),
+            maintenance: Some(Maintenance::new(director.plan().settings.maintenance_dir.as_deref())),
+            watch: Some(Watch::new(&instance.config)),
+            instance,
+            mode,
+            log,
+            kernel,
+            director,
+            tasks,
+            starting: Some(starting),
+            epoch: 0,
+            table,
+            leaving: Vec::new(),
+            dirty: true,
+            in_pass: false,
+            gather_until: None,
+            resting: Resting::default(),
+            reloading: false,
+            status,
+        };
+        daemon.report(&loaded.report);
+        daemon.begin();
+        daemon
+    }
+
+    /// A plan begins: its maintenance directory is read at once, its new probes run at once.
+    fn begin(&mut self) {
+        if let Some(maintenance) =
+            self.maintenance.as_mut().filter(|maintenance| maintenance.directory().is_some())
+        {
+            self.resting = maintenance.look();
+        }
+        self.rest();
+        self.checks.set(&self.director.probes());
+        self.gather_until = Some(Instant::now() + GATHER);
+        self.dirty = true;
+    }
+
+    async fn events(mut self, mut inbox: mpsc::Receiver<Event>) -> ExitCode {
+        let mut beat = self.beat();
+        let mut maintenance = every(MAINTENANCE_EVERY);
+        let mut alive = every(daemon::notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
+        loop {
+            if self.gather_until.is_some_and(|until| Instant::now() >= until || self.director.is_gathered()) {
+                self.gather_until = None;
+            }
+            if self.dirty && !self.in_pass && self.gather_until.is_none() {
+                self.pass();
+            }
+            let epoch = self.epoch;
+            let gathered = sleep_until(self.gather_until.unwrap_or_else(|| Instant::now() + GATHER));
+            let next = tokio::select! {
+                event = inbox.recv() => match event {
+                    Some(event) => self.event(event).await,
+                    None => Next::Stop("no more events"),
+                },
+                _ = beat.tick() => {
+                    self.dirty = true;
+                    self.look_at_file();
+                    Next::Continue
+                }
+                _ = maintenance.tick() => {
+                    self.look_at_maintenance();
+                    Next::Continue
+                }
+                _ = alive.tick() => {
+                    daemon::notify::watchdog();
+                    Next::Continue
+                }
+                () = gathered, if self.gather_until.is_some() => Next::Continue,
+            };
+            match next {
+                Next::Continue => {}
+                Next::Stop(signal) => return self.stop(signal).await,
+                Next::Failed(code) => return code,
+            }
+            if self.epoch != epoch {
+                beat = self.beat();
+            }
+        }
+    }
+
+    /// The interval at which table and file are looked at.
+    fn beat(&self) -> Interval {
+        let mut beat = every(self.director.plan().settings.check_interval);
+        beat.reset();
+        beat
+    }
+
+    async fn event(&mut self, event: Event) -> Next {
+        match event {
+            Event::Checked((probe, checked)) => {
+                let (lines, changed) = self.director.observe(&probe, &checked, SystemTime::now());
+                log(&lines);
+                self.dirty |= changed;
+            }
+            Event::Passed(epoch, wanted, leaving, result) => {
+                return self.passed(epoch, &wanted, leaving, result);
+            }
+            Event::Signal(signal_hook::consts::SIGHUP) => {
+                info!("Reloading Linux Director Daemon config on signal");
+                self.log.reopen();
+                self.load(Reason::Signal, None);
+            }
+            Event::Signal(signal) => {
+                return Next::Stop(signal_hook::low_level::signal_name(signal).unwrap_or("SIGTERM"));
+            }
+            Event::Loaded(result, answer) => {
+                let done = self.loaded(*result).await;
+                daemon::notify::ready();
+                if let Some(answer) = answer {
+                    let _ =
+                        answer.send(vec![done.map_or_else(|why| Answer::Refused { why }, |()| Answer::End)]);
+                }
+            }
+            Event::Asked(Question::Status, answer) => {
+                let _ = answer.send(self.status().lines());
+            }
+            Event::Asked(Question::Reload, answer) => {
+                info!("Reloading Linux Director Daemon config on request");
+                self.load(Reason::Request, Some(answer));
+            }
+            Event::Maintenance(maintenance, resting) => {
+                self.maintenance.get_or_insert(maintenance); // a reload may have brought another directory
+                if self.resting != resting {
+                    self.resting = resting;
+                    self.rest();
+                }
+            }
+            Event::Watched(watch, look) => {
+                self.watch = Some(watch);
+                self.looked(look);
+            }
+        }
+        Next::Continue
+    }
+
+    /// Takes servers out of service, or back, as the maintenance directory says.
+    fn rest(&mut self) {
+        let (lines, changed) = self.director.maintain(|real| self.resting.includes(real), SystemTime::now());
+        log(&lines);
+        self.dirty |= changed;
+        self.checks.rest(&self.director.idle_probes());
+    }
+
+    fn look_at_maintenance(&mut self) {
+        if self.maintenance.as_ref().is_some_and(|maintenance| maintenance.directory().is_some()) {
+            if let Some(maintenance) = self.maintenance.take() {
+                self.tasks.look_at_maintenance(maintenance);
+            }
+        }
+    }
+
+    fn look_at_file(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            self.tasks.look_at_file(watch);
+        }
+    }
+
+    fn looked(&mut self, look: Look) {
+        let file = self.instance.config.display();
+        match look {
+            Look::Same => {}
+            Look::Gone(why) => warn!("Configuration file '{file}' cannot be read: {why}"),
+            Look::Changed => {
+                info!("Configuration file '{file}' has changed on disk");
+                let settings = &self.director.plan().settings;
+                if let Some(callback) = &settings.callback {
+                    self.tasks.callback(callback.clone(), self.instance.config.clone());
+                }
+                if settings.auto_reload {
+                    info!(" - reread new configuration");
+                    self.load(Reason::Changed, None);
+                } else {
+                    info!(" - ignore new configuration");
+                }
+            }
+        }
+    }
+
+    /// Reads the configuration on another thread: names may have to be looked up.
+    fn load(&mut self, reason: Reason, answer: Option<oneshot::Sender<Vec<Answer>>>) {
+        if self.reloading {
+            // One is being read; it may be older than this wish.
+            self.tasks.later(reason, answer);
+            return;
+        }
+        self.reloading = true;
+        daemon::notify::reloading();
+        self.tasks.load(self.instance.config.clone(), answer);
+    }
+
+    fn status(&self) -> Status {
+        let daemon = DaemonStatus { log_dropped: self.log.dropped(), ..self.status.clone() };
+        Status { daemon, services: self.director.status(&self.table) }
+    }
+}
+
+fn log(lines: &[Line]) {
+    for line in lines {
+        if line.warning { warn!("{}", line.text) } else { info!("{}", line.text) }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut beat = interval(period);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    beat
+}
+
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,141 @@
+//! Plans and status as people read them.
+
+use crate::check::Kind;
+use crate::config::{Check, Plan};
+use crate::control::Status;
+use crate::verdict::State;
+use ipvs::Forwarding;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Prints a value as JSON.
+pub(crate) fn json<T: Serialize>(value: &T) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => println!("{text}"),
+        Err(error) => eprintln!("directord: {error}"),
+    }
+}
+
+/// What a configuration asks for.
+pub(crate) fn plan(plan: &Plan) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "checked every {} s, log: {}",
+        plan.settings.check_interval.as_secs(),
+        plan.settings.log
+    );
+    for service in &plan.services {
+        let _ = write!(out, "\n{} scheduler {}", service.id(), service.service.scheduler);
+        if let Some(persistence) = &service.service.persistence {
+            let _ = write!(out, ", persistent {} s", persistence.timeout);
+        }
+        let dead = if service.quiescent { "weight 0" } else { "removed" };
+        let _ = writeln!(out, ", dead servers: {dead} after {} failures", service.failure_count);
+        for real in &service.reals {
+            let method = method(real.destination.forwarding);
+            let _ = writeln!(
+                out,
+                "    {} {method} weight {}, {}",
+                real.shown(),
+                real.destination.weight,
+                check(&real.check)
+            );
+        }
+        if let Some(fallback) = &service.fallback {
+            let _ = writeln!(out, "    fallback {} {}", fallback.key, method(fallback.forwarding));
+        }
+    }
+    out
+}
+
+fn check(check: &Check) -> String {
+    match check {
+        Check::On => "not checked, always used".into(),
+        Check::Off => "not checked, never used".into(),
+        Check::Probe(probe) => {
+            let what = kind(&probe.kind);
+            format!("{what}, limit {} s", probe.kind.limit().as_secs_f64())
+        }
+    }
+}
+
+fn kind(kind: &Kind) -> String {
+    match kind {
+        Kind::Connect { to, .. } => format!("connect {to}"),
+        Kind::Ping { to, .. } => format!("ping {to}"),
+        Kind::Http(http) => {
+            let host = http.host.as_ref().map_or(String::new(), |host| format!(" (Host: {host})"));
+            let receive = http
+                .receive
+                .as_ref()
+                .map_or(String::new(), |pattern| format!(", expects /{}/", pattern.text()));
+            format!("{} {}{host}{receive}", if http.head { "HEAD" } else { "GET" }, http.url)
+        }
+        Kind::SimpleTcp(simple) => format!("simpletcp {}", simple.to),
+        Kind::External { command, .. } => format!("runs {}", command.join(" ")),
+        Kind::Combined { connects, negotiate, connect } => {
+            format!("{}, then {connects} times {}", self::kind(negotiate), self::kind(connect))
+        }
+    }
+}
+
+fn method(forwarding: Forwarding) -> &'static str {
+    match forwarding {
+        Forwarding::Masquerade => "masq",
+        Forwarding::Tunnel(_) => "ipip",
+        _ => "gate",
+    }
+}
+
+/// One screen: which service has which servers, in which state, why, and since when.
+pub(crate) fn status(status: &Status) -> String {
+    let mut out = String::new();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    if let Some(why) = &status.daemon.load_error {
+        let _ = writeln!(out, "the file as it is now is not in force: {why}");
+    }
+    for why in &status.daemon.table_errors {
+        let _ = writeln!(out, "kernel table: {why}");
+    }
+    for service in &status.services {
+        let missing = if service.in_table { "" } else { ", NOT in the kernel's table" };
+        let fallback = if service.fallback_active { ", FALLBACK active" } else { "" };
+        let name = service.name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
+        let total = service.servers.len();
+        let _ = writeln!(
+            out,
+            "{}{name} {}: {} of {total} up{fallback}{missing}",
+            service.service, service.scheduler, service.up
+        );
+        for server in &service.servers {
+            let state = match server.state {
+                State::Up => "up",
+                State::Down => "DOWN",
+                State::Pending => "unknown",
+            };
+            let weight = match server.table_weight {
+                Some(weight) if weight == server.weight => weight.to_string(),
+                Some(weight) => format!("{weight} (of {})", server.weight),
+                None => format!("- (of {})", server.weight),
+            };
+            let age = ago(now.saturating_sub(server.since));
+            let _ = writeln!(
+                out,
+                "  {:<8} {:<24} weight {weight:<10} for {age:<8} {}",
+                state, server.server, server.why
+            );
+        }
+    }
+    out
+}
+
+fn ago(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86400),
+    }
+}

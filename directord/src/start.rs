@@ -1,0 +1,108 @@
+//! `start`: from the command line to the running loop.
+
+use crate::cli::Arguments;
+use crate::config::{LoadError, Loaded, SystemNames, load};
+use crate::instance::{Instance, Running};
+use crate::kernel::Kernel;
+use crate::log_settings::{Mode, log_settings};
+use crate::run::{Parts, run};
+use daemon::background::{self, Role, Starting};
+use daemon::control::Listener;
+use daemon::pidfile::{self, PidFileError};
+use std::process::ExitCode;
+use tracing::info;
+
+/// Exit code for a configuration with errors.
+pub(crate) const CONFIG_CODE: u8 = 2;
+
+/// Starts the daemon: in the background, unless the arguments or `supervised=yes` say otherwise.
+pub(crate) fn start(arguments: &Arguments, instance: &Instance) -> ExitCode {
+    if let Running::Ours(_) | Running::Old(_) = instance.running() {
+        return ExitCode::SUCCESS;
+    }
+    let loaded = match read(instance) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    let mode = match (arguments.debug, loaded.plan.settings.supervised) {
+        (true, _) => Mode::Debug,
+        (false, true) => Mode::Supervised,
+        (false, false) => Mode::Normal,
+    };
+    if arguments.foreground || mode != Mode::Normal {
+        return serve(instance, mode, loaded, background::foreground());
+    }
+    match background::detach() {
+        Ok(Role::Caller(code)) => code,
+        Ok(Role::Daemon(starting)) => serve(instance, mode, loaded, starting),
+        Err(error) => {
+            eprintln!("directord: cannot go to the background: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads the configuration; errors are shown on standard error.
+pub(crate) fn read(instance: &Instance) -> Result<Loaded, ExitCode> {
+    load(&instance.config, &SystemNames::load()).map_err(|error| {
+        match error {
+            LoadError::Refused(report) => eprint!("{}", report.render()),
+            other => eprintln!("directord: {other}"),
+        }
+        ExitCode::from(CONFIG_CODE)
+    })
+}
+
+/// Everything that can fail before the loop, then the loop. The pid file goes last, when all else is done.
+fn serve(instance: &Instance, mode: Mode, loaded: Loaded, starting: Starting) -> ExitCode {
+    eprint!("{}", loaded.report.render());
+    let folder = instance.socket.parent().map_or(Ok(()), std::fs::create_dir_all);
+    if let Err(error) = folder {
+        return starting.failed(&format!("directord: {}: {error}", instance.socket.display()), 1);
+    }
+    let pid_file = match pidfile::create(&instance.pid_file) {
+        Ok(pid_file) => pid_file,
+        // Somebody else started it in this moment.
+        Err(PidFileError::Held(_)) => return starting.failed("directord: it is running already", 0),
+        Err(error) => return starting.failed(&format!("directord: {error}"), 1),
+    };
+    let log = match daemon::log::start(log_settings(&loaded.plan.settings, &instance.name, mode)) {
+        Ok(log) => log,
+        Err(error) => {
+            return starting.failed(&format!("directord: unable to open logfile: {error}"), CONFIG_CODE);
+        }
+    };
+    info!("Invoking ldirectord invoked as: {} ", std::env::args().collect::<Vec<_>>().join(" "));
+    info!("Starting Linux Director v1.186-ha with pid: {}", std::process::id());
+    raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return starting.failed(&format!("directord: {error}"), 1),
+    };
+    let kernel = match Kernel::open() {
+        Ok(kernel) => kernel,
+        Err(why) => {
+            tracing::error!("{why}");
+            return starting.failed(&format!("directord: {why}"), 1);
+        }
+    };
+    let code = runtime.block_on(async {
+        match Listener::bind(&instance.socket, 0o600) {
+            Ok(listener) => {
+                run(Parts { instance: instance.clone(), mode, log, kernel, loaded, starting }, listener).await
+            }
+            Err(error) => starting.failed(&format!("directord: {error}"), 1),
+        }
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    drop(pid_file);
+    code
+}
+
+/// Every check in flight needs a descriptor: as many as the administrator allows at all.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
