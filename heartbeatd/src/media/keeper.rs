@@ -15,6 +15,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(4);
 
+/// It is small because it is locked in memory.
+const STACK: usize = 256 * 1024;
+
 /// What happened to a medium.
 #[derive(Debug)]
 pub enum Change {
@@ -32,35 +35,35 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread for `slots`: each target with the medium opened for it, if it could be.
+    /// Starts the thread.
     ///
-    /// `report` is told the slot's number and what happened to it; if it returns false, there is nobody left to tell.
+    /// `report` is told the number of what is watched and what happened to it; if it returns false, there is nobody
+    /// left to tell.
     ///
     /// # Errors
     /// The thread could not be started.
     pub fn start(
-        slots: Vec<(Target, Option<&Medium>)>,
+        watched: Vec<Watched>,
         report: impl FnMut(usize, Change) -> bool + Send + 'static,
     ) -> io::Result<Keeper> {
-        let now = Instant::now();
-        let slots = slots
-            .into_iter()
-            .map(|(target, medium)| Slot {
-                target,
-                open: medium.map(|medium| medium.interface),
-                retry_after: FIRST_RETRY,
-                retry_at: now,
-            })
-            .collect();
         let (stop, stopped) = sync_channel(1);
-        let thread =
-            thread::Builder::new().name("media".into()).spawn(move || watch(slots, &stopped, report))?;
+        let thread = thread::Builder::new()
+            .name("media".into())
+            .stack_size(STACK)
+            .spawn(move || watch(watched, &stopped, report))?;
         Ok(Keeper { stop: Some(stop), thread: Some(thread) })
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Keeper {
+    /// Ends the thread; nothing is reported after this.
+    pub fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // It panics nowhere; if it did, there is nothing to save here.
@@ -69,7 +72,9 @@ impl Drop for Keeper {
     }
 }
 
-struct Slot {
+/// A medium to keep open.
+#[derive(Debug)]
+pub struct Watched {
     target: Target,
     /// The interface as it was when the medium was opened; `None` while it is not open.
     open: Option<super::open::InterfaceState>,
@@ -77,7 +82,7 @@ struct Slot {
     retry_at: Instant,
 }
 
-fn watch(mut slots: Vec<Slot>, stopped: &Receiver<()>, mut report: impl FnMut(usize, Change) -> bool) {
+fn watch(mut slots: Vec<Watched>, stopped: &Receiver<()>, mut report: impl FnMut(usize, Change) -> bool) {
     loop {
         let closed = slots.iter().any(|slot| slot.open.is_none());
         let pause = if closed { FIRST_RETRY } else { INTERVAL };
@@ -95,7 +100,17 @@ fn watch(mut slots: Vec<Slot>, stopped: &Receiver<()>, mut report: impl FnMut(us
     }
 }
 
-impl Slot {
+impl Watched {
+    /// A target with the medium opened for it, if it could be.
+    pub fn new(target: &Target, medium: Option<&Medium>) -> Watched {
+        Watched {
+            target: target.clone(),
+            open: medium.map(|medium| medium.interface),
+            retry_after: FIRST_RETRY,
+            retry_at: Instant::now(),
+        }
+    }
+
     fn look(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         if let Some(before) = self.open {

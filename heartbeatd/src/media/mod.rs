@@ -7,7 +7,7 @@
 mod keeper;
 mod open;
 
-pub use keeper::{Change, Keeper};
+pub use keeper::{Change, Keeper, Watched};
 pub use open::{OpenError, resolve};
 
 use crate::config;

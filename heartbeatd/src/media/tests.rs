@@ -74,7 +74,8 @@ fn what_is_missing_is_named() {
 fn the_keeper_opens_what_was_missing_and_ends_when_dropped() {
     let kind = MediumKind::Unicast { peer: "127.0.0.1".into(), port: free_port(), v6: false };
     let (tell, told) = sync_channel(8);
-    let slots = vec![(target("no-such-if", kind.clone()), None), (target("lo", kind), None)];
+    let targets = [target("no-such-if", kind.clone()), target("lo", kind)];
+    let slots = targets.iter().map(|target| Watched::new(target, None)).collect();
     let keeper = Keeper::start(slots, move |slot, change| tell.send((slot, change)).is_ok()).unwrap();
     let (slot, change) = told.recv_timeout(Duration::from_secs(5)).unwrap();
     assert_eq!(slot, 1);

@@ -27,8 +27,11 @@ use tokio::sync::mpsc;
 
 /// Orders on their way to the thread.
 const ORDERS: usize = 64;
-/// Packets taken from one medium before the timers are looked at again.
+/// Packets taken from one medium before the timers are looked at again, and the time they may cost.
 const PACKETS_PER_TURN: usize = 64;
+const TIME_PER_TURN: Duration = Duration::from_millis(1);
+/// The longest pause while somebody floods a medium.
+const FLOOD_PAUSE: Duration = Duration::from_millis(2);
 /// The most UDP carries.
 const LARGEST_PACKET: usize = 65_536;
 /// Pictures are at least this far apart.
@@ -46,6 +49,8 @@ pub(super) enum Order {
     Event(Event),
     /// A medium was opened or lost.
     Media(usize, Change),
+    /// Other media on the same links.
+    Replace(Vec<Slot>),
     /// Another way to sign packets and to read them.
     Packets(Box<Packets>),
 }
@@ -231,9 +236,10 @@ impl Beat {
 
     /// Packets come before timers: what arrived while this process did not run may say that the peer is alive.
     fn turn(&mut self, readable: &[usize]) {
-        let mut arrived = Vec::new();
+        let (mut arrived, begun) = (Vec::new(), clock::mono());
+        let mut flooded = false;
         for &number in readable {
-            self.receive(number, &mut arrived);
+            flooded |= self.receive(number, &mut arrived);
         }
         // Those of others first: our own, from a broadcast, say nothing about the peer.
         arrived.sort_by_key(|(_, message): &(usize, Message)| message.text("src") == Some(self.me.as_str()));
@@ -246,14 +252,21 @@ impl Beat {
             self.dirty = true;
         }
         self.perform();
+        if flooded {
+            // At real-time priority this thread would keep everything else from running: half of one processor is
+            // all that a flood gets.
+            thread::sleep(clock::mono().saturating_sub(begun).min(FLOOD_PAUSE));
+        }
     }
 
-    fn receive(&mut self, number: usize, arrived: &mut Vec<(usize, Message)>) {
+    /// Takes packets of a medium; answers whether there may be more than there was time for.
+    fn receive(&mut self, number: usize, arrived: &mut Vec<(usize, Message)>) -> bool {
+        let until = clock::mono() + TIME_PER_TURN;
         for _ in 0..PACKETS_PER_TURN {
-            let Some(slot) = self.slots.get(number) else { return };
-            let Some(medium) = &slot.medium else { return };
+            let Some(slot) = self.slots.get(number) else { return false };
+            let Some(medium) = &slot.medium else { return false };
             // An error here is one that an earlier packet met; sending reports those.
-            let Ok(Some(bytes)) = medium.receive(&mut self.buffer) else { return };
+            let Ok(Some(bytes)) = medium.receive(&mut self.buffer) else { return false };
             let packet = self.buffer.get(..bytes).unwrap_or_default();
             match wire::decode(packet, &self.packets.keys) {
                 Ok(message) => {
@@ -263,11 +276,18 @@ impl Beat {
                 Err(error) => {
                     let count = self.refusals.count(number, &error, clock::mono());
                     if let Some(count) = count.filter(|_| self.packets.log_bad) {
-                        tracing::warn!("{}: {count} packet(s) of {bytes} bytes refused: {error}", slot.name);
+                        tracing::warn!(
+                            "{}: {count} packet(s) refused, this one of {bytes} bytes: {error}",
+                            slot.name
+                        );
                     }
                 }
             }
+            if clock::mono() >= until {
+                return true;
+            }
         }
+        true
     }
 
     fn take_orders(&mut self) {
@@ -286,6 +306,10 @@ impl Beat {
                         slot.change(change);
                         self.dirty = true;
                     }
+                }
+                Ok(Order::Replace(slots)) => {
+                    self.slots = slots;
+                    self.dirty = true;
                 }
                 Ok(Order::Packets(packets)) => self.packets = *packets,
                 // Whoever gives orders keeps the way open for as long as the program runs.

@@ -6,11 +6,15 @@ use super::shell::Shell;
 use super::start;
 use crate::cluster::{Event, Settings};
 use crate::config::{self, Plan};
-use crate::media;
+use crate::media::{self, Target};
 
 /// Reads the files again and applies the difference. Nothing is changed when something is wrong with them.
 pub(super) async fn reload(shell: &mut Shell) -> Result<String, String> {
     let reading = config::read(&shell.arguments.config_dir, &shell.plan.node);
+    if reading.plan.as_ref() == Some(&shell.plan) {
+        tracing::info!("Configuration unchanged.");
+        return Ok("Configuration unchanged.".to_owned());
+    }
     for (level, line) in reading.lines() {
         match level {
             ::config::Level::Error => tracing::error!("{line}"),
@@ -23,25 +27,25 @@ pub(super) async fn reload(shell: &mut Shell) -> Result<String, String> {
         let lines: Vec<String> = reading.reports.iter().flat_map(::config::Report::lines).collect();
         return Err(format!("{reason}: {}", lines.join(" | ")));
     };
-    if plan == shell.plan {
-        tracing::info!("Configuration unchanged.");
-        return Ok("Configuration unchanged.".to_owned());
-    }
-    if needs_new_process(&shell.plan, &plan) {
-        // A peer's name that is not found now would keep the new process from starting.
-        media::resolve(&plan.media)
-            .inspect_err(|error| tracing::error!("{error}; the old configuration stays in use"))?;
+    // A peer's name that is not found now would keep a new process from starting, too.
+    let targets = media::resolve(&plan.media)
+        .inspect_err(|error| tracing::error!("{error}; the old configuration stays in use"))?;
+    if plan.nodes != shell.plan.nodes || start::links(&plan) != shell.links {
         shell.restart = true;
-        let note = "nodes, media or priorities have changed: the daemon starts anew and keeps its resources";
+        let note = "nodes or links have changed: the daemon starts anew";
         tracing::info!("{note}");
         return Ok(note.to_owned());
     }
     shell.restart = false;
-    Ok(apply(shell, plan).await)
+    apply(shell, plan, &targets).await
 }
 
-async fn apply(shell: &mut Shell, plan: Plan) -> String {
+async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<String, String> {
     let mut applied = Vec::new();
+    if plan.media != shell.plan.media {
+        replace_media(shell, targets).await.inspect_err(|error| tracing::error!("{error}"))?;
+        applied.push("media");
+    }
     if start::packets(&plan) != start::packets(&shell.plan) {
         shell.give(Order::Packets(Box::new(start::packets(&plan)))).await;
         applied.push("keys");
@@ -60,17 +64,26 @@ async fn apply(shell: &mut Shell, plan: Plan) -> String {
     }
     shell.runner.environment =
         environment::variables(&plan, &shell.arguments.config_dir, &shell.arguments.state_dir);
+    if (plan.realtime, plan.uuid_from) != (shell.plan.realtime, shell.plan.uuid_from) {
+        tracing::warn!("realtime, rtprio and uuidfrom take effect at the next start");
+    }
     shell.plan = plan;
     if applied.is_empty() {
         applied.push("parameters");
     }
     let note = format!("configuration read again; new: {}", applied.join(", "));
     tracing::info!("{note}");
-    note
+    Ok(note)
 }
 
-/// What threads and sockets were started with.
-fn needs_new_process(old: &Plan, new: &Plan) -> bool {
-    (&old.nodes, &old.media, old.realtime, old.uuid_from)
-        != (&new.nodes, &new.media, new.realtime, new.uuid_from)
+/// Opens the new media before the old ones are closed: not a beat is lost.
+async fn replace_media(shell: &mut Shell, targets: &[Target]) -> Result<(), String> {
+    let slots = start::slots(targets, &shell.links)?;
+    let watched = start::watched(targets, &slots);
+    // The old keeper must not report any more when the numbers of the media change.
+    shell.keeper.stop();
+    shell.give(Order::Replace(slots)).await;
+    shell.keeper =
+        start::keep(watched, &shell.orders).map_err(|error| format!("heartbeat: thread: {error}"))?;
+    Ok(())
 }

@@ -10,6 +10,7 @@ use super::{clock, reload, start};
 use crate::cluster::{Event, Job, JobId, JobKind, Set, Settings, Severity};
 use crate::config::{self, Plan};
 use crate::control::{Answer, Request, Which};
+use crate::media::Keeper;
 use daemon::control::{Connection, Listener};
 use daemon::log::Log;
 use daemon::notify;
@@ -53,6 +54,8 @@ pub(super) struct Shell {
     pub(super) log: Arc<Log>,
     pub(super) orders: Orders,
     pub(super) runner: Runner,
+    /// Opens media again; another one replaces it when the media change.
+    pub(super) keeper: Keeper,
     pub(super) debug: i32,
     /// A reload needs a new process, as soon as nothing is under way.
     pub(super) restart: bool,
@@ -72,6 +75,7 @@ impl Shell {
         settings: &Settings,
         log: &Arc<Log>,
         orders: Orders,
+        keeper: Keeper,
     ) -> Shell {
         let (tell, news) = mpsc::unbounded_channel();
         let runner = Runner {
@@ -89,6 +93,7 @@ impl Shell {
             log: Arc::clone(log),
             orders,
             runner,
+            keeper,
             debug: 0,
             restart: false,
             news,

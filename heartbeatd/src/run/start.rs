@@ -9,7 +9,7 @@ use super::slot::Slot;
 use crate::cluster::{self, Settings};
 use crate::config::{self, Failback, Plan};
 use crate::control;
-use crate::media::{self, Change, Keeper, Medium, Target};
+use crate::media::{self, Keeper, Medium, Target, Watched};
 use ::config::Level;
 use daemon::background::{self, Role, Starting};
 use daemon::control::Listener;
@@ -124,10 +124,9 @@ fn run(prepared: Prepared, starting: Starting) -> ExitCode {
         let _inside = runtime.enter();
         match begin(&prepared) {
             Err(failure) => return starting.failed(&failure.message, failure.code),
-            Ok(Begun { shell, reports, listener, keeper, thread }) => {
+            Ok(Begun { shell, reports, listener, thread }) => {
                 starting.ready();
                 let end = runtime.block_on(shell.run(listener, reports));
-                drop(keeper);
                 if matches!(end, End::Stopped) {
                     // It has said that it ends.
                     let _ = thread.join();
@@ -157,7 +156,6 @@ struct Begun {
     shell: Shell,
     reports: mpsc::Receiver<Report>,
     listener: Listener,
-    keeper: Keeper,
     thread: std::thread::JoinHandle<()>,
 }
 
@@ -168,70 +166,69 @@ fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
         |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("heartbeat: {what}: {error}"), 1);
     let listener = Listener::bind(&control::socket(&arguments.run_dir), 0o660)
         .map_err(|error| failed("control socket", &error))?;
-    let media = open(targets)?;
+    let slots = slots(targets, links).map_err(|error| Failure::new(error, 1))?;
     if !arguments.low_priority && plan.realtime.is_some() {
         lock_memory();
     }
     let (sender, reports) = mpsc::channel(REPORTS);
-    let watched: Vec<_> = targets.iter().cloned().zip(media.iter().map(Option::as_ref)).collect();
-    let (keeper_tells, from_keeper) = std::sync::mpsc::sync_channel::<(usize, Change)>(16);
-    let keeper = Keeper::start(watched, move |slot, change| keeper_tells.send((slot, change)).is_ok())
-        .map_err(|error| failed("thread", &error))?;
-    let link_of = |target: &Target| links.iter().position(|link| *link == target.medium.interface);
-    let slots = targets.iter().zip(media);
-    let slots = slots
-        .map(|(target, medium)| Slot::new(target.medium.to_string(), link_of(target).unwrap_or(0), medium));
+    let watched = watched(targets, &slots);
     let (orders, thread) = beat::start(beat::Start {
         settings: settings.clone(),
-        slots: slots.collect(),
+        slots,
         packets: packets(plan),
         realtime: plan.realtime.filter(|_| !arguments.low_priority),
         reports: sender,
     })
     .map_err(|error| failed("thread", &error))?;
-    forward(from_keeper, orders.clone()).map_err(|error| failed("thread", &error))?;
-    let shell = Shell::new(arguments, plan, links, settings, log, orders);
-    Ok(Begun { shell, reports, listener, keeper, thread })
+    let keeper = keep(watched, &orders).map_err(|error| failed("thread", &error))?;
+    let shell = Shell::new(arguments, plan, links, settings, log, orders, keeper);
+    Ok(Begun { shell, reports, listener, thread })
 }
 
 /// Opens what can be opened: a pair with two links must come up with one of them broken.
-fn open(targets: &[Target]) -> Result<Vec<Option<Medium>>, Failure> {
+pub(super) fn slots(targets: &[Target], links: &[String]) -> Result<Vec<Slot>, String> {
     let mut errors = Vec::new();
-    let mut media = Vec::new();
+    let mut slots = Vec::new();
     for target in targets {
-        match Medium::open(target) {
+        let medium = match Medium::open(target) {
             Ok(medium) => {
                 tracing::info!("{}: open", target.medium);
-                media.push(Some(medium));
+                Some(medium)
             }
             Err(error) => {
                 errors.push(format!("{}: {error}", target.medium));
-                media.push(None);
+                None
             }
-        }
+        };
+        let link = links.iter().position(|link| *link == target.medium.interface);
+        slots.push(Slot::new(target.medium.to_string(), link.unwrap_or(0), medium));
     }
-    if media.iter().all(Option::is_none) {
-        return Err(Failure::new(format!("heartbeat: no medium could be opened\n{}", errors.join("\n")), 1));
+    if slots.iter().all(|slot| slot.medium.is_none()) {
+        return Err(format!("heartbeat: no medium could be opened\n{}", errors.join("\n")));
     }
     errors.iter().for_each(|error| tracing::warn!("{error}; it is tried again until it opens"));
-    Ok(media)
+    Ok(slots)
 }
 
-/// Carries the keeper's changes to the beat thread, waiting where that has no room.
-fn forward(changes: std::sync::mpsc::Receiver<(usize, Change)>, orders: Orders) -> io::Result<()> {
-    let carry = move || {
-        for (slot, change) in changes {
-            let mut order = beat::Order::Media(slot, change);
-            while let Err(refused) = orders.give(order) {
-                match refused {
-                    beat::NotGiven::Full(back) => order = *back,
-                    beat::NotGiven::Ended => return,
-                }
-                std::thread::sleep(Duration::from_millis(5));
+/// What the keeper has to watch.
+pub(super) fn watched(targets: &[Target], slots: &[Slot]) -> Vec<Watched> {
+    targets.iter().zip(slots).map(|(target, slot)| Watched::new(target, slot.medium.as_ref())).collect()
+}
+
+/// Starts the keeper; what it finds goes to the beat thread.
+pub(super) fn keep(watched: Vec<Watched>, orders: &Orders) -> io::Result<Keeper> {
+    let orders = orders.clone();
+    Keeper::start(watched, move |slot, change| {
+        let mut order = beat::Order::Media(slot, change);
+        while let Err(refused) = orders.give(order) {
+            match refused {
+                beat::NotGiven::Full(back) => order = *back,
+                beat::NotGiven::Ended => return false,
             }
+            std::thread::sleep(Duration::from_millis(5));
         }
-    };
-    std::thread::Builder::new().name("media-orders".into()).stack_size(128 * 1024).spawn(carry).map(drop)
+        true
+    })
 }
 
 /// Locks this process in memory, so that no beat waits for a disk. Only where that cannot make later allocations
