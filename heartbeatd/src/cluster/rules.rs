@@ -85,8 +85,9 @@ impl Cluster {
 
     /// The winner of a healed partition announces once more when the other has let go.
     fn announce_contested(&mut self) {
-        let Some(peer) = self.peer.as_ref().filter(|peer| peer.state == NodeState::Active) else { return };
-        if peer.extra.is_some_and(|extra| extra.thinks_us_dead) {
+        let Some(peer) = self.peer.as_ref() else { return };
+        let undecided = peer.alive() && peer.extra.is_some_and(|extra| extra.thinks_us_dead);
+        if undecided || !matches!(peer.state, NodeState::Active | NodeState::Dead) {
             return;
         }
         let claims = peer.claims();
