@@ -99,11 +99,14 @@ impl Draft {
         let warntime = or(&self.warntime, deadtime / 2);
         let initdead = or(&self.initdead, default_initdead(deadtime));
         let deadping = or(&self.deadping, deadtime);
+        // A default that stands in for a value with an error of its own proves nothing.
+        let wrong = report.has_errors();
+        let known = |set: &Option<Spanned<Duration>>| set.is_some() || !wrong;
         for (name, word, time, at) in [
             ("Dead time", "deadtime", deadtime, &self.deadtime),
             ("Ping dead time", "deadping", deadping, &self.deadping),
         ] {
-            if time <= keepalive * 2 {
+            if time <= keepalive * 2 && known(at) && known(&self.keepalive) {
                 let (time, keepalive, twice) = (shown(time), shown(keepalive), shown(keepalive * 2));
                 let message = format!("{name} [{time}] is too small compared to keepalive [{keepalive}]");
                 let at = span(at).or(span(&self.keepalive));
@@ -111,14 +114,14 @@ impl Draft {
                 report.push(Diagnostic::error(at, message).help(help));
             }
         }
-        if initdead < deadtime {
+        if initdead < deadtime && known(&self.initdead) && known(&self.deadtime) {
             let message =
                 format!("initdead [{}] is smaller than deadtime [{}]", shown(initdead), shown(deadtime));
             report.push(
                 Diagnostic::error(span(&self.initdead), message)
                     .help(format!("at least {}", shown(deadtime))),
             );
-        } else if initdead < Duration::from_secs(10) {
+        } else if initdead < Duration::from_secs(10) && known(&self.initdead) {
             let message = format!("Initial dead time [{}] may be too small!", shown(initdead));
             let help = "a node that is slower to boot finds its resources taken; 10s or more is usual";
             report.push(Diagnostic::warning(span(&self.initdead), message).help(help));

@@ -107,6 +107,13 @@ fn the_limits_of_the_timers() {
 }
 
 #[test]
+fn an_error_has_no_followers() {
+    // With the default deadtime of 30 s in place of the mistyped one, initdead would look too small.
+    let said = refused(&format!("{GOOD}deadtim 1\ninitdead 12\nkeepalive 3m\n"));
+    assert_eq!(said.lines().count(), 2, "{said}");
+}
+
+#[test]
 fn media_lines() {
     let plan = plan(
         "node alpha beta\nudpport 1694\nbcast eth0,eth1\nucast eth0 192.0.2.2\nucast eth0 beta.example\n\

@@ -8,7 +8,7 @@ mod keeper;
 mod open;
 
 pub use keeper::{Change, Keeper, Watched};
-pub use open::{OpenError, resolve};
+pub use open::{OpenError, interfaces, resolve};
 
 use crate::config;
 use socket2::{SockAddr, Socket};

@@ -73,6 +73,15 @@ pub fn resolve(media: &[config::Medium]) -> Result<Vec<Target>, String> {
     media.iter().map(|medium| Ok(Target { medium: medium.clone(), peer: peer(medium)? })).collect()
 }
 
+/// The interfaces that have an address, for messages.
+pub fn interfaces() -> Vec<String> {
+    let addresses = sys::interface_addresses().unwrap_or_default();
+    let mut names: Vec<String> = addresses.into_iter().map(|address| address.interface).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 pub(super) fn open(target: &Target) -> Result<Medium, OpenError> {
     let state = interface_state(target)?;
     let interface = target.medium.interface.as_str();

@@ -204,7 +204,11 @@ pub(super) fn slots(targets: &[Target], links: &[String]) -> Result<Vec<Slot>, S
         slots.push(Slot::new(target.medium.to_string(), link.unwrap_or(0), medium));
     }
     if slots.iter().all(|slot| slot.medium.is_none()) {
-        return Err(format!("heartbeat: no medium could be opened\n{}", errors.join("\n")));
+        let here = media::interfaces().join(" ");
+        return Err(format!(
+            "heartbeat: no medium could be opened (interfaces: {here})\n{}",
+            errors.join("\n")
+        ));
     }
     errors.iter().for_each(|error| tracing::warn!("{error}; it is tried again until it opens"));
     Ok(slots)
