@@ -33,15 +33,7 @@ pub(super) enum Progress {
     Resource {
         group: String,
         #[serde(default)]
-        resource: String,
-        #[serde(default)]
         action: String,
-        #[serde(default)]
-        result: String,
-        #[serde(default)]
-        detail: String,
-        #[serde(default)]
-        ms: u64,
     },
     Group {
         group: String,
@@ -59,26 +51,13 @@ pub(super) enum Progress {
 }
 
 impl Progress {
-    /// Says it in the log: failures loudly, what was done in any case, what was so already only for debugging.
-    pub(super) fn log(&self) {
-        match self {
-            Progress::Resource { group, resource, action, result, detail, ms } => {
-                let text = format!("{action} {resource} of group {group}: {result} ({ms} ms) {detail}");
-                match result.as_str() {
-                    "failed" | "timeout" => tracing::error!("{}", text.trim_end()),
-                    "already" => tracing::debug!("{}", text.trim_end()),
-                    _ => tracing::info!("{}", text.trim_end()),
-                }
-            }
-            Progress::Group { group, action, result, detail, ms } => {
-                let text = format!("group {group}: {action}: {result} ({ms} ms) {detail}");
-                match result.as_str() {
-                    "failed" | "timeout" => tracing::error!("{}", text.trim_end()),
-                    _ => tracing::info!("{}", text.trim_end()),
-                }
-            }
-            Progress::Unknown => {}
-        }
+    /// The sentence about a group, and whether it is bad news; nothing about single resources, of which
+    /// `ha-resources` keeps the log itself.
+    pub(super) fn sentence(&self) -> Option<(bool, String)> {
+        let Progress::Group { group, action, result, detail, ms } = self else { return None };
+        let failed = matches!(result.as_str(), "failed" | "timeout");
+        let text = format!("group {group}: {action}: {result} ({ms} ms) {detail}");
+        Some((failed, text.trim_end().to_owned()))
     }
 }
 

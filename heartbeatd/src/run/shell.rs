@@ -195,8 +195,16 @@ impl Shell {
     async fn take_news(&mut self, news: News) {
         match news {
             News::Progress(progress) => {
-                progress.log();
-                self.memory.progress(clock::mono(), &progress);
+                let now = clock::mono();
+                self.memory.progress(now, &progress);
+                if let Some((failed, text)) = progress.sentence() {
+                    let severity = if failed { Severity::Error } else { Severity::Info };
+                    match failed {
+                        true => tracing::error!("{text}"),
+                        false => tracing::info!("{text}"),
+                    }
+                    self.memory.event(now, severity, text);
+                }
             }
             News::Done(job, outcome) => {
                 self.running.remove(&job.id);

@@ -1,0 +1,301 @@
+//! Two real daemons on the loopback interface: start, crash, return, stand-by, pause, reload, stop, and what the
+//! command line says about them. Resource scripts stay out of it (`-M`).
+
+use daemon::control::request;
+use heartbeatd::control::{self, Answer, Hold, NodeStatus, Request, Status, Which};
+use std::fs;
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+const DEADTIME: Duration = Duration::from_millis(400);
+/// For machines that are busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A node of a pair that meets on a multicast group of its own; its daemon ends with it.
+struct Node {
+    name: &'static str,
+    directory: PathBuf,
+}
+
+/// Two nodes; `test` keeps pairs of tests that run at the same time apart.
+fn pair(test: u8) -> [Node; 2] {
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    ["alpha", "beta"].map(|name| {
+        let directory = std::env::temp_dir().join(format!("heartbeatd-{}-{test}-{name}", std::process::id()));
+        fs::create_dir_all(directory.join("etc")).unwrap();
+        let node = Node { name, directory };
+        node.write("nodeinfo", name);
+        node.write(
+            "ha.cf",
+            &format!(
+                "keepalive 100ms\ndeadtime {}ms\nwarntime 300ms\ninitdead 3\nauto_failback off\nlogfacility none\n\
+                 logfile {}\nnode alpha beta\nmcast lo 239.255.{test}.1 {port} 0 1\n",
+                DEADTIME.as_millis(),
+                node.directory.join("log").display()
+            ),
+        );
+        node.write("authkeys", "auth 1\n1 sha1 secret\n");
+        node.write("haresources", "alpha 192.0.2.1\nbeta 192.0.2.2\n");
+        node
+    })
+}
+
+impl Node {
+    fn write(&self, name: &str, text: &str) {
+        let path = self.directory.join("etc").join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn change(&self, name: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.directory.join("etc").join(name)).unwrap();
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        self.write(name, &text.replace(from, to));
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let directory = |name: &str| self.directory.join(name);
+        Command::new(env!("CARGO_BIN_EXE_heartbeatd"))
+            .args(["-M", "-l"])
+            .args(arguments)
+            .arg("--config-dir")
+            .arg(directory("etc"))
+            .arg("--state-dir")
+            .arg(directory("state"))
+            .arg("--run-dir")
+            .arg(directory("run"))
+            .output()
+            .unwrap()
+    }
+
+    fn start(&self) {
+        let output = self.run(&[]);
+        assert!(output.status.success(), "{}: {output:?}", self.name);
+    }
+
+    fn pid(&self) -> Option<rustix::process::Pid> {
+        let pid = daemon::pidfile::running(&self.directory.join("run.pid"))?;
+        rustix::process::Pid::from_raw(i32::try_from(pid).unwrap())
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(self.pid().unwrap(), signal).unwrap();
+    }
+
+    fn ask(&self, question: &Request) -> Answer {
+        request(&control::socket(&self.directory.join("run")), question, Duration::from_secs(5)).unwrap()
+    }
+
+    fn accepts(&self, question: &Request) -> String {
+        match self.ask(question) {
+            Answer::Accepted { note } => note,
+            other => panic!("{}: {question:?}: {other:?}", self.name),
+        }
+    }
+
+    fn status(&self) -> Option<Status> {
+        match self.ask(&Request::Status) {
+            Answer::Status(status) => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Waits until the status is as wanted, and returns it.
+    fn until(&self, wanted: &str, is: impl Fn(&Status) -> bool) -> Status {
+        let begun = Instant::now();
+        loop {
+            match self.status() {
+                Some(status) if is(&status) => return status,
+                status if begun.elapsed() > PATIENCE => {
+                    panic!("{}: not {wanted}: {status:#?}\n{}", self.name, self.log())
+                }
+                _ => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    fn holds(&self, hold: Hold) -> Status {
+        self.until(&format!("holding {hold}"), |status| {
+            status.resources.hold == hold && !status.resources.transition
+        })
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[test]
+fn a_pair_lives_through_what_happens_to_it() {
+    use rustix::process::Signal;
+    let [alpha, beta] = pair(1);
+    alpha.start();
+    beta.start();
+    alpha.holds(Hold::Local);
+    let status = beta.holds(Hold::Local);
+    assert_eq!(status.find("alpha").unwrap().status, NodeStatus::Active);
+    assert_eq!(
+        status.groups.iter().map(|group| group.holder.as_deref()).collect::<Vec<_>>(),
+        [Some("alpha"), Some("beta")]
+    );
+
+    // a crash
+    beta.signal(Signal::KILL);
+    let begun = Instant::now();
+    alpha.holds(Hold::All);
+    assert!(begun.elapsed() < DEADTIME + Duration::from_secs(2), "taken over after {:?}", begun.elapsed());
+    beta.start();
+    beta.until("joined", |status| status.phase == "stable");
+    beta.holds(Hold::None);
+
+    // there and back
+    assert_eq!(
+        alpha.accepts(&Request::Standby { set: Which::Foreign }),
+        "giving foreign resources to the other node"
+    );
+    beta.holds(Hold::Local);
+    alpha.holds(Hold::Local);
+    alpha.accepts(&Request::Takeover { set: Which::Foreign });
+    alpha.holds(Hold::All);
+    beta.holds(Hold::None);
+
+    // a machine that stands still and wakes up again
+    alpha.signal(Signal::STOP);
+    beta.until("alone", |status| status.resources.hold == Hold::All);
+    alpha.signal(Signal::CONT);
+    alpha.holds(Hold::None);
+    beta.holds(Hold::All);
+    assert!(alpha.log().contains("this node did not run for"), "{}", alpha.log());
+
+    // an orderly end
+    assert!(beta.run(&["-k"]).status.success());
+    assert!(beta.pid().is_none() && !beta.directory.join("run.pid").exists());
+    alpha.holds(Hold::All);
+    assert!(alpha.run(&["-k"]).status.success());
+    assert!(alpha.log().contains("Heartbeat shutdown complete."));
+}
+
+#[test]
+fn a_changed_configuration_is_applied_without_moving_anything() {
+    let [alpha, beta] = pair(2);
+    alpha.start();
+    beta.start();
+    alpha.holds(Hold::Local);
+    beta.holds(Hold::Local);
+    alpha.accepts(&Request::Standby { set: Which::Local });
+    beta.holds(Hold::All);
+    let generation = beta.status().unwrap().generation;
+
+    assert_eq!(beta.accepts(&Request::Reload), "Configuration unchanged.");
+    beta.change("ha.cf", "keepalive 100ms", "keepalive 100x");
+    let Answer::Refused { reason } = beta.ask(&Request::Reload) else { panic!("a wrong file was accepted") };
+    assert!(reason.contains("ha.cf:1:11: error: \"100x\" is not a time"), "{reason}");
+    beta.change("ha.cf", "keepalive 100x", "keepalive 100ms");
+
+    for node in [&alpha, &beta] {
+        node.change("ha.cf", "deadtime 400ms", "deadtime 900ms");
+        assert_eq!(node.accepts(&Request::Reload), "configuration read again; new: timers and failback");
+        assert_eq!(
+            node.until("reloaded", |status| status.find(node.name).unwrap().deadtime_ms == 900).phase,
+            "stable"
+        );
+    }
+    // Keys roll in two steps: both know the new one before anybody signs with it.
+    for (from, to) in [("1 sha1 secret\n", "1 sha1 secret\n2 sha1 other\n"), ("auth 1", "auth 2")] {
+        for node in [&alpha, &beta] {
+            node.change("authkeys", from, to);
+            assert_eq!(node.accepts(&Request::Reload), "configuration read again; new: keys");
+        }
+    }
+    // Another group: packets get lost between the two reloads, for less than the deadtime.
+    for node in [&alpha, &beta] {
+        node.change("ha.cf", "239.255.2.1", "239.255.2.2");
+    }
+    for node in [&alpha, &beta] {
+        assert_eq!(node.accepts(&Request::Reload), "configuration read again; new: media");
+    }
+    std::thread::sleep(Duration::from_millis(1200));
+    let status = beta.holds(Hold::All);
+    alpha.holds(Hold::None);
+    assert_eq!(status.generation, generation);
+    assert_eq!(status.find("alpha").unwrap().status, NodeStatus::Active);
+    assert!(status.counters.dropped.is_empty(), "{:?}", status.counters.dropped);
+}
+
+#[test]
+fn the_command_line_says_what_is() {
+    let [alpha, _] = pair(3);
+    let said = |output: &Output| {
+        String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+    };
+    let stopped = alpha.run(&["-s"]);
+    assert_eq!(
+        (stopped.status.code(), said(&stopped).as_str()),
+        (Some(3), "heartbeat is stopped. No process\n")
+    );
+    let already = alpha.run(&["-k"]);
+    assert_eq!(
+        (already.status.code(), said(&already).as_str()),
+        (Some(0), "INFO: Heartbeat already stopped.\n")
+    );
+    assert_eq!(alpha.run(&["-r"]).status.code(), Some(1));
+    assert_eq!(alpha.run(&["--nonsense"]).status.code(), Some(2));
+
+    alpha.start();
+    let running = alpha.run(&["-s"]);
+    assert_eq!(running.status.code(), Some(0));
+    assert!(
+        said(&running).starts_with("heartbeat OK [pid ") && said(&running).contains("[alpha]..."),
+        "{}",
+        said(&running)
+    );
+    let again = alpha.run(&[]);
+    assert_eq!(again.status.code(), Some(0), "start-up scripts rely on it");
+    assert!(said(&again).contains("already running [pid "), "{}", said(&again));
+
+    let pid = alpha.pid().unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    while alpha.pid().is_some() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let dead = alpha.run(&["-s"]);
+    assert_eq!(dead.status.code(), Some(1));
+    assert!(said(&dead).starts_with("heartbeat is stopped. [pid file "), "{}", said(&dead));
+}
+
+#[test]
+fn a_wrong_configuration_is_shown_and_has_its_exit_code() {
+    let [alpha, _] = pair(4);
+    alpha.change("ha.cf", "keepalive 100ms", "keepaliv 100ms");
+    for arguments in [&[][..], &["-f"], &["--check"]] {
+        let output = alpha.run(arguments);
+        let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(6), "{said}");
+        for part in [
+            "Illegal directive [keepaliv]",
+            "did you mean \"keepalive\"?",
+            "Configuration error, heartbeat not started.",
+        ] {
+            assert!(said.contains(part), "{arguments:?}: {part:?} is missing in:\n{said}");
+        }
+    }
+    alpha.change("ha.cf", "keepaliv 100ms", "keepalive 100ms");
+    alpha.change("ha.cf", "mcast lo", "mcast no-such-if");
+    let output = alpha.run(&["-f"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("there is no network interface no-such-if"), "{said}");
+    assert!(alpha.run(&["--check"]).status.success(), "an interface may come later");
+}
