@@ -199,13 +199,17 @@ impl Cluster {
         }
     }
 
-    /// The groups that the other node owns alone have its term.
+    /// Learns the other node's terms. A higher one for groups that are held here, and that it does not want, tells
+    /// that it held them for a moment without our knowing: its announcements are made good.
     fn learn_terms(&mut self) {
         let Some(extra) = self.peer.as_ref().and_then(|peer| peer.extra) else { return };
         for (index, theirs) in [(LOCAL, extra.want.local), (FOREIGN, extra.want.foreign)] {
-            if theirs && !self.shares[index].want {
-                self.shares[index].term = self.shares[index].term.max(extra.terms[index]);
+            let share = &mut self.shares[index];
+            if theirs && share.want || extra.terms[index] <= share.term {
+                continue; // held by both: the terms decide who keeps them
             }
+            share.term = extra.terms[index];
+            share.contested |= share.want;
         }
     }
 

@@ -60,7 +60,9 @@ impl Cluster {
     /// else their home node; both nodes compare the same numbers, so exactly one releases.
     fn resolve_double_holding(&mut self) {
         let Some(peer) = self.peer.as_ref().filter(|peer| peer.alive()) else { return };
-        let Some(extra) = peer.extra.filter(|extra| !extra.thinks_us_dead && extra.knows_it_is_heard) else { return };
+        let Some(extra) = peer.extra.filter(|extra| !extra.thinks_us_dead && extra.knows_it_is_heard) else {
+            return;
+        };
         let left_over = self.wants().both(extra.have).without(extra.want);
         self.shares[LOCAL].contested |= left_over.local;
         self.shares[FOREIGN].contested |= left_over.foreign;
@@ -74,7 +76,6 @@ impl Cluster {
             if !stays {
                 self.notice(Notice::BothHold { set, stays });
                 self.release(set, "the other node held them before");
-                self.shares[index].term = theirs;
             } else if !self.shares[index].contested {
                 self.notice(Notice::BothHold { set, stays });
                 self.shares[index].contested = true;

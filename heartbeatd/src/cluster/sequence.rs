@@ -64,11 +64,6 @@ impl Inbound {
         Arrival::New { lost }
     }
 
-    /// The highest number seen.
-    pub(super) fn last(&self) -> Option<u64> {
-        self.last
-    }
-
     /// Whether nothing is missing.
     pub(super) fn complete(&self) -> bool {
         self.missing.is_empty()

@@ -169,7 +169,8 @@ impl Cluster {
     /// The giver says that it is at rest after its patience has ended: it has cancelled.
     pub(super) fn standby_cancelled_by_giver(&mut self, seq: u64) {
         let now = self.now.mono;
-        if matches!(self.standby, Some(Standby::Agreed { seq: asked, since, .. }) if seq > asked && now > since + ASK_PATIENCE) {
+        if matches!(self.standby, Some(Standby::Agreed { seq: asked, since, .. }) if seq > asked && now > since + ASK_PATIENCE)
+        {
             self.standby = None;
             self.notice(Notice::StandbyCancelled { why: "the other node keeps its resources" });
         }

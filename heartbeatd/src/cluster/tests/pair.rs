@@ -1,0 +1,244 @@
+//! Two cores on a perfect network: every datagram takes 100 µs, every job 1 ms unless a test says otherwise.
+
+use super::super::*;
+use crate::wire::Message;
+use std::time::Duration;
+
+pub(super) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+const FLIGHT: Duration = Duration::from_micros(100);
+const NAMES: [&str; 2] = ["alpha", "beta"];
+
+pub(super) fn settings(node: usize, auto_failback: Failback, generation: u64) -> Settings {
+    Settings {
+        me: NAMES[node].to_owned(),
+        nodes: NAMES.map(str::to_owned).to_vec(),
+        links: vec!["eth0".to_owned()],
+        uuid: [node as u8 + 1; 16],
+        generation,
+        keepalive: ms(200),
+        deadtime: ms(1_000),
+        warntime: ms(500),
+        initdead: ms(2_000),
+        auto_failback,
+        rexmit_delay: ms(250),
+        ttl: 3,
+        seed: node as u64 + generation,
+    }
+}
+
+enum Due {
+    Deliver(usize, Message),
+    Done(usize, JobId, JobKind, usize),
+}
+
+pub(super) struct Pair {
+    pub(super) now: Duration,
+    failback: Failback,
+    nodes: [Option<Cluster>; 2],
+    generation: u64,
+    due: Vec<(Duration, Due)>,
+    left: [bool; 2],
+    paused: Option<usize>,
+    /// What runs in each kernel: `runs[node][home]`.
+    pub(super) runs: [[bool; 2]; 2],
+    pub(super) notices: [Vec<Notice>; 2],
+    pub(super) jobs: Vec<(usize, JobKind, String)>,
+    pub(super) sent: Vec<String>,
+    /// The most nodes that ran the same groups at the same time since the pair joined.
+    pub(super) most_holders: usize,
+    pub(super) job_time: Duration,
+    pub(super) partition: bool,
+    pub(super) mute: Option<usize>,
+    /// This node cannot start the groups of this home.
+    pub(super) broken: Option<(usize, usize)>,
+    /// So many datagrams are lost.
+    pub(super) lose: usize,
+    last_beat: [Duration; 2],
+}
+
+impl Pair {
+    pub(super) fn new(failback: Failback) -> Pair {
+        Pair {
+            now: ms(5_000),
+            failback,
+            nodes: [None, None],
+            generation: 100,
+            due: Vec::new(),
+            left: [false; 2],
+            paused: None,
+            runs: [[false; 2]; 2],
+            notices: [Vec::new(), Vec::new()],
+            jobs: Vec::new(),
+            sent: Vec::new(),
+            most_holders: 0,
+            job_time: ms(1),
+            partition: false,
+            mute: None,
+            broken: None,
+            lose: 0,
+            last_beat: [Duration::ZERO; 2],
+        }
+    }
+
+    /// Both up, each with its own groups.
+    pub(super) fn joined(failback: Failback) -> Pair {
+        let mut pair = Pair::new(failback);
+        pair.start(0);
+        pair.start(1);
+        pair.run(ms(3_000));
+        assert_eq!(pair.holds(), [Set::LOCAL, Set::LOCAL]);
+        pair.most_holders = 0;
+        pair.notices = [Vec::new(), Vec::new()];
+        pair.jobs.clear();
+        pair.sent.clear();
+        pair
+    }
+
+    pub(super) fn start(&mut self, node: usize) {
+        self.generation += 1;
+        let settings = settings(node, self.failback, self.generation);
+        self.nodes[node] = Some(Cluster::new(settings, self.time()));
+        self.left[node] = false;
+        self.perform(node);
+    }
+
+    pub(super) fn power_off(&mut self, node: usize) {
+        self.kill(node);
+        self.runs[node] = [false; 2];
+    }
+
+    /// The daemon is gone, the kernel's addresses stay.
+    pub(super) fn kill(&mut self, node: usize) {
+        self.nodes[node] = None;
+        self.due.retain(|(_, due)| !matches!(due, Due::Done(n, ..) if *n == node));
+    }
+
+    pub(super) fn pause(&mut self, node: usize, time: Duration) {
+        self.paused = Some(node);
+        self.run(time);
+    }
+
+    pub(super) fn wake(&mut self, node: usize) {
+        self.paused = None;
+        self.event(node, Event::Timer);
+    }
+
+    pub(super) fn event(&mut self, node: usize, event: Event) {
+        let time = self.time();
+        if let Some(cluster) = self.nodes[node].as_mut() {
+            cluster.handle(event, time);
+            self.perform(node);
+        }
+    }
+
+    pub(super) fn run(&mut self, time: Duration) {
+        self.run_until(self.now + time);
+    }
+
+    pub(super) fn run_until(&mut self, end: Duration) {
+        loop {
+            let timer = |node: usize| {
+                let cluster = self.nodes[node].as_ref().filter(|_| self.paused != Some(node))?;
+                Some((cluster.next_deadline().max(self.now), node))
+            };
+            let timer = [timer(0), timer(1)].into_iter().flatten().min();
+            let queued = self
+                .due
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, (at, _))| *at)
+                .map(|(index, (at, _))| (*at, index));
+            let next = [timer.map(|(at, _)| at), queued.map(|(at, _)| at)].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = next.max(self.now);
+            match (queued, timer) {
+                (Some((at, index)), _) if at <= next => match self.due.remove(index).1 {
+                    Due::Deliver(to, _) if self.paused == Some(to) => {}
+                    Due::Deliver(to, message) => self.event(to, Event::Received { link: 0, message }),
+                    Due::Done(node, id, kind, home) => self.done(node, id, kind, home),
+                },
+                (_, Some((_, node))) => self.event(node, Event::Timer),
+                _ => break,
+            }
+            for home in 0..2 {
+                let holders = self.runs.iter().filter(|runs| runs[home]).count();
+                self.most_holders = self.most_holders.max(holders);
+            }
+        }
+        self.now = end;
+    }
+
+    fn done(&mut self, node: usize, id: JobId, kind: JobKind, home: usize) {
+        let broken = kind == JobKind::Take && self.broken == Some((node, home));
+        if matches!(kind, JobKind::Give | JobKind::Clear) || broken {
+            self.runs[node][home] = false;
+        }
+        let outcome = JobOutcome { done: usize::from(!broken), failed: usize::from(broken) };
+        self.event(node, Event::JobDone { id, outcome });
+    }
+
+    fn perform(&mut self, node: usize) {
+        while let Some(action) = self.nodes[node].as_mut().and_then(Cluster::poll_action) {
+            match action {
+                Action::Send(message) => self.send(node, message),
+                Action::Start(job) => {
+                    let home = usize::from(job.home != NAMES[0]);
+                    self.jobs.push((node, job.kind, job.home));
+                    self.runs[node][home] |= job.kind == JobKind::Take;
+                    self.due.push((self.now + self.job_time, Due::Done(node, job.id, job.kind, home)));
+                }
+                Action::Notice(notice) => self.notices[node].push(notice),
+                Action::SaveGeneration(generation) => self.generation = self.generation.max(generation),
+                Action::Exit => {
+                    self.left[node] = true;
+                    self.nodes[node] = None;
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, from: usize, message: Message) {
+        if message.kind() == "status" {
+            self.last_beat[from] = self.now;
+        }
+        self.sent.push(message.kind().to_owned());
+        if self.lose > 0 {
+            self.lose -= 1;
+        } else if !self.partition && self.mute != Some(from) {
+            self.due.push((self.now + FLIGHT, Due::Deliver(1 - from, message)));
+        }
+    }
+
+    fn time(&self) -> Time {
+        Time { mono: self.now, epoch: 1_700_000_000 }
+    }
+
+    pub(super) fn cluster(&self, node: usize) -> &Cluster {
+        self.nodes[node].as_ref().expect("the node runs")
+    }
+
+    /// What each node holds; nothing where no daemon runs.
+    pub(super) fn holds(&self) -> [Set; 2] {
+        [0, 1].map(|node| {
+            let Some(cluster) = self.nodes[node].as_ref() else { return Set::NONE };
+            let snapshot = cluster.snapshot();
+            let held = |index: usize| snapshot.shares[index].wanted && snapshot.shares[index].settled;
+            Set { local: held(LOCAL), foreign: held(FOREIGN) }
+        })
+    }
+
+    pub(super) fn stable(&self) -> bool {
+        self.nodes.iter().flatten().all(|cluster| cluster.snapshot().stable)
+    }
+
+    pub(super) fn left(&self, node: usize) -> bool {
+        self.left[node]
+    }
+
+    pub(super) fn last_beat(&self, node: usize) -> Duration {
+        self.last_beat[node]
+    }
+}
