@@ -151,7 +151,7 @@ fn a_daemon_that_was_dead_for_too_long_clears_what_the_other_has_taken() {
     let mut pair = Pair::joined(Failback::Off);
     pair.kill(BETA);
     pair.run(ms(1_500));
-    assert_eq!(pair.runs[BETA][BETA], true);
+    assert!(pair.runs[BETA][BETA]);
     pair.start(BETA);
     pair.run(ms(2_000));
     assert_eq!(pair.holds(), [Set::ALL, Set::NONE]);
