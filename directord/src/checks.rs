@@ -43,6 +43,11 @@ impl Checks {
         Checks { shared: Arc::new(shared), running: HashMap::new() }
     }
 
+    /// Does what the first run of these would otherwise have to wait for.
+    pub async fn prepare(&self, probes: &[Arc<Probe>]) {
+        self.shared.checker.prepare(probes.iter().map(|probe| &probe.kind)).await;
+    }
+
     /// Runs these from now on. Those that run already go on undisturbed, others end.
     pub fn set(&mut self, probes: &[Arc<Probe>]) {
         let wanted: HashSet<&Arc<Probe>> = probes.iter().collect();

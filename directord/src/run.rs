@@ -85,11 +85,11 @@ pub(crate) async fn run(parts: Parts, listener: daemon::control::Listener) -> Ex
         Ok(tasks) => tasks,
         Err(error) => return parts.starting.failed(&format!("directord: signals: {error}"), 1),
     };
-    Daemon::new(parts, table, tasks).events(inbox).await
+    Daemon::new(parts, table, tasks).await.events(inbox).await
 }
 
 impl Daemon {
-    fn new(parts: Parts, table: Table, tasks: Tasks) -> Daemon {
+    async fn new(parts: Parts, table: Table, tasks: Tasks) -> Daemon {
         let Parts { instance, mode, log, kernel, loaded, starting } = parts;
         let now = seconds();
         let status = DaemonStatus {
@@ -124,19 +124,21 @@ impl Daemon {
             status,
         };
         daemon.report(&loaded.report);
-        daemon.begin();
+        daemon.begin().await;
         daemon
     }
 
     /// A plan begins: its maintenance directory is read at once, its new probes run at once.
-    fn begin(&mut self) {
+    async fn begin(&mut self) {
         if let Some(maintenance) =
             self.maintenance.as_mut().filter(|maintenance| maintenance.directory().is_some())
         {
             self.resting = maintenance.look();
         }
         self.rest();
-        self.checks.set(&self.director.probes());
+        let probes = self.director.probes();
+        self.checks.prepare(&probes).await;
+        self.checks.set(&probes);
         self.gather_until = Some(Instant::now() + GATHER);
         self.dirty = true;
     }

@@ -12,9 +12,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Prints a value as JSON.
 pub(crate) fn json<T: Serialize>(value: &T) {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => println!("{text}"),
+        Ok(text) => out(&(text + "\n")),
         Err(error) => eprintln!("directord: {error}"),
     }
+}
+
+/// Writes to standard output. Nobody to read it (`| head`) is no mistake.
+pub(crate) fn out(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// What a configuration asks for.

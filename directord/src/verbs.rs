@@ -22,7 +22,7 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     let arguments = match parse(arguments) {
         Parsed::Run(arguments) => arguments,
         Parsed::Help => {
-            print!("{USAGE}");
+            show::out(USAGE);
             return ExitCode::SUCCESS;
         }
         Parsed::Version => {
@@ -33,7 +33,7 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         }
         Parsed::Wrong(why) => {
             eprintln!("{why}");
-            print!("{USAGE}");
+            show::out(USAGE);
             return ExitCode::from(USAGE_CODE);
         }
     };
@@ -110,7 +110,7 @@ fn reload(instance: &Instance) -> ExitCode {
     let pid = match instance.running() {
         Running::Ours(pid) | Running::Old(pid) => pid,
         Running::Stale | Running::No => {
-            println!("ldirectord is stopped for {}", instance.config.display());
+            show::out(&format!("ldirectord is stopped for {}\n", instance.config.display()));
             return ExitCode::FAILURE;
         }
     };
@@ -145,7 +145,7 @@ fn status(arguments: &Arguments, instance: &Instance) -> ExitCode {
         }
         Running::Stale => eprintln!("ldirectord stale pid file {} for {config}", instance.pid_file.display()),
         Running::No if arguments.json => eprintln!("ldirectord is stopped for {config}"),
-        Running::No => println!("ldirectord is stopped for {config}"),
+        Running::No => show::out(&format!("ldirectord is stopped for {config}\n")),
     }
     match running {
         Running::Ours(_) => details(arguments, instance),
@@ -171,7 +171,7 @@ fn details(arguments: &Arguments, instance: &Instance) -> ExitCode {
     if arguments.json {
         show::json(&status)
     } else {
-        print!("{}", show::status(&status))
+        show::out(&show::status(&status))
     }
     ExitCode::SUCCESS
 }
@@ -186,7 +186,7 @@ fn check(arguments: &Arguments, instance: &Instance) -> ExitCode {
     if arguments.json {
         show::json(&loaded.plan)
     } else {
-        print!("{}", show::plan(&loaded.plan))
+        show::out(&show::plan(&loaded.plan))
     }
     ExitCode::SUCCESS
 }

@@ -140,7 +140,7 @@ impl Daemon {
         self.table = table;
         self.epoch += 1;
         self.status.loaded = seconds();
-        self.begin();
+        self.begin().await;
         Ok(())
     }
 

@@ -1,0 +1,115 @@
+//! Reload: what did not change is not touched, and a bad file changes nothing.
+
+use crate::Test;
+use crate::bed::*;
+
+pub const TESTS: &[Test] = &[
+    ("reload_adds_and_removes_services", reload_adds_and_removes_services),
+    ("reload_changes_only_what_changed", reload_changes_only_what_changed),
+    ("a_bad_reload_changes_nothing", a_bad_reload_changes_nothing),
+    ("autoreload_sees_the_file_change", autoreload_sees_the_file_change),
+    ("a_dead_server_gets_nothing_through_a_reload", a_dead_server_gets_nothing_through_a_reload),
+];
+
+fn reload_adds_and_removes_services() {
+    let bed = Bed::new();
+    let (_a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    let first = section(VIP, "fallback=192.0.2.99:8080 masq", &["192.0.2.11"]);
+    let second = section(VIP2, "fallback=192.0.2.99:8080 masq", &["192.0.2.12"]);
+    bed.configure(&first);
+    bed.ok("start");
+    let mut client = Client::connect(VIP);
+    bed.forget_log();
+    bed.configure(&format!("{first}{second}"));
+    bed.ok("reload");
+    bed.until("the new service", SECOND, |bed| bed.weight(VIP2, B) == Some(5));
+    client.lives("after the first reload");
+    assert!(!bed.log().contains("fallback"), "no flash of the fallback:\n{}", bed.log());
+    assert!(!bed.log().contains("(203.0.113.202:80)"), "the other service was touched:\n{}", bed.log());
+    bed.forget_log();
+    bed.configure(&first);
+    bed.must("kill", &format!("-HUP {}", bed.pid()));
+    bed.until("the service is gone", SECOND, |bed| bed.table().len() == 2);
+    client.lives("after the second reload");
+    assert!(bed.log().contains("Reloading Linux Director Daemon config on signal"));
+    assert!(bed.log().contains("Purged virtual server (start): 203.0.113.203:80"), "{}", bed.log());
+    bed.ok("stop");
+}
+
+fn reload_changes_only_what_changed() {
+    let bed = Bed::new();
+    let (_a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    bed.configure(&section(VIP, "scheduler=wlc", &["192.0.2.11"]));
+    bed.ok("start");
+    let mut client = Client::connect(VIP);
+    bed.configure(&section(VIP, "scheduler=rr; persistent=30", &["192.0.2.11", "192.0.2.12"]));
+    bed.ok("reload");
+    bed.until("the new server", SECOND, |bed| bed.weight(VIP, B) == Some(5));
+    assert!(bed.table().contains(&"-A -t 203.0.113.202:80 -s rr -p 30".to_owned()), "{:?}", bed.table());
+    client.lives("after a change of scheduler and persistence");
+    bed.configure(&section(VIP, "scheduler=rr; persistent=30", &["192.0.2.12"]));
+    bed.ok("reload");
+    bed.until("the old server is gone", SECOND, |bed| bed.weight(VIP, A).is_none());
+    assert_eq!(bed.weight(VIP, B), Some(5));
+    bed.ok("stop");
+}
+
+fn a_bad_reload_changes_nothing() {
+    let bed = Bed::new();
+    let (a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    let good = section(VIP, "quiescent=yes", &["192.0.2.11", "192.0.2.12"]);
+    bed.configure(&good);
+    bed.ok("start");
+    let before = bed.table();
+    bed.configure(&format!("quiescent=maybe\n{good}"));
+    assert_eq!(bed.code("reload"), 2);
+    bed.must("kill", &format!("-HUP {}", bed.pid()));
+    bed.until("the mistake is logged with its place", SECOND, |bed| {
+        bed.log().contains("test.cf:5:11: error: quiescent")
+    });
+    assert_eq!(bed.table(), before);
+    let status = String::from_utf8(bed.run("status --json").stdout).unwrap();
+    assert!(status.contains("quiescent must be yes or no"), "status tells of it: {status}");
+    a.stop(); // and failover still works
+    bed.until("the dead server is seen", 2 * SECOND, |bed| bed.weight(VIP, A) == Some(0));
+    bed.configure(&good);
+    bed.ok("reload");
+    let status = String::from_utf8(bed.run("status --json").stdout).unwrap();
+    assert!(status.contains("\"load_error\": null"), "{status}");
+    bed.ok("stop");
+}
+
+fn autoreload_sees_the_file_change() {
+    let bed = Bed::new();
+    let (_a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    bed.configure(&format!("autoreload=yes\n{}", section(VIP, "", &["192.0.2.11"])));
+    bed.ok("start");
+    bed.configure(&format!("autoreload=yes\n{}", section(VIP, "", &["192.0.2.11", "192.0.2.12"])));
+    bed.until("the new server", 3 * SECOND, |bed| bed.weight(VIP, B) == Some(5));
+    assert!(bed.log().contains("has changed on disk"));
+    assert!(bed.log().contains(" - reread new configuration"));
+    bed.configure(&section(VIP, "", &["192.0.2.12"]));
+    bed.until("the other server is gone", 3 * SECOND, |bed| bed.weight(VIP, A).is_none());
+    bed.configure(&section(VIP, "", &["192.0.2.11", "192.0.2.12"]));
+    bed.until("it is off now", 3 * SECOND, |bed| bed.log().contains(" - ignore new configuration"));
+    assert_eq!(bed.weight(VIP, A), None);
+    bed.ok("stop");
+}
+
+fn a_dead_server_gets_nothing_through_a_reload() {
+    let bed = Bed::new();
+    let _a = Server::start("192.0.2.11");
+    let text = section(VIP, "quiescent=yes; fallback=192.0.2.99:8080 masq", &["192.0.2.11", "192.0.2.12"]);
+    bed.configure(&text);
+    bed.ok("start");
+    bed.forget_log();
+    let before = bed.table();
+    for _ in 0..3 {
+        bed.ok("reload");
+    }
+    std::thread::sleep(2 * SECOND);
+    assert_eq!(bed.table(), before);
+    assert!(!bed.log().contains("Weight set"), "{}", bed.log());
+    assert!(!bed.log().contains("fallback"), "{}", bed.log());
+    bed.ok("stop");
+}

@@ -1,0 +1,162 @@
+//! Start, adoption of what is there, stop.
+
+use crate::Test;
+use crate::bed::*;
+
+pub const TESTS: &[Test] = &[
+    ("start_fills_the_table_and_stop_empties_it", start_fills_the_table_and_stop_empties_it),
+    ("start_adopts_a_table_and_cuts_nothing", start_adopts_a_table_and_cuts_nothing),
+    ("start_says_why_not", start_says_why_not),
+    ("killed_and_started_again_nothing_changes", killed_and_started_again_nothing_changes),
+    ("stop_without_cleanstop_leaves_the_table", stop_without_cleanstop_leaves_the_table),
+    ("a_broken_configuration_does_not_orphan_the_daemon", a_broken_configuration_does_not_orphan_the_daemon),
+    ("restart_and_try_restart", restart_and_try_restart),
+];
+
+fn start_fills_the_table_and_stop_empties_it() {
+    let bed = Bed::new();
+    let (_a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    let options = "quiescent=yes; scheduler=wlc; persistent=60; fallback=192.0.2.99:8080 masq";
+    bed.configure(&section(VIP, options, &["192.0.2.11", "192.0.2.12", "192.0.2.13"]));
+    assert_eq!(bed.code("status"), 3);
+    bed.ok("start");
+    // When start returns, the table is there: the servers that answer, and the dead one with weight 0.
+    assert_eq!(
+        bed.table(),
+        [
+            "-A -t 203.0.113.202:80 -s wlc -p 60",
+            "-a -t 203.0.113.202:80 -r 192.0.2.11:8080 -m -w 5",
+            "-a -t 203.0.113.202:80 -r 192.0.2.12:8080 -m -w 5",
+            "-a -t 203.0.113.202:80 -r 192.0.2.13:8080 -m -w 0",
+        ]
+    );
+    assert!(!bed.log().contains("fallback"), "no flash of the fallback:\n{}", bed.log());
+    for line in [
+        "Added virtual server: 203.0.113.202:80",
+        "Added real server: 192.0.2.11:8080 (203.0.113.202:80) (Weight set to 5)",
+        "Quiescent real server: 192.0.2.13:8080 (203.0.113.202:80) (Weight set to 0)",
+    ] {
+        assert!(bed.log().contains(line), "{line} is missing:\n{}", bed.log());
+    }
+    assert_eq!(bed.code("status"), 0);
+    let pid = bed.pid();
+    bed.ok("start"); // again: nothing
+    assert_eq!(bed.pid(), pid);
+    bed.ok("stop");
+    assert_eq!(bed.table(), [""; 0], "stop returns when the table is clean");
+    assert!(!bed.pid_file().exists());
+    assert_eq!(bed.code("status"), 3);
+    assert_eq!(bed.code("stop"), 0);
+    assert!(bed.log().contains("Purged virtual server (stop): 203.0.113.202:80"));
+    assert!(bed.log().contains("Linux Director Daemon terminated on signal: TERM"));
+}
+
+fn start_adopts_a_table_and_cuts_nothing() {
+    let bed = Bed::new();
+    let (_a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    bed.must("ipvsadm", &format!("-A -t {VIP} -s wrr"));
+    bed.must("ipvsadm", &format!("-a -t {VIP} -r {A} -m -w 5"));
+    bed.must("ipvsadm", &format!("-a -t {VIP} -r {B} -m -w 0"));
+    bed.must("ipvsadm", &format!("-a -t {VIP} -r 192.0.2.77:8080 -m -w 0"));
+    bed.must("ipvsadm", "-A -f 7 -s rr"); // somebody else's
+    bed.must("ipvsadm", "-a -f 7 -r 192.0.2.12:0 -g -w 3");
+    let mut client = Client::connect(VIP);
+    bed.configure(&section(
+        VIP,
+        "quiescent=yes; fallback=192.0.2.99:8080 masq",
+        &["192.0.2.11", "192.0.2.12"],
+    ));
+    bed.ok("start");
+    client.lives("after the start");
+    assert_eq!(
+        bed.table(),
+        [
+            "-A -f 7 -s rr",
+            "-A -t 203.0.113.202:80 -s wrr",
+            "-a -f 7 -r 192.0.2.12:0 -g -w 3",
+            "-a -t 203.0.113.202:80 -r 192.0.2.11:8080 -m -w 5",
+            "-a -t 203.0.113.202:80 -r 192.0.2.12:8080 -m -w 5",
+        ]
+    );
+    let log = bed.log();
+    assert!(log.contains("Restored real server: 192.0.2.12:8080"), "{log}");
+    assert!(log.contains("Purged real server (start): 192.0.2.77:8080"), "{log}");
+    for never in ["fallback", "virtual server", "192.0.2.11:8080 (203.0.113.202:80) (Weight"] {
+        assert!(!log.contains(never), "{never} was touched:\n{log}");
+    }
+    bed.ok("stop");
+    assert_eq!(bed.table(), ["-A -f 7 -s rr", "-a -f 7 -r 192.0.2.12:0 -g -w 3"]);
+}
+
+fn start_says_why_not() {
+    let bed = Bed::new();
+    bed.configure(&section(VIP, "scheduler=nosuchsched", &["192.0.2.11"]));
+    let output = bed.run("start");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("nosuchsched"), "{said}");
+    assert_eq!(bed.code("status"), 3);
+    bed.configure("virtual=203.0.113.202\n\treal=192.0.2.11:80 gate\n");
+    let output = bed.run("start");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("firewall mark"));
+}
+
+fn killed_and_started_again_nothing_changes() {
+    let bed = Bed::new();
+    let (_a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    bed.configure(&section(VIP, "quiescent=yes", &["192.0.2.11", "192.0.2.12", "192.0.2.13"]));
+    bed.ok("start");
+    let before = bed.table();
+    let mut client = Client::connect(VIP);
+    bed.must("kill", &format!("-9 {}", bed.pid()));
+    bed.until("the daemon is gone", SECOND, |bed| bed.code("status") == 1);
+    assert_eq!(bed.table(), before, "the table outlives the daemon");
+    client.lives("after kill -9");
+    bed.forget_log();
+    bed.ok("start");
+    client.lives("after the second start");
+    assert_eq!(bed.table(), before);
+    assert!(!bed.log().contains("server: "), "edits of a table that was right:\n{}", bed.log());
+    bed.ok("stop");
+}
+
+fn stop_without_cleanstop_leaves_the_table() {
+    let bed = Bed::new();
+    let _a = Server::start("192.0.2.11");
+    bed.configure(&section(VIP, "cleanstop=no", &["192.0.2.11"]));
+    bed.ok("start");
+    let before = bed.table();
+    bed.ok("stop");
+    assert_eq!(bed.table(), before);
+}
+
+fn a_broken_configuration_does_not_orphan_the_daemon() {
+    let bed = Bed::new();
+    let _a = Server::start("192.0.2.11");
+    bed.configure(&section(VIP, "", &["192.0.2.11"]));
+    bed.ok("start");
+    bed.configure("rubbish\n");
+    assert_eq!(bed.code("status"), 0);
+    assert_eq!(bed.code("reload"), 2);
+    assert_eq!(bed.code("restart"), 2, "a restart that cannot start does not stop");
+    assert_eq!(bed.code("status"), 0);
+    std::fs::remove_file(bed.config()).unwrap();
+    assert_eq!(bed.code("status"), 0);
+    assert_eq!(bed.code("stop"), 0);
+    assert_eq!(bed.table(), [""; 0]);
+}
+
+fn restart_and_try_restart() {
+    let bed = Bed::new();
+    let _a = Server::start("192.0.2.11");
+    bed.configure(&section(VIP, "", &["192.0.2.11"]));
+    assert_eq!(bed.code("try-restart"), 0);
+    assert_eq!(bed.code("status"), 3);
+    bed.ok("restart");
+    let first = bed.pid();
+    bed.ok("try-restart");
+    assert_ne!(bed.pid(), first);
+    assert_eq!(bed.weight(VIP, A), Some(5));
+    bed.ok("stop");
+}
