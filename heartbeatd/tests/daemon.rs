@@ -96,6 +96,12 @@ impl Node {
         }
     }
 
+    /// Asks for a move as soon as neither node has anything under way.
+    fn moves(&self, question: &Request) -> String {
+        self.until("ready to move groups", |status| status.resources.standby_refusal.is_none());
+        self.accepts(question)
+    }
+
     fn status(&self) -> Option<Status> {
         match self.ask(&Request::Status) {
             Answer::Status(status) => Some(*status),
@@ -162,12 +168,12 @@ fn a_pair_lives_through_what_happens_to_it() {
 
     // there and back
     assert_eq!(
-        alpha.accepts(&Request::Standby { set: Which::Foreign }),
+        alpha.moves(&Request::Standby { set: Which::Foreign }),
         "giving foreign resources to the other node"
     );
     beta.holds(Hold::Local);
     alpha.holds(Hold::Local);
-    alpha.accepts(&Request::Takeover { set: Which::Foreign });
+    alpha.moves(&Request::Takeover { set: Which::Foreign });
     alpha.holds(Hold::All);
     beta.holds(Hold::None);
 
@@ -194,7 +200,7 @@ fn a_changed_configuration_is_applied_without_moving_anything() {
     beta.start();
     alpha.holds(Hold::Local);
     beta.holds(Hold::Local);
-    alpha.accepts(&Request::Standby { set: Which::Local });
+    alpha.moves(&Request::Standby { set: Which::Local });
     beta.holds(Hold::All);
     let generation = beta.status().unwrap().generation;
 
