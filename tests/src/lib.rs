@@ -12,7 +12,7 @@
 //!   [`machine`] and [`init`] are what a node is made of.
 //! * [`probe`] the client's view and its outages, [`arp`] who announces an address, [`kernel`] the IPVS table and the addresses as
 //!   the kernel tells them, [`process`] helpers at work in a node.
-//! * [`web`] real servers.
+//! * [`web`] real servers, [`pair`] two heartbeat nodes, [`story`] the demonstration.
 //! * [`moment`] the clock and waiting, [`timeline`] what happened when, [`failure`] what went wrong, [`programs`] of this build.
 //!
 //! A lab ends with the value that made it. Its programs run as root in namespaces; nothing of the machine is changed.
@@ -26,9 +26,11 @@ pub mod machine;
 pub mod moment;
 pub mod network;
 pub mod node;
+pub mod pair;
 pub mod probe;
 pub mod process;
 pub mod programs;
+pub mod story;
 pub mod timeline;
 pub mod web;
 pub mod world;

@@ -31,12 +31,14 @@ pub struct Spec {
     pub links: Vec<Link>,
     /// Shell lines that run at the end of each boot, in order; one that fails fails the boot.
     pub boot: Vec<String>,
+    /// What an administrator's init system starts after that: [`Node::start_services`].
+    pub services: Vec<String>,
 }
 
 impl Spec {
     /// A node without interfaces.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), links: Vec::new(), boot: Vec::new() }
+        Self { name: name.to_owned(), links: Vec::new(), boot: Vec::new(), services: Vec::new() }
     }
 
     /// With an interface on a switch, and its addresses (`192.0.2.1/24`).
@@ -56,6 +58,13 @@ impl Spec {
     #[must_use]
     pub fn boot(mut self, line: impl Into<String>) -> Self {
         self.boot.push(line.into());
+        self
+    }
+
+    /// With a shell line for [`Node::start_services`].
+    #[must_use]
+    pub fn service(mut self, line: impl Into<String>) -> Self {
+        self.services.push(line.into());
         self
     }
 }
@@ -122,6 +131,11 @@ impl Node {
             self.sh(line)?;
         }
         Ok(())
+    }
+
+    /// Run its service lines, which a story may want to do later than the boot.
+    pub fn start_services(&self) -> Result<()> {
+        self.0.spec.services.iter().try_for_each(|line| self.sh(line).map(drop))
     }
 
     /// Cut its power: at once nothing from it reaches the network, then all its processes, interfaces and addresses are gone.

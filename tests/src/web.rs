@@ -1,8 +1,13 @@
 //! Web servers: nginx of Debian in a node, each page saying who it is.
 
+use std::time::Duration;
+
 use crate::failure::Result;
+use crate::moment::wait_until;
 use crate::node::Node;
 use crate::programs;
+
+const NGINX: &str = "/usr/sbin/nginx -c /run/nginx.conf";
 
 /// A configuration that answers every path with the server's name, and nothing of nginx's own.
 fn configuration(name: &str, listen: &str) -> String {
@@ -13,19 +18,28 @@ fn configuration(name: &str, listen: &str) -> String {
     )
 }
 
-/// Start nginx in a node; it listens at `listen` (an address and port, or a port) when this returns.
-pub fn start(node: &Node, name: &str, listen: &str) -> Result<()> {
-    node.write("/run/nginx.conf", &configuration(name, listen))?;
-    let program = programs::machine("nginx")?.display().to_string();
-    node.run(&[&program, "-c", "/run/nginx.conf"]).map(drop)
+/// A boot line for a node with a web server.
+pub fn boot_line(name: &str, listen: &str) -> Result<String> {
+    programs::machine("nginx")?;
+    let text = configuration(name, listen);
+    // With descriptors of its own it holds nobody's pipe open.
+    Ok(format!("cat >/run/nginx.conf <<'END'\n{text}END\n{NGINX} </dev/null >/dev/null 2>&1"))
 }
 
-/// Stop it at once: the port is closed when this returns.
+/// Start a web server in a node; it listens at `listen` (an address and port, or a port) when this returns.
+pub fn start(node: &Node, name: &str, listen: &str) -> Result<()> {
+    node.sh(&boot_line(name, listen)?).map(drop)
+}
+
+/// Start it again after [`stop`].
+pub fn restart(node: &Node) -> Result<()> {
+    node.sh(&format!("{NGINX} </dev/null >/dev/null 2>&1")).map(drop)
+}
+
+/// Stop it at once; the port is closed when this returns.
 pub fn stop(node: &Node) -> Result<()> {
-    let program = programs::machine("nginx")?.display().to_string();
-    node.run(&[&program, "-c", "/run/nginx.conf", "-s", "stop"])?;
-    let gone = || Ok(node.pids_of("nginx:")?.is_empty());
-    crate::moment::wait_until(std::time::Duration::from_secs(10), "nginx ends", gone).map(drop)
+    node.sh(&format!("{NGINX} -s stop"))?;
+    wait_until(Duration::from_secs(10), "nginx ends", || Ok(node.pids_of("nginx:")?.is_empty())).map(drop)
 }
 
 /// The commands that make a node a real server by direct routing: it accepts packets for `address`, and answers no ARP for it.

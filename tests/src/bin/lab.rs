@@ -9,6 +9,7 @@ use lab::{Context, Lab, Result, arp, fail, init, probe};
 const USAGE: &str = "usage: lab init NAME [DIRECTORY]                        (process 1 of a node)
        lab probe-http ADDRESS:PORT INTERVAL_US LIMIT_US     (inside a node)
        lab probe-icmp ADDRESS INTERVAL_US LIMIT_US          (inside a node)
+       lab ask ADDRESS:PORT COUNT                           (inside a node)
        lab watch-arp                                        (inside a node)
        lab DIRECTORY nodes | down
        lab DIRECTORY cut | heal | unplug | plug NODE INTERFACE
@@ -36,6 +37,9 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         }
         ["probe-icmp", target, interval, limit] => {
             probe::icmp::run(target.parse().context(|| *target)?, micros(interval)?, micros(limit)?)?;
+        }
+        ["ask", target, count] => {
+            probe::http::ask(target.parse().context(|| *target)?, count.parse().context(|| *count)?)?;
         }
         ["watch-arp"] => arp::run()?,
         [directory, verb, rest @ ..] if Path::new(directory).is_dir() => {
@@ -66,6 +70,7 @@ fn by_hand(directory: &Path, verb: &str, rest: &[&str]) -> Result<ExitCode> {
         ("power-on", [node]) => {
             lab.find(node)?.power_on()?;
             lab.keep()?;
+            lab.find(node)?.start_services()?;
         }
         ("freeze", [node]) => drop(lab.find(node)?.freeze()?),
         ("thaw", [node]) => drop(lab.find(node)?.thaw()?),

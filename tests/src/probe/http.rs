@@ -14,6 +14,8 @@ use crate::moment::Moment;
 /// An answer is the first line of a page of at most this many bytes.
 const PAGE_LIMIT: usize = 16 * 1024;
 
+const REQUEST: &[u8] = b"GET / HTTP/1.0\r\nHost: lab\r\nUser-Agent: lab\r\n\r\n";
+
 struct Request {
     start: Moment,
     socket: Socket,
@@ -75,6 +77,27 @@ pub fn run(target: SocketAddr, interval: Duration, limit: Duration) -> Result<()
     }
 }
 
+/// Make `count` requests one after the other and print who answered: for testing by hand.
+pub fn ask(target: SocketAddr, count: usize) -> Result<()> {
+    let limit = Duration::from_secs(3);
+    for _ in 0..count {
+        let begin = Moment::now();
+        let answer = one_request(target, limit).unwrap_or_else(|error| Err(reason(&error)));
+        let text = answer.unwrap_or_else(|why| format!("({why})"));
+        println!("{text:<20} {}", crate::moment::millis(begin.elapsed()));
+    }
+    Ok(())
+}
+
+fn one_request(target: SocketAddr, limit: Duration) -> std::io::Result<Result<String, String>> {
+    let mut stream = std::net::TcpStream::connect_timeout(&target, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.write_all(REQUEST)?;
+    let mut page = Vec::new();
+    stream.take(PAGE_LIMIT as u64).read_to_end(&mut page)?;
+    Ok(meaning(&page))
+}
+
 fn report(mut out: &std::io::Stdout, start: Moment, answer: Result<String, String>) -> Result<()> {
     writeln!(out, "{}", line(&Sample { start, end: Moment::now(), answer }))?;
     Ok(out.flush()?)
@@ -102,8 +125,7 @@ fn advance(request: &mut Request) -> Option<Result<String, String>> {
         if let Ok(Some(error)) = request.socket.take_error() {
             return Some(Err(reason(&error)));
         }
-        let text = b"GET / HTTP/1.0\r\nHost: lab\r\nUser-Agent: lab\r\n\r\n";
-        return match (&request.socket).write(text) {
+        return match (&request.socket).write(REQUEST) {
             Ok(_) => {
                 request.sent = true;
                 None
