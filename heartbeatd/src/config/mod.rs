@@ -91,7 +91,9 @@ pub fn read(directory: &Path, node: &str) -> Reading {
         }
         reading.reports.push(report);
     }
-    if let (Some(completed), Some(keys), false) = (draft, keys, reading.reports.iter().any(Report::has_errors)) {
+    if let (Some(completed), Some(keys), false) =
+        (draft, keys, reading.reports.iter().any(Report::has_errors))
+    {
         reading.plan = Some(completed.plan(node, keys));
     }
     reading
@@ -145,7 +147,8 @@ fn complete(report: &mut Report, draft: Draft, node: &str) -> Completed {
             Some(_) => "auto_failback legacy is obsolete",
             None => "auto_failback is not set: the default is legacy, which is obsolete",
         };
-        let help = "write \"auto_failback on\" (the same in effect) or \"auto_failback off\", on both nodes at once";
+        let help =
+            "write \"auto_failback on\" (the same in effect) or \"auto_failback off\", on both nodes at once";
         report.push(Diagnostic::warning(failback.map(|failback| failback.span), message).help(help));
     }
     let failback = failback.map_or(Failback::Legacy, |failback| failback.value);
@@ -169,15 +172,20 @@ fn nodes(report: &mut Report, words: &[Spanned<String>], me: &str) -> Vec<String
     if !nodes.iter().any(|node| node == me) {
         let near = config::nearest(me, nodes.iter().map(String::as_str));
         let help = match near {
-            Some(near) => format!("node \"{near}\" is there; write the name as \"uname -n\" prints it, or put it into nodeinfo"),
-            None => format!("add \"node {me}\" (uname -n), or write this node's name into nodeinfo beside ha.cf"),
+            Some(near) => format!(
+                "node \"{near}\" is there; write the name as \"uname -n\" prints it, or put it into nodeinfo"
+            ),
+            None => {
+                format!("add \"node {me}\" (uname -n), or write this node's name into nodeinfo beside ha.cf")
+            }
         };
         let message = format!("Current node [{me}] not in configuration!");
         report.push(Diagnostic::error(None, message).help(help));
     }
     match (nodes.len(), words.last()) {
         (1, Some(word)) => report.push(
-            Diagnostic::warning(word.span, "this is the only node").help("a pair has two: add the other's name"),
+            Diagnostic::warning(word.span, "this is the only node")
+                .help("a pair has two: add the other's name"),
         ),
         (3.., Some(word)) => report.push(
             Diagnostic::error(word.span, format!("{} nodes: haresources is for pairs", nodes.len()))
