@@ -4,6 +4,8 @@
 //! `ha/NN-name/` holds `ha.cf`, `authkeys` and `haresources`, or some of them. A missing one is replaced by the
 //! least that fits the others, so that each file is judged alone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test says what went wrong by failing
+
 use config::Report;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

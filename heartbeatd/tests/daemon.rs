@@ -1,6 +1,8 @@
 //! Two real daemons on the loopback interface: start, crash, return, stand-by, pause, reload, stop, and what the
 //! command line says about them. Resource scripts stay out of it (`-M`).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test says what went wrong by failing
+
 use daemon::control::request;
 use heartbeatd::control::{self, Answer, Hold, NodeStatus, Request, Status, Which};
 use std::fs;
