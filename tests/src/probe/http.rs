@@ -1,7 +1,8 @@
 //! HTTP requests from one thread, many under way at a time: one that hangs delays no other.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,6 +14,9 @@ use crate::moment::Moment;
 
 /// An answer is the first line of a page of at most this many bytes.
 const PAGE_LIMIT: usize = 16 * 1024;
+
+/// The prober's source ports, used one after the other.
+const PORTS: RangeInclusive<u16> = 2_000..=65_000;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.0\r\nHost: lab\r\nUser-Agent: lab\r\n\r\n";
 
@@ -29,10 +33,11 @@ pub fn run(target: SocketAddr, interval: Duration, limit: Duration) -> Result<()
     let stdout = std::io::stdout();
     let mut under_way: Vec<Request> = Vec::new();
     let mut next = Moment::now();
+    let mut ports = PORTS.cycle();
     loop {
         let now = Moment::now();
         if now >= next {
-            match start(target) {
+            match start(target, &mut ports) {
                 Ok(request) => under_way.push(request),
                 Err(reason) => report(&stdout, now, Err(reason))?,
             }
@@ -103,11 +108,14 @@ fn report(mut out: &std::io::Stdout, start: Moment, answer: Result<String, Strin
     Ok(out.flush()?)
 }
 
-fn start(target: SocketAddr) -> Result<Request, String> {
+/// Each request has a source port that no other had for a long time. Left to itself the kernel may repeat one within seconds,
+/// and then IPVS sends the request where it sent the earlier one, even to a server that is quiescent by now.
+fn start(target: SocketAddr, ports: &mut impl Iterator<Item = u16>) -> Result<Request, String> {
     let start = Moment::now();
-    let open = || -> std::io::Result<Socket> {
+    let mut open = || -> std::io::Result<Socket> {
         let socket =
             Socket::new(Domain::for_address(target), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        bind_to_next(&socket, target, ports)?;
         match socket.connect(&target.into()) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
@@ -117,6 +125,23 @@ fn start(target: SocketAddr) -> Result<Request, String> {
     };
     let socket = open().map_err(|error| reason(&error))?;
     Ok(Request { start, socket, sent: false, page: Vec::new() })
+}
+
+fn bind_to_next(
+    socket: &Socket,
+    target: SocketAddr,
+    ports: &mut impl Iterator<Item = u16>,
+) -> std::io::Result<()> {
+    let any: IpAddr =
+        if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    socket.set_reuse_address(true)?;
+    for port in ports.take(100) {
+        match socket.bind(&SocketAddr::new(any, port).into()) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            result => return result,
+        }
+    }
+    Err(ErrorKind::AddrInUse.into())
 }
 
 /// Do what can be done now; the answer when it is known.
