@@ -323,17 +323,15 @@ impl Service {
     }
 
     fn place(&mut self, service: &VirtualService, done: &WantedDestination, ok: bool) {
-        match done.role {
-            Role::Fallback => self.fallback = ok.then_some(done.presence),
-            Role::Real => {
-                let number =
-                    service.reals.iter().position(|real| real.destination.key == done.destination.key);
-                let Some(server) = number.and_then(|number| self.servers.get_mut(number)) else { return };
-                let known = done.presence != Presence::AsIs;
-                server.placed = (ok && known).then(|| (done.presence, done.destination.clone()));
-                server.was_placed |= ok && known;
-            }
+        if done.role == Role::Fallback {
+            self.fallback = ok.then_some(done.presence);
         }
+        let number = service.reals.iter().position(|real| real.destination.key == done.destination.key);
+        let Some(server) = number.and_then(|number| self.servers.get_mut(number)) else { return };
+        // In the table as the fallback, a real server is not in the table as what it is itself.
+        let known = done.role == Role::Real && done.presence != Presence::AsIs;
+        server.placed = (ok && known).then(|| (done.presence, done.destination.clone()));
+        server.was_placed |= ok && known;
     }
 }
 

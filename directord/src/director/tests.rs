@@ -1,1 +1,331 @@
+//! The core as a whole: plan, verdicts and a table that is edited as it says.
 
+use super::*;
+use crate::config::{SystemNames, load_source};
+use crate::reconcile::{Action, Edit, reconcile, remove};
+use config::Source;
+use proptest::prelude::*;
+use std::time::Duration;
+
+fn plan(text: &str) -> Plan {
+    match load_source(Source::new("t.cf", text), &SystemNames::default()) {
+        Ok(loaded) => loaded.plan,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+const TWO: &str = "quiescent=yes\nvirtual=192.0.2.1:80\n\tfallback=192.0.2.99:80\n\treal=192.0.2.10:80 gate 5\n\treal=192.0.2.11:80 gate 5\n";
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH
+}
+
+/// A director with its table.
+struct Bench {
+    director: Director,
+    table: Table,
+}
+
+impl Bench {
+    fn new(text: &str) -> Bench {
+        Bench::on(text, Table::default())
+    }
+
+    fn on(text: &str, table: Table) -> Bench {
+        Bench { director: Director::new(plan(text), &table, now()), table }
+    }
+
+    /// One pass; its log lines.
+    fn pass(&mut self) -> Vec<String> {
+        let wanted = self.director.wanted();
+        let edits: Vec<Edit> = reconcile(&wanted, &self.table);
+        for edit in &edits {
+            self.table.apply(&edit.action);
+        }
+        self.director.placed(&wanted, &[]);
+        edits.into_iter().map(|edit| edit.message).collect()
+    }
+
+    /// A result for every probe of this address.
+    fn check(&mut self, last: u8, passed: bool) -> bool {
+        let outcome = if passed { Outcome::Passed } else { Outcome::Refused };
+        let checked = Checked { outcome, took: Duration::from_millis(1) };
+        let mut changed = false;
+        for probe in self.director.probes() {
+            if matches!(&probe.kind, crate::check::Kind::Http(http) if http.url.contains(&format!("192.0.2.{last}:")))
+            {
+                changed |= self.director.observe(&probe, &checked, now()).1;
+            }
+        }
+        changed
+    }
+
+    fn weights(&self) -> Vec<(u8, u32)> {
+        let mut weights: Vec<(u8, u32)> = self
+            .table
+            .services
+            .iter()
+            .flat_map(|(_, destinations)| destinations)
+            .map(|d| match d.key.address {
+                std::net::IpAddr::V4(address) => (address.octets()[3], d.weight),
+                std::net::IpAddr::V6(_) => (0, d.weight),
+            })
+            .collect();
+        weights.sort_unstable();
+        weights
+    }
+}
+
+#[test]
+fn a_cold_start_with_all_verdicts_shows_no_fallback() {
+    let mut bench = Bench::new(TWO);
+    assert!(!bench.director.is_gathered());
+    assert!(bench.check(10, true) && bench.check(11, false));
+    assert!(bench.director.is_gathered());
+    let lines = bench.pass();
+    assert!(lines.iter().all(|line| !line.contains("fallback")), "{lines:?}");
+    assert_eq!(bench.weights(), [(10, 5), (11, 0)]);
+    assert!(bench.pass().is_empty());
+}
+
+#[test]
+fn without_verdicts_only_what_is_there_counts_as_up() {
+    let mut cold = Bench::new(TWO);
+    cold.pass();
+    assert_eq!(cold.weights(), [(99, 1)], "nobody is known to be up");
+    cold.check(10, true);
+    cold.pass();
+    assert_eq!(cold.weights(), [(10, 5)]);
+
+    let mut before = Bench::new(TWO);
+    before.check(10, true);
+    before.check(11, false);
+    before.pass();
+    let mut warm = Bench::on(TWO, before.table);
+    assert!(warm.pass().is_empty(), "adopted as it is");
+    assert!(!warm.director.is_gathered());
+    warm.check(10, false);
+    warm.pass();
+    assert_eq!(warm.weights(), [(10, 0), (11, 0), (99, 1)]);
+}
+
+#[test]
+fn an_adopted_table_gets_the_configured_weights_and_loses_strangers() {
+    let mut bench = Bench::new(TWO);
+    bench.check(10, true);
+    bench.check(11, true);
+    bench.pass();
+    let mut table = bench.table;
+    table.services[0].1[0].weight = 9;
+    let mut stranger = table.services[0].1[0].clone();
+    stranger.key.address = [192, 0, 2, 77].into();
+    table.services[0].1.push(stranger);
+    let mut again = Bench::on(TWO, table);
+    again.pass();
+    assert_eq!(again.weights(), [(10, 5), (11, 5)]);
+}
+
+#[test]
+fn a_shared_server_counts_its_failures_for_each_service_alone() {
+    let section = |vip: u8, count: u8| {
+        format!("virtual=192.0.2.{vip}:80\n\tfailurecount={count}\n\treal=192.0.2.10:80 gate\n")
+    };
+    let mut bench = Bench::new(&(section(1, 3) + &section(2, 2)));
+    assert_eq!(bench.director.probes().len(), 1, "checked once");
+    bench.check(10, true);
+    bench.pass();
+    assert!(!bench.check(10, false));
+    assert!(bench.check(10, false), "down in the second service only");
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 1)]);
+    assert!(bench.check(10, false));
+    bench.pass();
+    assert_eq!(bench.weights(), []);
+}
+
+#[test]
+fn a_reload_keeps_verdicts_and_names_what_left() {
+    let mut bench = Bench::new(TWO);
+    bench.check(10, true);
+    bench.check(11, false);
+    bench.pass();
+    let more = format!("{TWO}virtual=192.0.2.2:80\n\treal=192.0.2.12:80 gate\n");
+    assert!(bench.director.reload(plan(&more), &bench.table, now()).is_empty());
+    assert!(!bench.director.is_gathered(), "the new server has no verdict");
+    let status = bench.director.status(&bench.table);
+    assert_eq!(
+        status[0].servers.iter().map(|server| server.state).collect::<Vec<_>>(),
+        [State::Up, State::Down]
+    );
+    bench.check(12, true);
+    assert_eq!(
+        bench.pass(),
+        [
+            "Added virtual server: 192.0.2.2:80",
+            "Added real server: 192.0.2.12:80 (192.0.2.2:80) (Weight set to 1)"
+        ]
+    );
+    let left = bench.director.reload(plan(TWO), &bench.table, now());
+    assert_eq!(left.len(), 1);
+    for (key, named) in &left {
+        for edit in remove(key, named, &bench.table, "start") {
+            bench.table.apply(&edit.action);
+        }
+    }
+    assert!(bench.pass().is_empty(), "the other service is as it was");
+    assert_eq!(bench.weights(), [(10, 5), (11, 0)]);
+}
+
+#[test]
+fn another_check_of_a_live_server_has_to_fail_before_it_goes() {
+    let mut bench = Bench::new(TWO);
+    bench.check(10, true);
+    bench.check(11, true);
+    bench.pass();
+    bench.director.reload(
+        plan(&TWO.replace("\tfallback", "\treceive=\"x\"\n\tfallback")),
+        &bench.table,
+        now(),
+    );
+    assert!(bench.pass().is_empty());
+    bench.check(10, false);
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 0), (11, 5)]);
+}
+
+#[test]
+fn the_fallback_may_be_one_of_the_real_servers() {
+    let mut bench = Bench::new(&TWO.replace("192.0.2.99", "192.0.2.10"));
+    bench.check(10, true);
+    bench.check(11, true);
+    bench.pass();
+    bench.check(10, false);
+    bench.check(11, false);
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 1), (11, 0)]);
+    bench.check(10, true);
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 5), (11, 0)]);
+}
+
+#[test]
+fn checktype_off_is_never_used_but_has_its_fallback() {
+    let mut bench = Bench::new(&TWO.replace("\tfallback", "\tchecktype=off\n\tfallback"));
+    assert!(bench.director.is_gathered());
+    bench.pass();
+    assert_eq!(bench.weights(), [(99, 1)]);
+}
+
+#[test]
+fn fallback_commands_are_given_once_and_again_after_a_reload() {
+    let text = TWO.replace("\tfallback", "\tfallbackcommand=/bin/tell\n\tfallback");
+    let mut bench = Bench::new(&text);
+    bench.check(10, true);
+    assert_eq!(bench.director.fallback_commands(), ["/bin/tell stop 192.0.2.1:80 tcp"]);
+    assert!(bench.director.fallback_commands().is_empty());
+    bench.check(10, false);
+    assert_eq!(bench.director.fallback_commands(), ["/bin/tell start 192.0.2.1:80 tcp"]);
+    bench.director.reload(plan(&text), &bench.table, now());
+    assert_eq!(bench.director.fallback_commands(), ["/bin/tell start 192.0.2.1:80 tcp"]);
+}
+
+#[test]
+fn a_refused_edit_is_tried_again() {
+    let mut bench = Bench::new(TWO);
+    bench.check(10, true);
+    bench.check(11, true);
+    let wanted = bench.director.wanted();
+    let edits = reconcile(&wanted, &bench.table);
+    for edit in edits.iter().filter(|edit| !edit.message.contains("192.0.2.11:")) {
+        bench.table.apply(&edit.action);
+    }
+    let key = wanted[0].service.key.clone();
+    let refused = wanted[0].destinations[1].destination.key;
+    bench.director.placed(&wanted, &[(key, Some(refused))]);
+    let again = reconcile(&bench.director.wanted(), &bench.table);
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].repairs, None, "nobody changed anything");
+}
+
+/// What can happen to a director.
+#[derive(Clone, Debug)]
+enum Happening {
+    Check(u8, bool),
+    Pass,
+    /// Somebody sets a weight.
+    Weight(u8, u32),
+    /// Somebody deletes a destination.
+    Delete(u8),
+    /// Somebody clears the table.
+    Clear,
+    Reload(bool),
+    Maintain(u8, bool),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let server = || prop_oneof![Just(10u8), Just(11), Just(99)];
+    prop_oneof![
+        8 => (server(), any::<bool>()).prop_map(|(server, passed)| Happening::Check(server, passed)),
+        4 => Just(Happening::Pass),
+        1 => (server(), 0..4u32).prop_map(|(server, weight)| Happening::Weight(server, weight)),
+        1 => server().prop_map(Happening::Delete),
+        1 => Just(Happening::Clear),
+        1 => any::<bool>().prop_map(Happening::Reload),
+        1 => (server(), any::<bool>()).prop_map(|(server, on)| Happening::Maintain(server, on)),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: passes come to rest, our own edits give no dead server a weight, and after a pass there is
+    /// always somebody for the clients, a live server or the fallback (unless an administrator took the weight).
+    #[test]
+    fn promises_hold(quiescent in any::<bool>(), happenings in proptest::collection::vec(happening(), 0..60)) {
+        let text = if quiescent { TWO.to_owned() } else { TWO.replace("quiescent=yes", "quiescent=no") };
+        let other = text.replace("gate 5", "gate 7");
+        let mut bench = Bench::new(&text);
+        let mut touched = false;
+        for happening in happenings {
+            match happening {
+                Happening::Check(server, passed) => drop(bench.check(server, passed)),
+                Happening::Weight(server, weight) => {
+                    touched = true;
+                    for found in bench.table.services.iter_mut().flat_map(|(_, all)| all.iter_mut()) {
+                        if found.key.address == std::net::IpAddr::from([192, 0, 2, server]) {
+                            found.weight = weight;
+                        }
+                    }
+                }
+                Happening::Delete(server) => {
+                    for (_, all) in &mut bench.table.services {
+                        all.retain(|found| found.key.address != std::net::IpAddr::from([192, 0, 2, server]));
+                    }
+                }
+                Happening::Clear => bench.table = Table::default(),
+                Happening::Reload(changed) => {
+                    let text = if changed { &other } else { &text };
+                    bench.director.reload(plan(text), &bench.table, now());
+                }
+                Happening::Maintain(server, on) => {
+                    let address = std::net::IpAddr::from([192, 0, 2, server]);
+                    bench.director.maintain(|real| on && real.address == address, now());
+                }
+                Happening::Pass => {
+                    let wanted = bench.director.wanted();
+                    let down: Vec<_> = wanted[0].destinations.iter().filter(|d| d.presence != Presence::Serving).map(|d| d.destination.key).collect();
+                    for edit in reconcile(&wanted, &bench.table) {
+                        if let Action::AddDestination(_, to) = &edit.action {
+                            prop_assert!(to.weight == 0 || !down.contains(&to.key), "{}", edit.message);
+                        }
+                    }
+                    bench.pass();
+                    prop_assert_eq!(bench.pass(), Vec::<String>::new());
+                    let serving = wanted[0].destinations.iter().any(|d| {
+                        d.presence == Presence::Serving && bench.table.destination(&wanted[0].service.key, &d.destination.key).is_some()
+                    });
+                    prop_assert!(serving);
+                    prop_assert!(touched || bench.weights().iter().any(|(_, weight)| *weight > 0));
+                }
+            }
+        }
+    }
+}

@@ -275,7 +275,7 @@ fn pattern(text: &Setting<String>, notes: &mut Notes) -> Option<Pattern> {
                 text.span
             };
             let message = format!("\"{}\" is not a regular expression", text.value);
-            super::note_once(notes, Diagnostic::error(span, message).label(error.reason).help(
+            super::resolve::note_once(notes, Diagnostic::error(span, message).label(error.reason).help(
                 "a Perl regular expression; put \\ before a character that is meant literally, such as ( [ * + ? or .",
             ));
             None
