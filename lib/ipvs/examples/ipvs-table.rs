@@ -1,4 +1,5 @@
-//! Prints the IPVS table like `ipvsadm -Ln --nosort`, or with `--save` like `ipvsadm -Sn --nosort`.
+//! Prints the IPVS table like `ipvsadm -Ln --nosort`, or with `--save` like `ipvsadm -Sn`,
+//! in the kernel's order.
 use ipvs::{Client, DestinationEntry, Error, Service, ipvsadm};
 use std::io::Write;
 use std::process::ExitCode;

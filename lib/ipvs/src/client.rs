@@ -157,7 +157,13 @@ impl Client {
     /// # Errors
     /// [`Reason::NotRunning`].
     pub fn stop_daemon(&mut self, role: SyncRole) -> Result<(), Error> {
-        self.edit(&Request::StopDaemon(role))
+        match self.edit(&Request::StopDaemon(role)) {
+            // the kernel stops a daemon whose thread has not run yet, but does not say so
+            Err(Error::AnswerLost { .. }) if self.daemons()?.iter().all(|daemon| daemon.role != role) => {
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// Version and size of the kernel's IPVS.

@@ -29,7 +29,7 @@ pub enum Error {
     },
     /// The kernel refused.
     Refused(Box<Refused>),
-    /// The kernel's answer was lost (receive buffer overrun, or none within ten seconds). An edit may have
+    /// The kernel's answer was lost (receive buffer overrun), or it gave none. An edit may have
     /// been done: read the table again.
     AnswerLost {
         /// What was asked.

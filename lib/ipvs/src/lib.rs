@@ -33,6 +33,9 @@
 //! * Editing a destination replaces all of it: thresholds, forwarding method and tunnel included.
 //! * Firewall mark 0 is accepted by the kernel and makes a service `TCP 0.0.0.0:0`; here the type of a
 //!   mark cannot hold 0.
+//! * A sync daemon that is stopped before its thread has run once is stopped, but the kernel sends no answer;
+//!   [`Client::stop_daemon`] looks whether it is gone.
+//! * Traffic counters are summed up every two seconds and lag behind; connection counts do not.
 //! * All calls block, but the kernel works inside the `send`, so there is nothing to wait for afterwards.
 //!   Programs with an event loop put the client on a thread of its own.
 #![forbid(unsafe_code)]

@@ -13,8 +13,10 @@ const DATAGRAM: usize = 64 * 1024;
 /// beyond `net.core.rmem_max` and needs CAP_NET_ADMIN, as does IPVS.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 
-/// The answer to an edit is queued before `send` returns. This only keeps a bug from becoming a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Every answer, and every part of a list, is queued before `send` or the receive before it returns, so that
+/// there is nothing to wait for. But the kernel gives no answer at all to a request that ended with EINTR,
+/// which a sync daemon does that is stopped before its thread has run once.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Socket {
     socket: netlink_sys::Socket,

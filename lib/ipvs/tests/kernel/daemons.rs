@@ -1,5 +1,6 @@
 use crate::lab::{in_namespace, ipvsadm, sh, sorted};
 use ipvs::{SyncDaemon, SyncRole};
+use std::time::Instant;
 
 fn full(role: SyncRole, group: &str) -> SyncDaemon {
     SyncDaemon {
@@ -72,5 +73,20 @@ fn we_read_what_ipvsadm_starts() {
         assert_eq!(client.daemons().unwrap(), [expected]);
         client.stop_daemon(SyncRole::Backup).unwrap();
         assert_eq!(ipvsadm("-L --daemon"), "");
+    });
+}
+
+/// A daemon that is stopped before its thread has run: the kernel stops it and sends no answer, which
+/// must neither hang nor fail.
+#[test]
+fn a_daemon_stopped_as_soon_as_it_is_started() {
+    in_namespace(|client| {
+        let start = Instant::now();
+        for role in [SyncRole::Master, SyncRole::Backup].repeat(20) {
+            client.start_daemon(&SyncDaemon::new(role, "lo", 1)).unwrap();
+            client.stop_daemon(role).unwrap();
+            assert_eq!(client.daemons().unwrap(), []);
+        }
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     });
 }
