@@ -289,12 +289,15 @@ impl Cluster {
     }
 
     fn reload(&mut self, settings: Settings) {
-        if settings.me != self.settings.me
-            || settings.nodes != self.settings.nodes
-            || settings.links != self.settings.links
-        {
+        if settings.me != self.settings.me || settings.nodes != self.settings.nodes {
             self.notice(Notice::ReloadNeedsRestart);
             return;
+        }
+        if let Some(peer) = self.peer.as_mut() {
+            let old = self.settings.links.iter().zip(&peer.links);
+            let known: BTreeMap<&String, _> = old.map(|(name, state)| (name, *state)).collect();
+            peer.links =
+                settings.links.iter().map(|name| known.get(name).copied().unwrap_or((None, false))).collect();
         }
         self.beat_at = self.beat_at.min(self.now.mono + settings.keepalive);
         self.settings =

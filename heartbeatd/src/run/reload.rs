@@ -30,9 +30,9 @@ pub(super) async fn reload(shell: &mut Shell) -> Result<String, String> {
     // A peer's name that is not found now would keep a new process from starting, too.
     let targets = media::resolve(&plan.media)
         .inspect_err(|error| tracing::error!("{error}; the old configuration stays in use"))?;
-    if plan.nodes != shell.plan.nodes || start::links(&plan) != shell.links {
+    if plan.nodes != shell.plan.nodes {
         shell.restart = true;
-        let note = "nodes or links have changed: the daemon starts anew";
+        let note = "the nodes have changed: the daemon starts anew";
         tracing::info!("{note}");
         return Ok(note.to_owned());
     }
@@ -42,20 +42,22 @@ pub(super) async fn reload(shell: &mut Shell) -> Result<String, String> {
 
 async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<String, String> {
     let mut applied = Vec::new();
-    if plan.media != shell.plan.media {
-        replace_media(shell, targets).await.inspect_err(|error| tracing::error!("{error}"))?;
-        applied.push("media");
-    }
     if start::packets(&plan) != start::packets(&shell.plan) {
         shell.give(Order::Packets(Box::new(start::packets(&plan)))).await;
         applied.push("keys");
     }
-    let settings = start::settings(&plan, &shell.links, shell.settings.uuid, shell.settings.generation);
+    let links = start::links(&plan);
+    let settings = start::settings(&plan, &links, shell.settings.uuid, shell.settings.generation);
     let settings = Settings { seed: shell.settings.seed, ..settings };
     if settings != shell.settings {
+        // before the media: they name their links by the number in this list
         shell.give(Order::Event(Event::Reload(settings.clone()))).await;
-        shell.settings = settings;
-        applied.push("timers and failback");
+        (shell.settings, shell.links) = (settings, links);
+        applied.push("timers, links and failback");
+    }
+    if plan.media != shell.plan.media {
+        replace_media(shell, targets).await.inspect_err(|error| tracing::error!("{error}"))?;
+        applied.push("media");
     }
     let log = start::log_settings(&plan, &shell.arguments, shell.debug);
     if log != start::log_settings(&shell.plan, &shell.arguments, shell.debug) {
