@@ -72,12 +72,24 @@ fn the_most_specific_connected_network_wins_and_interfaces_that_are_down_do_not_
     lab.ip("address add 192.0.2.65/26 broadcast + dev vc");
     lab.haresources("alpha IPaddr2::192.0.2.70 IPaddr2::192.0.2.10\n");
     assert_eq!(lab.run("takenode alpha").code, 0);
-    assert!(lab.addresses().contains(&"vc 192.0.2.70/26 brd 192.0.2.127 vc".to_owned()), "{:?}", lab.addresses());
-    assert!(lab.addresses().contains(&"va 192.0.2.10/24 brd 192.0.2.255 va".to_owned()), "{:?}", lab.addresses());
+    assert!(
+        lab.addresses().contains(&"vc 192.0.2.70/26 brd 192.0.2.127 vc".to_owned()),
+        "{:?}",
+        lab.addresses()
+    );
+    assert!(
+        lab.addresses().contains(&"va 192.0.2.10/24 brd 192.0.2.255 va".to_owned()),
+        "{:?}",
+        lab.addresses()
+    );
     assert_eq!(lab.run("givenode alpha").code, 0);
     lab.ip("link set vc down");
     assert_eq!(lab.run("takenode alpha").code, 0);
-    assert!(lab.addresses().contains(&"va 192.0.2.70/24 brd 192.0.2.255 va".to_owned()), "{:?}", lab.addresses());
+    assert!(
+        lab.addresses().contains(&"va 192.0.2.70/24 brd 192.0.2.255 va".to_owned()),
+        "{:?}",
+        lab.addresses()
+    );
 }
 
 #[test]
@@ -90,7 +102,11 @@ fn a_direct_route_names_the_interface_and_the_default_route_does_not() {
     assert!(lab.has("203.0.113.10/24"), "{:?}", lab.addresses());
     let ran = lab.run("takenode beta");
     assert_eq!(ran.code, 1);
-    assert!(ran.detail().contains("name the interface and the mask: 198.51.100.10/24/eth0"), "{}", ran.detail());
+    assert!(
+        ran.detail().contains("name the interface and the mask: 198.51.100.10/24/eth0"),
+        "{}",
+        ran.detail()
+    );
 }
 
 #[test]
@@ -98,7 +114,8 @@ fn ipaddr_numbers_its_labels() {
     let lab = Lab::new();
     lab.haresources("alpha 192.0.2.10 192.0.2.11/24/va 192.0.2.12/24/va:web\n");
     assert_eq!(lab.run("takenode alpha").code, 0);
-    let labels: Vec<_> = lab.addresses().iter().filter_map(|l| l.split(' ').next_back().map(str::to_owned)).collect();
+    let labels: Vec<_> =
+        lab.addresses().iter().filter_map(|l| l.split(' ').next_back().map(str::to_owned)).collect();
     assert_eq!(labels, ["va", "va:0", "va:1", "va:web"]);
 }
 
@@ -108,7 +125,11 @@ fn a_missing_interface_is_named_with_those_that_exist() {
     lab.haresources("alpha IPaddr2::192.0.2.10/24/vaa\n");
     let ran = lab.run("takenode alpha");
     assert_eq!((ran.code, ran.groups()), (1, vec![GroupResult::Failed]));
-    assert!(ran.detail().contains("the interface vaa does not exist; did you mean va? this machine has"), "{}", ran.detail());
+    assert!(
+        ran.detail().contains("the interface vaa does not exist; did you mean va? this machine has"),
+        "{}",
+        ran.detail()
+    );
     assert_eq!(lab.run("givenode alpha").code, 0, "what cannot be there is not there");
     assert_eq!(lab.run("status IPaddr2::192.0.2.10/24/vaa").code, 3);
 }
@@ -130,7 +151,10 @@ fn an_address_on_another_interface_is_a_conflict_unless_it_was_put_there_by_this
     assert_eq!(lab.run("takenode alpha").code, 0);
     lab.haresources("alpha IPaddr2::192.0.2.10/24/va\n");
     assert_eq!(lab.run("takenode alpha").steps(), ["IPaddr2::192.0.2.10/24/va start done"]);
-    assert_eq!(lab.addresses(), ["va 192.0.2.1/24 brd 192.0.2.255 va", "va 192.0.2.10/24 brd 192.0.2.255 va"]);
+    assert_eq!(
+        lab.addresses(),
+        ["va 192.0.2.1/24 brd 192.0.2.255 va", "va 192.0.2.10/24 brd 192.0.2.255 va"]
+    );
     lab.haresources("alpha IPaddr2::192.0.2.10/24/vc\n");
     assert_eq!(lab.run("givenode alpha").steps(), ["IPaddr2::192.0.2.10/24/vc stop done"]);
     assert_eq!(lab.addresses(), [OWN], "given away wherever it was");
@@ -141,7 +165,9 @@ fn removing_a_primary_address_keeps_its_secondaries() {
     for promote in ["0", "1"] {
         let lab = Lab::new();
         std::fs::write("/proc/sys/net/ipv4/conf/va/promote_secondaries", promote).unwrap();
-        lab.haresources("alpha IPaddr2::198.51.100.10/24/va:one\nalpha IPaddr2::198.51.100.11/24/va:two/198.51.100.77\n");
+        lab.haresources(
+            "alpha IPaddr2::198.51.100.10/24/va:one\nalpha IPaddr2::198.51.100.11/24/va:two/198.51.100.77\n",
+        );
         assert_eq!(lab.run("takenode alpha").code, 0);
         lab.ip("address add 198.51.100.12/24 dev va");
         assert_eq!(lab.run("givegroup IPaddr2::198.51.100.10/24/va:one").code, 0);
@@ -213,8 +239,7 @@ fn ipv6_that_is_switched_off_is_said_with_the_switch() {
 fn without_root_the_error_says_what_is_missing() {
     let lab = Lab::new();
     lab.haresources("alpha IPaddr2::192.0.2.10/24/va\n");
-    let program = lab.dir.join("ha-resources");
-    std::fs::copy(env!("CARGO_BIN_EXE_ha-resources"), &program).unwrap();
+    let program = lab.program();
     std::fs::create_dir(lab.dir.join("run")).unwrap();
     std::fs::set_permissions(lab.dir.join("run"), std::fs::Permissions::from_mode(0o777)).unwrap();
     let ran = lab::ran(lab.command_at(&program).args(["--json", "takenode", "alpha"]).uid(65534).gid(65534));

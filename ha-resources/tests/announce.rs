@@ -61,11 +61,15 @@ fn ipv6_is_announced_by_advertisements() {
     assert_eq!(lab.run("takenode alpha").code, 0);
     let ip = "2001:db8::10".parse().unwrap();
     let frames = wire.wait(BURST);
-    let ours: Vec<_> = frames.iter().filter(|(_, frame)| frame[..] == advertisement(mac, ip, false)).collect();
+    let ours: Vec<_> =
+        frames.iter().filter(|(_, frame)| frame[..] == advertisement(mac, ip, false)).collect();
     assert_eq!(ours.len(), 4);
     std::fs::write("/proc/sys/net/ipv6/conf/va/forwarding", "1").unwrap();
     assert_eq!(lab.run("announce alpha").code, 0);
-    assert!(soon(|| wire.seen().iter().any(|(_, frame)| frame[..] == advertisement(mac, ip, true))), "not as a router");
+    assert!(
+        soon(|| wire.seen().iter().any(|(_, frame)| frame[..] == advertisement(mac, ip, true))),
+        "not as a router"
+    );
 }
 
 #[test]
@@ -78,7 +82,8 @@ fn giving_the_address_away_ends_its_announcements() {
     std::thread::sleep(Duration::from_millis(20));
     let before = wire.seen().len();
     let given = [192, 0, 2, 10];
-    let late: Vec<_> = wire.wait(BURST)[before..].iter().filter(|(_, frame)| frame[28..32] == given).collect();
+    let late: Vec<_> =
+        wire.wait(BURST)[before..].iter().filter(|(_, frame)| frame[28..32] == given).collect();
     assert!(late.is_empty(), "announced after it was given away: {} frames", late.len());
     let kept = wire.seen()[before..].iter().filter(|(_, frame)| frame[28..32] == [192, 0, 2, 11]).count();
     assert!(kept >= 2, "the other address is announced on");
@@ -87,7 +92,9 @@ fn giving_the_address_away_ends_its_announcements() {
 #[test]
 fn what_is_held_is_announced_again() {
     let lab = Lab::new();
-    lab.haresources("alpha 192.0.2.10/24/va\nalpha httpd::x\nbeta 192.0.2.20/24/va\nalpha 192.0.2.30 192.0.2.31\n");
+    lab.haresources(
+        "alpha 192.0.2.10/24/va\nalpha httpd::x\nbeta 192.0.2.20/24/va\nalpha 192.0.2.30 192.0.2.31\n",
+    );
     assert_eq!(lab.run("takegroup 192.0.2.10/24/va").code, 0);
     lab.ip("address add 192.0.2.31/24 dev va");
     std::thread::sleep(BURST);

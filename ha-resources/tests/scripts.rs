@@ -6,7 +6,7 @@ use ha_resources::event::{Event, GroupResult};
 use lab::{Lab, soon};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -37,11 +37,18 @@ fn a_start_that_fails_releases_the_whole_group_and_says_why() {
     lab.script("two", "case $1 in start) echo no disk; echo really not >&2; exit 7;; stop) echo two stop >> $DIR/log;; esac");
     lab.haresources("alpha one 192.0.2.10/24/va two three\nalpha one::again\n");
     let ran = lab.run("takenode alpha");
-    assert_eq!((ran.code, ran.groups()), (1, vec![GroupResult::Failed, GroupResult::Held]), "the next group is taken");
+    assert_eq!(
+        (ran.code, ran.groups()),
+        (1, vec![GroupResult::Failed, GroupResult::Held]),
+        "the next group is taken"
+    );
     assert_eq!(ran.detail(), "exit code 7: really not");
     assert_eq!(lab.log(), ["one start", "three stop", "two stop", "one stop", "one again start"]);
     assert!(!lab.has("192.0.2.10"));
-    let Some(Event::Group { detail, .. }) = ran.events.iter().find(|e| matches!(e, Event::Group { .. })) else { panic!() };
+    let Some(Event::Group { detail, .. }) = ran.events.iter().find(|e| matches!(e, Event::Group { .. }))
+    else {
+        panic!()
+    };
     assert_eq!(detail, "two did not start (exit code 7: really not); the group is released");
     assert!(ran.err.contains("no disk"), "the output is in the log: {}", ran.err);
 }
@@ -52,7 +59,11 @@ fn scripts_find_the_environment_of_heartbeat() {
     lab.script("env", "env > $DIR/env");
     lab.haresources("alpha env\n");
     let mut command = lab.command();
-    command.env("HA_FIFO", "/elsewhere").env("LC_ALL", "de_DE").env("NOTIFY_SOCKET", "/x").env("HA_keepalive", "1");
+    command
+        .env("HA_FIFO", "/elsewhere")
+        .env("LC_ALL", "de_DE")
+        .env("NOTIFY_SOCKET", "/x")
+        .env("HA_keepalive", "1");
     assert_eq!(lab::ran(command.args(["takenode", "alpha"])).code, 0);
     let text = lab.read("env");
     let dir = lab.dir.display();
@@ -79,14 +90,21 @@ fn a_script_that_hangs_is_ended_with_all_its_children() {
     let ran = lab.run("--script-limit 0.3 takenode alpha");
     assert_eq!(ran.steps(), ["hang start timeout", "hang stop done"], "{ran:?}");
     assert!(ran.took < Duration::from_secs(3), "{:?}", ran.took);
-    assert!(ran.detail().contains("not done after 0.3 s") && ran.detail().ends_with("waiting"), "{}", ran.detail());
+    assert!(
+        ran.detail().contains("not done after 0.3 s") && ran.detail().ends_with("waiting"),
+        "{}",
+        ran.detail()
+    );
     assert!(soon(|| gone(&lab.read("pid"))), "its child is still there");
 }
 
 #[test]
 fn a_script_that_ignores_sigterm_is_killed_a_second_later() {
     let lab = Lab::new();
-    lab.script("stubborn", "case $1 in start) trap '' TERM; echo $$ > $DIR/pid; while :; do sleep 1; done;; esac");
+    lab.script(
+        "stubborn",
+        "case $1 in start) trap '' TERM; echo $$ > $DIR/pid; while :; do sleep 1; done;; esac",
+    );
     lab.haresources("alpha stubborn\n");
     let ran = lab.run("--script-limit 0.2 takenode alpha");
     assert_eq!(ran.steps(), ["stubborn start timeout", "stubborn stop done"]);
@@ -126,7 +144,10 @@ fn a_server_that_a_script_leaves_running_keeps_its_output() {
 #[test]
 fn any_output_is_borne() {
     let lab = Lab::new();
-    lab.script("loud", "case $1 in start) head -c 10000000 /dev/zero | tr '\\0' x; echo; echo the end;; esac");
+    lab.script(
+        "loud",
+        "case $1 in start) head -c 10000000 /dev/zero | tr '\\0' x; echo; echo the end;; esac",
+    );
     lab.script("binary", "case $1 in start) head -c 100000 /dev/urandom; exit 1;; esac");
     lab.script("closed", "exec >&- 2>&-; sleep 0.2; exit 0");
     lab.haresources("alpha loud\nalpha closed\nalpha binary\n");
@@ -211,8 +232,9 @@ fn scripts_are_found_by_name_and_missing_ones_with_a_hint() {
     assert!(ran.out.contains(r#"did you mean \"apache2\"?"#), "{}", ran.out);
     assert!(ran.out.contains(r#"did you mean \"IPaddr2\"?"#), "{}", ran.out);
 
-    fs::write(lab.dir.join("resource.d/crlf"), "#!/bin/sh\r\nexit 0\r\n").unwrap();
-    fs::set_permissions(lab.dir.join("resource.d/crlf"), fs::Permissions::from_mode(0o755)).unwrap();
+    let write = r#"printf '#!/bin/sh\r\nexit 0\r\n' > "$0" && chmod 755 "$0""#;
+    let status = Command::new("sh").args(["-c", write]).arg(lab.dir.join("resource.d/crlf")).status();
+    assert!(status.unwrap().success());
     lab.haresources("alpha crlf\n");
     let ran = lab.run("--stop-retries 0 takenode alpha");
     assert!(ran.detail().contains("carriage return"), "{}", ran.detail());
@@ -221,8 +243,7 @@ fn scripts_are_found_by_name_and_missing_ones_with_a_hint() {
 #[test]
 fn a_director_is_the_program_beside_this_one_or_else_a_script() {
     let lab = Lab::new();
-    let program = lab.dir.join("ha-resources");
-    fs::copy(env!("CARGO_BIN_EXE_ha-resources"), &program).unwrap();
+    let program = lab.program();
     lab.service("ldirectord");
     lab.haresources("alpha ldirectord::web.cf\nalpha directord::mail.cf\n");
     let run = |verb: &str| lab::ran(lab.command_at(&program).args(["--json", verb, "alpha"]));
@@ -252,7 +273,10 @@ fn a_director_is_the_program_beside_this_one_or_else_a_script() {
 #[test]
 fn two_runs_on_one_group_wait_for_each_other() {
     let lab = Lab::new();
-    lab.script("slow", "case $1 in start) sleep 0.5; touch $DIR/up;; status) [ -f $DIR/up ] && echo running;; esac");
+    lab.script(
+        "slow",
+        "case $1 in start) sleep 0.5; touch $DIR/up;; status) [ -f $DIR/up ] && echo running;; esac",
+    );
     lab.haresources("alpha slow\nbeta slow::other\n");
     let (first, second) = std::thread::scope(|scope| {
         let first = scope.spawn(|| lab.run("takenode alpha"));
@@ -275,7 +299,11 @@ fn a_run_that_takes_too_long_is_named_and_one_that_is_killed_frees_its_group() {
     let started = Instant::now();
     let ran = lab.run("--lock-wait 0.2 takenode alpha");
     assert!(started.elapsed() < Duration::from_secs(2));
-    assert_eq!((ran.code, ran.groups()), (1, vec![GroupResult::Failed, GroupResult::Held]), "other groups are free");
+    assert_eq!(
+        (ran.code, ran.groups()),
+        (1, vec![GroupResult::Failed, GroupResult::Held]),
+        "other groups are free"
+    );
     assert!(ran.out.contains(&format!("another run (process {})", first.id())), "{}", ran.out);
     first.kill().unwrap();
     first.wait().unwrap();
@@ -287,7 +315,8 @@ fn a_reader_that_goes_away_does_not_keep_the_group_from_being_taken() {
     let lab = Lab::new();
     lab.service("one");
     lab.haresources("alpha 192.0.2.10/24/va one 192.0.2.11/24/va\n");
-    let mut child = lab.command().args(["--json", "takenode", "alpha"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        lab.command().args(["--json", "takenode", "alpha"]).stdout(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
     assert!(lab.has("192.0.2.11"));

@@ -45,7 +45,11 @@ fn the_state_of_a_group_is_all_some_or_none() {
     assert_eq!(state(), "ALL\n");
     let ran = lab.text("verifyallidle");
     assert_eq!(ran.code, 1, "one key runs");
-    assert!(ran.err.contains("CRITICAL: Resource 192.0.2.10/24/va is active, and should not be!"), "{}", ran.err);
+    assert!(
+        ran.err.contains("CRITICAL: Resource 192.0.2.10/24/va is active, and should not be!"),
+        "{}",
+        ran.err
+    );
     lab.ip("address delete 192.0.2.10/24 dev va");
     assert_eq!(state(), "SOME\n");
     assert_eq!(lab.text(&format!("givegroup {key} web::1")).code, 0);
@@ -80,7 +84,10 @@ fn a_plan_shows_what_would_be_done_by_whom() {
     assert!(ran.out.starts_with("start IPaddr2::192.0.2.11/24/va (built in)\nstart web::2"), "{}", ran.out);
     let line = lab.run("plan takegroup IPaddr2::192.0.2.20/24/va").out;
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&value["event"], &value["action"], &value["by"]), (&"plan".into(), &"start".into(), &"built in".into()));
+    assert_eq!(
+        (&value["event"], &value["action"], &value["by"]),
+        (&"plan".into(), &"start".into(), &"built in".into())
+    );
     std::fs::remove_file(lab.dir.join("resource.d/web")).unwrap();
     let ran = lab.text("plan takenode alpha");
     assert_eq!(ran.code, 1);
@@ -96,14 +103,23 @@ fn a_wrong_file_is_refused_with_everything_that_is_wrong() {
     for verb in ["takenode alpha", "givegroup x", "allkeys", "check", "plan takenode alpha"] {
         let ran = lab.text(verb);
         assert_eq!(ran.code, 6, "{verb}");
-        for part in ["haresources:1:18", "haresources:2:6", "\"240\" is not a network mask", "write IPv6addr::2001:db8:0:0:0:0:0:1"] {
+        for part in [
+            "haresources:1:18",
+            "haresources:2:6",
+            "\"240\" is not a network mask",
+            "write IPv6addr::2001:db8:0:0:0:0:0:1",
+        ] {
             assert!(ran.err.contains(part), "{part} is missing in\n{}", ran.err);
         }
     }
     std::fs::remove_file(lab.dir.join("haresources")).unwrap();
     let ran = lab.run("takenode alpha");
     assert_eq!((ran.code, ran.out.as_str()), (6, ""));
-    assert!(ran.err.contains("haresources: No such file") && ran.err.contains("one line per group"), "{}", ran.err);
+    assert!(
+        ran.err.contains("haresources: No such file") && ran.err.contains("one line per group"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]

@@ -91,40 +91,48 @@ pub async fn stop(kernel: &mut Kernel, address: &Address) -> Answer {
 
 /// Whether the address is there and can be used: on its interface, which is up.
 pub async fn status(kernel: &mut Kernel, address: &Address) -> Result<(bool, String), Failure> {
-    let wanted = match &address.interface {
-        Some(name) => Some(named(kernel, name).await?),
-        None => None,
-    };
-    let copies = copies(kernel, address.ip).await?;
-    let Some(held) = copies.iter().find(|held| in_place(held, address, wanted.as_ref())) else {
-        return Ok((false, format!("{} is not there", address.ip)));
-    };
-    let link = link(kernel, held.interface).await?;
-    Ok(match (held.duplicate, link.up) {
-        (true, _) => (false, format!("{} is on {}, but another machine has it too", held.ip, link.name)),
-        (_, false) => (false, format!("{} is on {}, which is down", held.ip, link.name)),
-        _ => (true, describe(held, &link)),
+    Ok(match present(kernel, address).await? {
+        None => (false, format!("{} is not there", address.ip)),
+        Some((held, link)) if held.duplicate => {
+            (false, format!("{} is on {}, but another machine has it too", held.ip, link.name))
+        }
+        Some((held, link)) if !link.up => (false, format!("{} is on {}, which is down", held.ip, link.name)),
+        Some((held, link)) => (true, describe(&held, &link)),
     })
 }
 
-/// Repeats the announcement of an address that is there; false if it is not.
+/// Repeats the announcement of an address that is there and can be used; false if it is not.
 pub async fn announce_again(
     kernel: &mut Kernel,
     announcer: &mut Announcer,
     address: &Address,
 ) -> Result<bool, Failure> {
-    if !status(kernel, address).await?.0 {
-        return Ok(false);
+    match present(kernel, address).await? {
+        Some((held, link)) if link.up && !held.duplicate => {
+            let ip = held.ip;
+            announcer
+                .announce(&link, ip)
+                .map_err(|error| Failure::kernel("announce", &ip.to_string(), error))?;
+            Ok(true)
+        }
+        _ => Ok(false),
     }
+}
+
+/// The address in its place, with the interface it is on.
+async fn present(kernel: &mut Kernel, address: &Address) -> Result<Option<(Held, Link)>, Failure> {
     let wanted = match &address.interface {
         Some(name) => Some(named(kernel, name).await?),
         None => None,
     };
     let copies = copies(kernel, address.ip).await?;
-    if let Some(held) = copies.iter().find(|held| in_place(held, address, wanted.as_ref())) {
-        already(kernel, announcer, held).await?;
+    match copies.into_iter().find(|held| in_place(held, address, wanted.as_ref())) {
+        Some(held) => {
+            let link = link(kernel, held.interface).await?;
+            Ok(Some((held, link)))
+        }
+        None => Ok(None),
     }
-    Ok(true)
 }
 
 /// Where an address is to be added.

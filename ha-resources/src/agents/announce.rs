@@ -90,10 +90,14 @@ pub async fn repeat(socket: &Socket, since: u64, targets: &[(u32, IpAddr)]) -> i
         if still.is_empty() {
             return Ok(());
         }
+        let mut link = None;
         for (interface, ip) in still {
+            if link.as_ref().is_none_or(|link: &Link| link.index != *interface) {
+                link = kernel.link(*interface).await?;
+            }
             // The interface may be down for a moment or gone: the next repetition may reach somebody again.
-            if let Some(link) = kernel.link(*interface).await? {
-                let _ = send(socket, &link, *ip);
+            if let Some(link) = &link {
+                let _ = send(socket, link, *ip);
             }
         }
     }

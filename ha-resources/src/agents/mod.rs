@@ -105,10 +105,12 @@ impl Agents {
                 Err(failure) => (false, Outcome::Failed, failure.to_string()),
             },
             Kind::Director => {
+                self.kernel.forget();
                 let (running, detail) = director::status(&self.settings, resource);
                 (running, Outcome::Done, detail)
             }
             Kind::Script => {
+                self.kernel.forget();
                 let (running, detail) = script::status(&self.settings, resource);
                 (running, Outcome::Done, detail)
             }

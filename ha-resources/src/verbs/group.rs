@@ -62,13 +62,14 @@ impl Run {
             let done = self.agents.change(resource, action).await;
             self.printer.print(&Event::resource(group.key(), &resource.text, action, &done));
             order.finish(done.outcome);
-            let verb = if action == Action::Start { "start" } else { "stop" };
-            match done.outcome {
-                Outcome::Done => info!("{verb} {}: done. {}", resource.text, done.detail),
-                Outcome::Already => info!("{verb} {}: nothing to do. {}", resource.text, done.detail),
-                Outcome::Failed | Outcome::TimedOut => {
-                    error!("{verb} {}: FAILED. {}", resource.text, done.detail);
-                    failure.get_or_insert(done.detail);
+            let line =
+                format!("{} {}", if action == Action::Start { "start" } else { "stop" }, resource.text);
+            match (done.outcome, done.detail) {
+                (Outcome::Done, detail) => info!("{line}: done{}", because(&detail)),
+                (Outcome::Already, detail) => info!("{line}: nothing to do{}", because(&detail)),
+                (Outcome::Failed | Outcome::TimedOut, detail) => {
+                    error!("{line}: FAILED{}", because(&detail));
+                    failure.get_or_insert(detail);
                 }
             }
         };
@@ -117,6 +118,10 @@ impl Run {
         let ms = milliseconds(started.elapsed());
         self.printer.print(&Event::Group { group: key.to_owned(), action, result, detail, ms });
     }
+}
+
+fn because(detail: &str) -> String {
+    if detail.is_empty() { String::new() } else { format!(": {detail}") }
 }
 
 /// Unreachable by construction; a group that is not known to be held is not held.

@@ -5,15 +5,15 @@
 //! thread that is started for it can visit the other (`vb`, 192.0.2.2/24). Both vanish with the last
 //! process in them, however the test ends. Needs root.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a laboratory that cannot be built fails the test")]
 
 pub mod wire;
 
 use ha_resources::event::{Event, GroupResult, Result as EventResult, Verb};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -68,10 +68,26 @@ impl Lab {
         self.write_script(&self.dir.join("resource.d").join(name), body)
     }
 
+    /// Writes a script by another process: while this one has a file open for writing, a child that another
+    /// test's thread starts at that moment has it open too, and the kernel executes no such file.
     pub fn write_script(&self, path: &Path, body: &str) -> PathBuf {
-        fs::write(path, format!("#!/bin/sh\nDIR={}\n{body}\n", self.dir.display())).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut writer = Command::new("sh")
+            .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let text = format!("#!/bin/sh\nDIR={}\n{body}\n", self.dir.display());
+        writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(writer.wait().unwrap().success());
         path.to_owned()
+    }
+
+    /// A copy of the program under test in the laboratory's directory.
+    pub fn program(&self) -> PathBuf {
+        let copy = self.dir.join("ha-resources");
+        succeed(&format!("cp {} {}", env!("CARGO_BIN_EXE_ha-resources"), copy.display()));
+        copy
     }
 
     /// A script that is a service: it notes what it was asked in `$DIR/log` and keeps its state in a file.
@@ -108,10 +124,17 @@ impl Lab {
 
     pub fn command_at(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HA_") || name.starts_with("OCF_")) {
+        for (name, _) in
+            std::env::vars().filter(|(name, _)| name.starts_with("HA_") || name.starts_with("OCF_"))
+        {
             command.env_remove(name);
         }
-        command.env("HA_CURHOST", "alpha").arg("--config-dir").arg(&self.dir).arg("--run-dir").arg(self.dir.join("run"));
+        command
+            .env("HA_CURHOST", "alpha")
+            .arg("--config-dir")
+            .arg(&self.dir)
+            .arg("--run-dir")
+            .arg(self.dir.join("run"));
         command.arg("--init-dir").arg(self.dir.join("init.d")).stdin(Stdio::null());
         command
     }
@@ -183,7 +206,9 @@ impl Ran {
         self.events
             .iter()
             .filter_map(|event| match event {
-                Event::Resource { resource, action, result, .. } => Some(format!("{resource} {}", word(action, result))),
+                Event::Resource { resource, action, result, .. } => {
+                    Some(format!("{resource} {}", word(action, result)))
+                }
                 Event::Group { .. } => None,
             })
             .collect()
@@ -206,7 +231,9 @@ impl Ran {
             Event::Resource { detail, result, .. } => Some((detail, *result)),
             Event::Group { .. } => None,
         });
-        let failed = |(_, result): &(&String, EventResult)| matches!(result, EventResult::Failed | EventResult::Timeout);
+        let failed = |(_, result): &(&String, EventResult)| {
+            matches!(result, EventResult::Failed | EventResult::Timeout)
+        };
         details.clone().find(failed).or(details.clone().next()).map_or("", |(detail, _)| detail)
     }
 }

@@ -29,8 +29,10 @@ impl Wire {
             ready.send(()).unwrap();
             let mut buffer = [0; 2048];
             loop {
-                let frame = socket.read(&mut buffer).ok().map(|length| (Instant::now(), buffer[..length].to_vec()));
-                let interesting = frame.filter(|(_, frame)| frame.get(6..12) == Some(&mac) && announces(frame));
+                let frame =
+                    socket.read(&mut buffer).ok().map(|length| (Instant::now(), buffer[..length].to_vec()));
+                let interesting =
+                    frame.filter(|(_, frame)| frame.get(6..12) == Some(&mac) && announces(frame));
                 let gone = match interesting {
                     Some(frame) => sender.send(frame).is_err(),
                     None => false,
@@ -66,12 +68,14 @@ impl Wire {
 
 /// ARP, or an ICMPv6 neighbour advertisement.
 fn announces(frame: &[u8]) -> bool {
-    frame.get(12..14) == Some(&[8, 6]) || (frame.get(12..14) == Some(&[0x86, 0xdd]) && frame.get(54) == Some(&136))
+    frame.get(12..14) == Some(&[8, 6])
+        || (frame.get(12..14) == Some(&[0x86, 0xdd]) && frame.get(54) == Some(&136))
 }
 
 fn mac(lab: &Lab) -> [u8; 6] {
     let text = lab.ip("-o link show dev va");
     let after = text.split("link/ether ").nth(1).unwrap();
-    let mut bytes = after.split_whitespace().next().unwrap().split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap());
+    let mut bytes =
+        after.split_whitespace().next().unwrap().split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap());
     std::array::from_fn(|_| bytes.next().unwrap())
 }
