@@ -3,8 +3,9 @@
 use super::event::{JobId, JobKind};
 use std::time::Duration;
 
-/// How often a failed stop is tried again before the groups are reported as left behind (heartbeat: 10 tries).
-const STOP_RETRIES: u32 = 10;
+/// How often a failed stop is tried again before the groups are reported as left behind. Each try is one of
+/// `ha-resources`, which itself repeats a failed script ten times as heartbeat did.
+const STOP_RETRIES: u32 = 2;
 /// Time between two tries.
 const STOP_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
