@@ -4,7 +4,7 @@
 //! not come in bursts; from then on each has its own beat. A run that is longer than the interval leaves a beat
 //! out: no probe ever runs twice at the same time.
 
-use crate::check::{Checked, Checker, Memory, Probe};
+use crate::check::{Checked, Checker, Kind, Memory, Probe};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +13,13 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-/// Runs at the same time; the rest wait for a turn. Each needs a file descriptor or two.
-const AT_ONCE: usize = 500;
+/// Checks over the network that run at the same time, if the limit of descriptors allows; the rest wait for a turn.
+/// So many that servers which hang do not hold up the others.
+const AT_ONCE: usize = 8192;
+/// Check programs that run at the same time: each is a process.
+const PROGRAMS_AT_ONCE: usize = 128;
+/// Descriptors that are not for checks.
+const RESERVED: usize = 128;
 
 /// A result, and of what.
 pub type Result = (Arc<Probe>, Checked);
@@ -28,6 +33,7 @@ pub struct Checks {
 struct Shared {
     checker: Checker,
     turns: Semaphore,
+    programs: Semaphore,
     results: mpsc::Sender<Result>,
 }
 
@@ -39,7 +45,12 @@ struct Running {
 impl Checks {
     /// Results go to `results`.
     pub fn new(results: mpsc::Sender<Result>) -> Checks {
-        let shared = Shared { checker: Checker::new(), turns: Semaphore::new(AT_ONCE), results };
+        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let descriptors = usize::try_from(descriptors.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+        let at_once = (descriptors.saturating_sub(RESERVED) / 2).clamp(16, AT_ONCE);
+        let turns = Semaphore::new(at_once);
+        let shared =
+            Shared { checker: Checker::new(), turns, programs: Semaphore::new(PROGRAMS_AT_ONCE), results };
         Checks { shared: Arc::new(shared), running: HashMap::new() }
     }
 
@@ -85,7 +96,9 @@ async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, offset: Duration, idle: 
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         if !idle.load(Ordering::Relaxed) {
-            let Ok(turn) = shared.turns.acquire().await else { return };
+            let turns =
+                if matches!(probe.kind, Kind::External { .. }) { &shared.programs } else { &shared.turns };
+            let Ok(turn) = turns.acquire().await else { return };
             let checked = shared.checker.run(&probe.kind, &mut memory).await;
             drop(turn);
             if shared.results.send((Arc::clone(&probe), checked)).await.is_err() {

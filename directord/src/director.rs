@@ -256,6 +256,12 @@ impl Director {
         self.plan.services.iter().filter(|service| service.clean_stop).map(leaving).collect()
     }
 
+    /// Real servers that are up, and all.
+    pub fn count(&self) -> (usize, usize) {
+        let servers = || self.services.iter().flat_map(|service| &service.servers);
+        (servers().filter(|server| server.verdict.is_up()).count(), servers().count())
+    }
+
     fn find(&self, key: &ServiceKey) -> Option<(&VirtualService, &Service)> {
         self.plan.services.iter().zip(&self.services).find(|(service, _)| service.service.key == *key)
     }

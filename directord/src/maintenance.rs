@@ -46,16 +46,29 @@ impl Maintenance {
         self.directory.as_deref()
     }
 
-    /// Reads the directory. Blocks, while new names are looked up, too.
-    pub(crate) fn look(&mut self) -> Resting {
-        let mut resting = Resting::default();
+    fn names(&self) -> Vec<String> {
         let entries = self.directory.as_ref().and_then(|directory| std::fs::read_dir(directory).ok());
-        let names: Vec<String> = entries
+        entries
             .into_iter()
             .flatten()
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
+            .collect()
+    }
+
+    /// Reads the directory, without looking up names: what is to be known before the first edit.
+    pub(crate) fn addresses(&self) -> Resting {
+        let literal = |name: &String| split(name).0.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        let mut copy = self.clone();
+        copy.resolved =
+            self.names().into_iter().filter(|name| !literal(name)).map(|name| (name, Vec::new())).collect();
+        copy.look()
+    }
+
+    /// Reads the directory. Blocks, while new names are looked up, too.
+    pub(crate) fn look(&mut self) -> Resting {
+        let mut resting = Resting::default();
+        let names = self.names();
         self.resolved.retain(|name, _| names.contains(name));
         for name in names {
             let (host, port) = split(&name);

@@ -4,7 +4,7 @@ mod perform;
 mod tasks;
 
 use crate::checks::Checks;
-use crate::config::Loaded;
+use crate::config::{Loaded, Plan};
 use crate::control::{Answer, DaemonStatus, Question, Status};
 use crate::director::{Director, Leaving, Line};
 use crate::instance::Instance;
@@ -53,6 +53,8 @@ pub(crate) struct Daemon {
     resting: Resting,
     watch: Option<Watch>,
     reloading: bool,
+    /// Who asked for a reload, and waits until it is in the kernel's table.
+    waiting: Vec<oneshot::Sender<Vec<Answer>>>,
     status: DaemonStatus,
 }
 
@@ -70,6 +72,8 @@ pub(crate) struct Parts {
     pub(crate) log: Log,
     pub(crate) kernel: Kernel,
     pub(crate) loaded: Loaded,
+    /// Of the file, from before it was read.
+    pub(crate) watch: Watch,
     pub(crate) starting: Starting,
 }
 
@@ -90,7 +94,7 @@ pub(crate) async fn run(parts: Parts, listener: daemon::control::Listener) -> Ex
 
 impl Daemon {
     async fn new(parts: Parts, table: Table, tasks: Tasks) -> Daemon {
-        let Parts { instance, mode, log, kernel, loaded, starting } = parts;
+        let Parts { instance, mode, log, kernel, loaded, watch, starting } = parts;
         let now = seconds();
         let status = DaemonStatus {
             name: instance.name.clone(),
@@ -105,7 +109,7 @@ impl Daemon {
         let mut daemon = Daemon {
             checks: Checks::new(tasks.results()),
             maintenance: Some(Maintenance::new(director.plan().settings.maintenance_dir.as_deref())),
-            watch: Some(Watch::new(&instance.config)),
+            watch: Some(watch),
             instance,
             mode,
             log,
@@ -121,21 +125,22 @@ impl Daemon {
             gather_until: None,
             resting: Resting::default(),
             reloading: false,
+            waiting: Vec::new(),
             status,
         };
+        daemon.resting = daemon.maintenance.as_ref().map(Maintenance::addresses).unwrap_or_default();
         daemon.report(&loaded.report);
         daemon.begin().await;
         daemon
     }
 
-    /// A plan begins: its maintenance directory is read at once, its new probes run at once.
+    /// A plan begins: its new probes run at once.
     async fn begin(&mut self) {
-        if let Some(maintenance) =
-            self.maintenance.as_mut().filter(|maintenance| maintenance.directory().is_some())
-        {
-            self.resting = maintenance.look();
-        }
         self.rest();
+        self.look_at_maintenance();
+        for line in expiry_warnings(self.director.plan()) {
+            warn!("{line}");
+        }
         let probes = self.director.probes();
         self.checks.prepare(&probes).await;
         self.checks.set(&probes);
@@ -212,12 +217,14 @@ impl Daemon {
             Event::Signal(signal) => {
                 return Next::Stop(signal_hook::low_level::signal_name(signal).unwrap_or("SIGTERM"));
             }
-            Event::Loaded(result, answer) => {
+            Event::Loaded(result, watch, answer) => {
+                self.watch = Some(watch); // what was read is no news any more
                 let done = self.loaded(*result).await;
                 daemon::notify::ready();
-                if let Some(answer) = answer {
-                    let _ =
-                        answer.send(vec![done.map_or_else(|why| Answer::Refused { why }, |()| Answer::End)]);
+                match (answer, done) {
+                    (Some(answer), Ok(())) => self.waiting.push(answer),
+                    (Some(answer), Err(why)) => drop(answer.send(vec![Answer::Refused { why }])),
+                    (None, _) => {}
                 }
             }
             Event::Asked(Question::Status, answer) => {
@@ -228,15 +235,20 @@ impl Daemon {
                 self.load(Reason::Request, Some(answer));
             }
             Event::Maintenance(maintenance, resting) => {
-                self.maintenance.get_or_insert(maintenance); // a reload may have brought another directory
+                if self.maintenance.is_some() {
+                    return Next::Continue; // a reload has brought another directory
+                }
+                self.maintenance = Some(maintenance);
                 if self.resting != resting {
                     self.resting = resting;
                     self.rest();
                 }
             }
             Event::Watched(watch, look) => {
-                self.watch = Some(watch);
-                self.looked(look);
+                if self.watch.is_none() {
+                    self.watch = Some(watch);
+                    self.looked(look);
+                }
             }
         }
         Next::Continue
@@ -307,6 +319,25 @@ fn log(lines: &[Line]) {
     for line in lines {
         if line.warning { warn!("{}", line.text) } else { info!("{}", line.text) }
     }
+}
+
+/// Persistent clients keep going to a server of weight 0 until the kernel is told otherwise.
+fn expiry_warnings(plan: &Plan) -> Vec<String> {
+    const SYSCTL: &str = "/proc/sys/net/ipv4/vs/expire_quiescent_template";
+    let off = std::fs::read_to_string(SYSCTL).is_ok_and(|value| value.trim() == "0");
+    let concerned = plan
+        .services
+        .iter()
+        .filter(|service| off && service.quiescent && service.service.persistence.is_some());
+    concerned
+        .map(|service| {
+            format!(
+                "{}: persistent clients of a dead server stay with it, because quiescent=yes and sysctl \
+                 net.ipv4.vs.expire_quiescent_template is 0; set it to 1",
+                service.id()
+            )
+        })
+        .collect()
 }
 
 fn every(period: Duration) -> Interval {

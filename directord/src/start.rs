@@ -6,6 +6,7 @@ use crate::instance::{Instance, Running};
 use crate::kernel::Kernel;
 use crate::log_settings::{Mode, log_settings};
 use crate::run::{Parts, run};
+use crate::watch::Watch;
 use daemon::background::{self, Role, Starting};
 use daemon::control::Listener;
 use daemon::pidfile::{self, PidFileError};
@@ -20,6 +21,7 @@ pub(crate) fn start(arguments: &Arguments, instance: &Instance) -> ExitCode {
     if let Running::Ours(_) | Running::Old(_) = instance.running() {
         return ExitCode::SUCCESS;
     }
+    let watch = Watch::new(&instance.config);
     let loaded = match read(instance) {
         Ok(loaded) => loaded,
         Err(code) => return code,
@@ -30,11 +32,11 @@ pub(crate) fn start(arguments: &Arguments, instance: &Instance) -> ExitCode {
         (false, false) => Mode::Normal,
     };
     if arguments.foreground || mode != Mode::Normal {
-        return serve(instance, mode, loaded, background::foreground());
+        return serve(instance, mode, loaded, watch, background::foreground());
     }
     match background::detach() {
         Ok(Role::Caller(code)) => code,
-        Ok(Role::Daemon(starting)) => serve(instance, mode, loaded, starting),
+        Ok(Role::Daemon(starting)) => serve(instance, mode, loaded, watch, starting),
         Err(error) => {
             eprintln!("directord: cannot go to the background: {error}");
             ExitCode::FAILURE
@@ -54,7 +56,7 @@ pub(crate) fn read(instance: &Instance) -> Result<Loaded, ExitCode> {
 }
 
 /// Everything that can fail before the loop, then the loop. The pid file goes last, when all else is done.
-fn serve(instance: &Instance, mode: Mode, loaded: Loaded, starting: Starting) -> ExitCode {
+fn serve(instance: &Instance, mode: Mode, loaded: Loaded, watch: Watch, starting: Starting) -> ExitCode {
     eprint!("{}", loaded.report.render());
     let folder = instance.socket.parent().map_or(Ok(()), std::fs::create_dir_all);
     if let Err(error) = folder {
@@ -90,7 +92,11 @@ fn serve(instance: &Instance, mode: Mode, loaded: Loaded, starting: Starting) ->
     let code = runtime.block_on(async {
         match Listener::bind(&instance.socket, 0o600) {
             Ok(listener) => {
-                run(Parts { instance: instance.clone(), mode, log, kernel, loaded, starting }, listener).await
+                run(
+                    Parts { instance: instance.clone(), mode, log, kernel, loaded, watch, starting },
+                    listener,
+                )
+                .await
             }
             Err(error) => starting.failed(&format!("directord: {error}"), 1),
         }

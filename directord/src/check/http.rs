@@ -33,6 +33,14 @@ impl Tls {
             .build()
             .map(Tls)
     }
+
+    /// Trusts this certificate (PEM), too.
+    #[cfg(test)]
+    pub(super) fn trusting(pem: &[u8]) -> Tls {
+        let root = native_tls::Certificate::from_pem(pem).unwrap();
+        let mut builder = native_tls::TlsConnector::builder();
+        Tls(builder.danger_accept_invalid_hostnames(true).add_root_certificate(root).build().unwrap())
+    }
 }
 
 /// Fetches and judges.

@@ -2,8 +2,10 @@
 
 use super::{Daemon, Next, Pass, log_settings, seconds};
 use crate::config::{LoadError, Loaded, Report};
+use crate::control::Answer;
 use crate::director::Leaving;
 use crate::kernel::Done;
+use crate::maintenance::Maintenance;
 use crate::reconcile::Wanted;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -48,6 +50,9 @@ impl Daemon {
             wanted.is_empty() || wanted.iter().any(|want| self.table.find(&want.service.key).is_some());
         self.status.table_read = Some(seconds());
         self.complain(done.failed.into_iter().map(|(_, why)| why).collect());
+        if epoch == self.epoch {
+            self.answer_reloads();
+        }
         for command in self.director.fallback_commands() {
             self.tasks.shell(command);
         }
@@ -73,6 +78,17 @@ impl Daemon {
         self.status.table_errors = errors;
     }
 
+    /// Tells who asked for a reload that it is in the kernel's table, or what is not.
+    fn answer_reloads(&mut self) {
+        for answer in self.waiting.drain(..) {
+            let line = match self.status.table_errors.as_slice() {
+                [] => Answer::End,
+                errors => Answer::Refused { why: errors.join("\n") },
+            };
+            let _ = answer.send(vec![line]);
+        }
+    }
+
     /// Tells who started the daemon that the services are in the table, or why not.
     fn answer_start(&mut self, placed: bool) -> Next {
         let Some(starting) = self.starting.take() else { return Next::Continue };
@@ -90,10 +106,8 @@ impl Daemon {
     }
 
     fn notify(&self) {
-        let services = self.director.status(&self.table);
-        let (up, all) =
-            services.iter().fold((0, 0), |(up, all), service| (up + service.up, all + service.servers.len()));
-        daemon::notify::status(&format!("{up} of {all} real servers of {} services are up", services.len()));
+        let (up, all) = self.director.count();
+        daemon::notify::status(&format!("{up} of {all} real servers are up"));
     }
 
     /// Logs what is to be said about a configuration.
@@ -136,7 +150,7 @@ impl Daemon {
         let plan = self.director.plan();
         self.leaving.extend(left);
         self.leaving.retain(|(key, _)| !plan.services.iter().any(|service| service.service.key == *key));
-        self.maintenance = Some(crate::maintenance::Maintenance::new(directory.as_deref()));
+        self.maintenance = Some(Maintenance::new(directory.as_deref()));
         self.table = table;
         self.epoch += 1;
         self.status.loaded = seconds();

@@ -41,7 +41,7 @@ pub(super) enum Event {
     /// Of which plan, with what, and how it went.
     Passed(u64, Vec<Wanted>, Vec<Leaving>, Result<Done, String>),
     Signal(i32),
-    Loaded(Box<Result<Loaded, LoadError>>, Option<Reply>),
+    Loaded(Box<Result<Loaded, LoadError>>, Watch, Option<Reply>),
     Asked(Question, Reply),
     Maintenance(Maintenance, Resting),
     Watched(Watch, Look),
@@ -112,9 +112,12 @@ impl Tasks {
     pub(super) fn load(&self, path: PathBuf, answer: Option<Reply>) {
         self.spawn(async move {
             let shown = path.clone();
-            let result = spawn_blocking(move || load(&path, &SystemNames::load())).await;
-            let broken = |error| LoadError::Unreadable { path: shown, error: io::Error::other(error) };
-            Event::Loaded(Box::new(result.unwrap_or_else(|error| Err(broken(error)))), answer)
+            let read = move || (Watch::new(&path), load(&path, &SystemNames::load()));
+            let (watch, result) = spawn_blocking(read).await.unwrap_or_else(|error| {
+                let watch = Watch::new(&shown);
+                (watch, Err(LoadError::Unreadable { path: shown, error: io::Error::other(error) }))
+            });
+            Event::Loaded(Box::new(result), watch, answer)
         });
     }
 

@@ -11,6 +11,8 @@ pub const TESTS: &[Test] = &[
     ("stop_without_cleanstop_leaves_the_table", stop_without_cleanstop_leaves_the_table),
     ("a_broken_configuration_does_not_orphan_the_daemon", a_broken_configuration_does_not_orphan_the_daemon),
     ("restart_and_try_restart", restart_and_try_restart),
+    ("every_kind_of_service", every_kind_of_service),
+    ("under_its_old_name_in_the_foreground", under_its_old_name_in_the_foreground),
 ];
 
 fn start_fills_the_table_and_stop_empties_it() {
@@ -159,4 +161,63 @@ fn restart_and_try_restart() {
     assert_ne!(bed.pid(), first);
     assert_eq!(bed.weight(VIP, A), Some(5));
     bed.ok("stop");
+}
+
+fn every_kind_of_service() {
+    let bed = Bed::new();
+    bed.must("ip", "-6 addr add 2001:db8::11/128 dev lo nodad");
+    let (_a, _six) = (Server::start("192.0.2.11"), Server::start("2001:db8::11"));
+    bed.configure(
+        "virtual6=[2001:db8::1]:80\n\tpersistent=60\n\tnetmask=64\n\treal6=[2001:db8::11]:8080 masq 2\n\
+         virtual=203.0.113.202:53\n\tchecktype=connect\n\tops=yes\n\treal=192.0.2.11:53 gate\n\
+         virtual=7\n\tservice=http\n\tcheckport=8080\n\tscheduler=sh\n\tschedflags=sh-port\n\treal=192.0.2.11 gate 3 l:10 u:20\n\
+         virtual6=7\n\tchecktype=external\n\tcheckcommand=/bin/false\n\tquiescent=yes\n\treal6=[2001:db8::11] ipip\n\
+         virtual=203.0.113.203:80\n\tchecktype=off\n\treal=192.0.2.12:80 gate\n\
+         virtual=203.0.113.203:81\n\tchecktype=ping\n\treal=192.0.2.11->192.0.2.12:80 gate\n",
+    );
+    bed.ok("start");
+    bed.until("the slowest check", 2 * SECOND, |bed| bed.table().len() == 12);
+    assert_eq!(
+        bed.table(),
+        [
+            "-A -f 7 -6 -s wrr",
+            "-A -f 7 -s sh -b sh-port",
+            "-A -t 203.0.113.203:80 -s wrr",
+            "-A -t 203.0.113.203:81 -s wrr",
+            "-A -t [2001:db8::1]:80 -s wrr -p 60 -M 64",
+            "-A -u 203.0.113.202:53 -s wrr -o",
+            "-a -f 7 -6 -r [2001:db8::11]:0 -i -w 0 --tun-type ipip",
+            "-a -f 7 -r 192.0.2.11:0 -g -w 3",
+            "-a -t 203.0.113.203:81 -r 192.0.2.11:81 -g -w 1",
+            "-a -t 203.0.113.203:81 -r 192.0.2.12:81 -g -w 1",
+            "-a -t [2001:db8::1]:80 -r [2001:db8::11]:8080 -m -w 2",
+            "-a -u 203.0.113.202:53 -r 192.0.2.11:53 -g -w 1",
+        ]
+    );
+    let thresholds = bed.must("ipvsadm", "-Ln --thresholds");
+    let words = thresholds.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let limited = words.filter(|words| matches!(words.as_slice(), ["->", "192.0.2.11:0", "20", "10", ..]));
+    assert_eq!(limited.count(), 1, "{thresholds}");
+    bed.ok("stop");
+    assert_eq!(bed.table(), [""; 0]);
+}
+
+fn under_its_old_name_in_the_foreground() {
+    let bed = Bed::new();
+    let _a = Server::start("192.0.2.11");
+    bed.configure(&section(VIP, "", &["192.0.2.11"]));
+    let old_name = bed.config().with_file_name("ldirectord");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_directord"), &old_name).unwrap();
+    let mut command = std::process::Command::new(&old_name);
+    command.args(["-d", "--run-dir"]).arg(bed.config().parent().unwrap()).arg(bed.config()).arg("start");
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    bed.until("it runs", 3 * SECOND, |bed| bed.weight(VIP, A) == Some(5));
+    assert_eq!(bed.pid(), child.id().to_string());
+    bed.must("kill", &format!("-INT {}", child.id()));
+    assert!(child.wait().unwrap().success());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+    assert!(said.contains("Added real server: 192.0.2.11:8080"), "{said}");
+    assert!(said.contains("terminated on signal: INT"), "{said}");
+    assert_eq!((bed.log().as_str(), bed.table().len()), ("", 0));
 }
