@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -306,6 +307,11 @@ impl Node {
         fs::read(&place)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .context(|| format!("{}:{path}", self.name()))
+    }
+
+    /// Connect to a UNIX socket of one of its programs.
+    pub fn connect(&self, path: &str) -> Result<UnixStream> {
+        UnixStream::connect(self.place(path)?).context(|| format!("{}:{path}", self.name()))
     }
 
     fn place(&self, path: &str) -> Result<PathBuf> {

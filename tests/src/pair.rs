@@ -1,9 +1,10 @@
 //! Two heartbeat nodes: their files, and the words an administrator says to them.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::failure::{Result, fail};
+use crate::failure::{Context, Result, fail};
 use crate::moment::{Moment, wait_for, wait_until};
 use crate::node::Node;
 
@@ -51,6 +52,16 @@ pub fn stop(node: &Node) -> Result<()> {
 /// What `cl_status rscstatus` says: `none`, `local`, `foreign`, `all` or `transition`.
 pub fn resources(node: &Node) -> Result<String> {
     node.run(&["cl_status", "rscstatus"]).map(|text| text.trim().to_owned())
+}
+
+/// Everything the daemon says about itself, asked over its control socket.
+pub fn status(node: &Node) -> Result<serde_json::Value> {
+    let mut socket = node.connect("/run/heartbeat/heartbeatd.sock")?;
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    socket.write_all(b"{\"request\":\"status\"}\n")?;
+    let mut line = String::new();
+    BufReader::new(socket).read_line(&mut line)?;
+    serde_json::from_str(&line).context(|| line)
 }
 
 /// Hand resources over: `all`, `local`, `foreign` or `failback`.

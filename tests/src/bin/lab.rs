@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lab::{Context, Lab, Result, arp, fail, init, probe};
+use lab::{Context, Lab, Result, arp, fail, flood, init, probe};
 
 const USAGE: &str = "usage: lab init NAME [DIRECTORY]                        (process 1 of a node)
        lab probe-http ADDRESS:PORT INTERVAL_US LIMIT_US     (inside a node)
        lab probe-icmp ADDRESS INTERVAL_US LIMIT_US          (inside a node)
        lab ask ADDRESS:PORT COUNT                           (inside a node)
+       lab flood ADDRESS:PORT COUNT SEED                    (inside a node)
        lab watch-arp                                        (inside a node)
        lab DIRECTORY nodes | down
        lab DIRECTORY cut | heal | unplug | plug NODE INTERFACE
@@ -40,6 +41,10 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         }
         ["ask", target, count] => {
             probe::http::ask(target.parse().context(|| *target)?, count.parse().context(|| *count)?)?;
+        }
+        ["flood", target, count, seed] => {
+            let (count, seed) = (count.parse().context(|| *count)?, seed.parse().context(|| *seed)?);
+            flood::run(target.parse().context(|| *target)?, count, seed)?;
         }
         ["watch-arp"] => arp::run()?,
         [directory, verb, rest @ ..] if Path::new(directory).is_dir() => {

@@ -1,0 +1,67 @@
+//! Moves by hand.
+
+use lab::pair::{standby, start, takeover};
+use lab::{Node, Result};
+
+use crate::world::{ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, Options, Pair};
+
+type Command = fn(&Node, &str) -> Result<()>;
+
+/// Each command, and where the groups are when it is done.
+fn play(failback: &'static str, steps: &[(&str, Command, &str, [&str; 2])]) -> Result<()> {
+    let pair = Pair::started(Options { failback, ..Options::default() })?;
+    for (number, (node, command, set, placement)) in steps.iter().enumerate() {
+        let node = pair.lab.find(node)?;
+        let step = || format!("step {number}: {set} on {}", node.name());
+        // A command that comes while the last hand-over is being finished is refused: an administrator asks again.
+        lab::wait_for(crate::world::LIMIT, &step(), || command(&node, set).map(Some))?;
+        pair.wait_placed(*placement)
+            .map_err(|failure| lab::Failure::new(format!("{}: {failure}", step())))?;
+    }
+    pair.stays_placed(steps.last().map_or(AT_HOME, |step| step.3), pair.options.deadtime * 2)
+}
+
+#[test]
+fn standby_of_each_set() -> Result<()> {
+    const BOTH_AWAY: [&str; 2] = ["beta", "alpha"];
+    play(
+        "off",
+        &[
+            ("alpha", standby, "local", ALL_ON_BETA),
+            ("beta", standby, "foreign", AT_HOME),
+            ("beta", standby, "all", ALL_ON_ALPHA),
+            ("alpha", standby, "failback", AT_HOME),
+            ("alpha", standby, "local", ALL_ON_BETA),
+            ("beta", standby, "local", BOTH_AWAY),
+            ("alpha", standby, "foreign", ["beta", "beta"]),
+            ("beta", standby, "failback", AT_HOME),
+        ],
+    )
+}
+
+#[test]
+fn takeover_of_each_set() -> Result<()> {
+    play(
+        "off",
+        &[
+            ("alpha", takeover, "all", ALL_ON_ALPHA),
+            ("beta", takeover, "local", AT_HOME),
+            ("beta", takeover, "foreign", ALL_ON_BETA),
+            ("alpha", takeover, "failback", AT_HOME),
+        ],
+    )
+}
+
+#[test]
+fn standby_stays_although_failback_is_on() -> Result<()> {
+    play("on", &[("alpha", standby, "all", ALL_ON_BETA)])
+}
+
+#[test]
+fn a_standby_without_a_partner_changes_nothing() -> Result<()> {
+    let pair = Pair::new(Options::default())?;
+    start(&pair.alpha)?;
+    pair.wait_placed(ALL_ON_ALPHA)?;
+    assert!(standby(&pair.alpha, "all").is_err());
+    pair.stays_placed(ALL_ON_ALPHA, pair.options.deadtime * 2)
+}

@@ -1,0 +1,123 @@
+//! Cables that are cut, noise, and neighbours with the wrong key.
+
+use lab::pair;
+use lab::{Moment, Result, check, wait_until};
+
+use crate::world::{ADDRESSES, ALL_ON_ALPHA, AT_HOME, LIMIT, Media, Options, Pair};
+
+/// Both hold everything while they cannot hear each other; afterwards one does, says so again, and the other has let go.
+fn partition(media: Media) -> Result<()> {
+    let pair = Pair::started(Options { media, ..Options::default() })?;
+    pair.alpha.cut_all()?;
+    let both = || -> Result<bool> {
+        let mut held =
+            pair.nodes().into_iter().flat_map(|node| ADDRESSES.map(|address| node.holds(address.into())));
+        held.try_fold(true, |all, one| Ok(all && one?))
+    };
+    wait_until(LIMIT, "each holds everything while it is alone", both)?;
+    let healed = pair.alpha.heal_all()?;
+    pair.wait_placed(AT_HOME)?;
+    pair.wait_announced(ADDRESSES[0], &pair.alpha, healed)?;
+    pair.wait_announced(ADDRESSES[1], &pair.beta, healed)?;
+    pair.stays_placed(AT_HOME, pair.options.deadtime * 2)
+}
+
+#[test]
+fn partition_and_heal_by_multicast() -> Result<()> {
+    partition(Media::Mcast)
+}
+
+#[test]
+fn partition_and_heal_by_broadcast() -> Result<()> {
+    partition(Media::Bcast)
+}
+
+#[test]
+fn partition_and_heal_by_unicast() -> Result<()> {
+    partition(Media::Ucast)
+}
+
+#[test]
+fn one_of_two_links_is_enough() -> Result<()> {
+    let pair = Pair::started(Options { media: Media::Two, ..Options::default() })?;
+    let link = |name: &str, state: &str| -> Result<()> {
+        let what = format!("alpha says that the link {name} to beta is {state}");
+        let said = || Ok(pair.cl_status(&pair.alpha, &["hblinkstatus", "beta", name])? == state);
+        wait_until(LIMIT, &what, said).map(drop)
+    };
+    for interface in ["eth1", "eth0"] {
+        link(interface, "up")?;
+        pair.beta.cut(interface)?;
+        link(interface, "dead")?;
+        pair.stays_placed(AT_HOME, pair.options.deadtime * 3)?;
+        pair.beta.heal(interface)?;
+        link(interface, "up")?;
+    }
+    pair.beta.unplug("eth1")?;
+    link("eth1", "dead")?;
+    pair.stays_placed(AT_HOME, pair.options.deadtime * 3)?;
+    pair.beta.plug("eth1")?;
+    link("eth1", "up")?;
+    pair.stays_placed(AT_HOME, pair.options.deadtime)
+}
+
+fn flood(media: Media, targets: &[&str]) -> Result<()> {
+    let pair = Pair::started(Options { media, ..Options::default() })?;
+    let pids = [pair.alpha.pids_of("heartbeatd")?, pair.beta.pids_of("heartbeatd")?];
+    let before = pair.dropped(&pair.alpha)?;
+    for (seed, target) in targets.iter().enumerate() {
+        pair.client.run(&["lab", "flood", target, "5000", &(seed + 1).to_string()])?;
+        pair.stays_placed(AT_HOME, pair.options.deadtime)?;
+    }
+    check(pids == [pair.alpha.pids_of("heartbeatd")?, pair.beta.pids_of("heartbeatd")?], || {
+        "a daemon has ended".to_owned()
+    })?;
+    let counted = pair.dropped(&pair.alpha)? - before;
+    // A receive buffer may overflow; most arrives.
+    check(counted > 1000, || format!("alpha has counted only {counted} of 5000 datagrams"))?;
+    pair.stays_placed(AT_HOME, pair.options.deadtime * 2)
+}
+
+#[test]
+fn garbage_by_multicast_is_dropped_and_counted() -> Result<()> {
+    flood(Media::Mcast, &["225.0.0.1:694"])
+}
+
+#[test]
+fn garbage_by_broadcast_is_dropped_and_counted() -> Result<()> {
+    flood(Media::Bcast, &["192.0.2.255:694", "192.0.2.1:694"])
+}
+
+#[test]
+fn garbage_by_unicast_is_dropped_and_counted() -> Result<()> {
+    flood(Media::Ucast, &["192.0.2.1:694"])
+}
+
+#[test]
+fn a_neighbour_with_another_key_is_not_heard_and_said_so() -> Result<()> {
+    let pair = Pair::new(Options::default())?;
+    pair::start(&pair.alpha)?;
+    pair.wait_placed(ALL_ON_ALPHA)?;
+    pair.beta.write_mode("/etc/ha.d/authkeys", "auth 1\n1 sha1 another-key\n", 0o600)?;
+    let begin = Moment::now();
+    pair::start(&pair.beta)?;
+    wait_until(
+        LIMIT,
+        "alpha refuses beta's packets and counts them",
+        || Ok(pair.dropped(&pair.alpha)? > 10),
+    )?;
+    wait_until(LIMIT, "beta, which hears nobody, takes the addresses", || {
+        pair.beta.holds(ADDRESSES[1].into())
+    })?;
+    check(begin.elapsed() >= pair.options.deadtime * 2, || "beta did not wait for initdead".to_owned())?;
+    let log = pair.alpha.read("/var/log/ha-log")?;
+    check(log.contains("digest") || log.contains("uthent"), || {
+        format!("alpha's log does not say why:\n{log}")
+    })?;
+
+    // The key is put right and the files are read again: one holder of each.
+    pair.beta.write_mode("/etc/ha.d/authkeys", &pair.alpha.read("/etc/ha.d/authkeys")?, 0o600)?;
+    pair.beta.run(&["heartbeatd", "-r"])?;
+    pair.wait_placed(AT_HOME)?;
+    pair.stays_placed(AT_HOME, pair.options.deadtime * 2)
+}

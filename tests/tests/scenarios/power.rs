@@ -1,0 +1,154 @@
+//! Start, crash, power failure, stop and restart of the daemons and the nodes.
+
+use lab::pair;
+use lab::{Moment, Result, check, wait_until};
+use rustix::process::Signal;
+
+use crate::world::{ADDRESSES, ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Media, Options, Pair, SECOND};
+
+fn cold_start(media: Media) -> Result<()> {
+    let begin = Moment::now();
+    let pair = Pair::started(Options { media, ..Options::default() })?;
+    pair.wait_announced(ADDRESSES[0], &pair.alpha, begin)?;
+    pair.wait_announced(ADDRESSES[1], &pair.beta, begin)?;
+    pair.wait_status(&pair.alpha, "beta", "active")?;
+    pair.wait_status(&pair.beta, "alpha", "active")?;
+    pair.stays_placed(AT_HOME, pair.options.deadtime * 2)
+}
+
+#[test]
+fn cold_start_by_multicast() -> Result<()> {
+    cold_start(Media::Mcast)
+}
+
+#[test]
+fn cold_start_by_broadcast() -> Result<()> {
+    cold_start(Media::Bcast)
+}
+
+#[test]
+fn cold_start_by_unicast() -> Result<()> {
+    cold_start(Media::Ucast)
+}
+
+#[test]
+fn one_node_alone_takes_everything_after_initdead() -> Result<()> {
+    let pair = Pair::new(Options::default())?;
+    let begin = Moment::now();
+    pair::start(&pair.alpha)?;
+    pair.wait_placed(ALL_ON_ALPHA)?;
+    check(begin.elapsed() >= pair.options.deadtime * 2, || "it did not wait for initdead".to_owned())?;
+    pair::start(&pair.beta)?;
+    pair.wait_placed(AT_HOME).map(drop)
+}
+
+/// Either node loses its power, the other takes its group; it returns and gets it back.
+fn crash_of_either(media: Media) -> Result<()> {
+    let pair = Pair::started(Options { media, ..Options::default() })?;
+    for (victim, other, address, all) in [
+        (&pair.alpha, &pair.beta, ADDRESSES[0], ALL_ON_BETA),
+        (&pair.beta, &pair.alpha, ADDRESSES[1], ALL_ON_ALPHA),
+    ] {
+        let cut = victim.power_off()?;
+        pair.wait_placed(all)?;
+        pair.wait_announced(address, other, cut)?;
+        pair.wait_status(other, victim.name(), "dead")?;
+        victim.power_on()?;
+        let begin = Moment::now();
+        pair::start(victim)?;
+        pair.wait_placed(AT_HOME)?;
+        pair.wait_announced(address, victim, begin)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn crash_of_either_by_multicast() -> Result<()> {
+    crash_of_either(Media::Mcast)
+}
+
+#[test]
+fn crash_of_either_by_broadcast() -> Result<()> {
+    crash_of_either(Media::Bcast)
+}
+
+#[test]
+fn crash_of_either_by_unicast() -> Result<()> {
+    crash_of_either(Media::Ucast)
+}
+
+#[test]
+fn without_failback_a_group_stays_where_it_went() -> Result<()> {
+    let pair = Pair::started(Options { failback: "off", ..Options::default() })?;
+    pair.alpha.power_off()?;
+    pair.wait_placed(ALL_ON_BETA)?;
+    pair.alpha.power_on()?;
+    pair::start(&pair.alpha)?;
+    pair.wait_status(&pair.beta, "alpha", "active")?;
+    pair.stays_placed(ALL_ON_BETA, pair.options.deadtime * 3)?;
+    pair::standby(&pair.beta, "foreign")?;
+    pair.wait_placed(AT_HOME).map(drop)
+}
+
+#[test]
+fn a_graceful_stop_does_not_wait_for_deadtime() -> Result<()> {
+    let pair = Pair::started(Options { deadtime: SECOND * 20, ..Options::default() })?;
+    let begin = Moment::now();
+    pair::stop(&pair.alpha)?;
+    pair.wait_placed(ALL_ON_BETA)?;
+    pair.wait_announced(ADDRESSES[0], &pair.beta, begin)?;
+    check(begin.elapsed() < pair.options.deadtime, || format!("it took {:?}", begin.elapsed()))?;
+    pair::stop(&pair.beta)?;
+    check(pair.placement()? == [None, None], || "an address is left after both have stopped".to_owned())
+}
+
+#[test]
+fn a_restart_faster_than_deadtime() -> Result<()> {
+    let pair = Pair::started(Options { deadtime: SECOND * 5, ..Options::default() })?;
+    for _ in 0..2 {
+        for node in pair.nodes() {
+            pair::stop(node)?;
+            pair::start(node)?;
+            pair.wait_placed(AT_HOME)?;
+        }
+    }
+    pair.stays_placed(AT_HOME, pair.options.deadtime * 2)
+}
+
+#[test]
+fn a_killed_daemon_that_is_started_at_once() -> Result<()> {
+    let pair = Pair::started(Options { deadtime: SECOND * 5, ..Options::default() })?;
+    for node in pair.nodes() {
+        check(node.signal("heartbeatd", Signal::KILL)? > 0, || "no heartbeatd to kill".to_owned())?;
+        pair.wait_gone(node)?;
+        pair::start(node)?;
+        pair.wait_placed(AT_HOME)?;
+    }
+    pair.stays_placed(AT_HOME, pair.options.deadtime * 2)
+}
+
+#[test]
+fn a_killed_daemon_leaves_no_second_holder_after_its_restart() -> Result<()> {
+    let pair = Pair::started(Options { failback: "off", ..Options::default() })?;
+    pair.alpha.signal("heartbeatd", Signal::KILL)?;
+    let killed = Moment::now();
+    wait_until(LIMIT, "beta takes alpha's address", || pair.beta.holds(ADDRESSES[0].into()))?;
+    pair.wait_announced(ADDRESSES[0], &pair.beta, killed)?;
+    pair::start(&pair.alpha)?;
+    pair.wait_placed(ALL_ON_BETA)?;
+    pair.wait_status(&pair.beta, "alpha", "active")?;
+    pair.stays_placed(ALL_ON_BETA, pair.options.deadtime * 2)
+}
+
+#[test]
+fn a_paused_daemon_gives_up_what_the_other_has_taken() -> Result<()> {
+    let pair = Pair::started(Options::default())?;
+    pair.alpha.freeze()?;
+    wait_until(LIMIT, "beta takes alpha's address", || pair.beta.holds(ADDRESSES[0].into()))?;
+    let thawed = Moment::now();
+    pair.alpha.thaw()?;
+    // With fail-back on it ends at home; on the way there must be no second holder for longer than deadtime.
+    pair.wait_placed(AT_HOME)?;
+    pair.wait_announced(ADDRESSES[0], &pair.alpha, thawed)?;
+    pair.stays_placed(AT_HOME, pair.options.deadtime * 2)
+}
