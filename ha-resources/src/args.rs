@@ -75,6 +75,11 @@ pub enum Verb {
         /// The node
         node: String,
     },
+    /// Stop what runs here of the groups at home on a node, asking each resource first: what an earlier life left
+    ClearNode {
+        /// The node
+        node: String,
+    },
     /// Announce the addresses of a node's groups again, where they are held here
     Announce {
         /// The node

@@ -271,6 +271,23 @@ fn a_director_is_the_program_beside_this_one_or_else_a_script() {
 }
 
 #[test]
+fn clearing_stops_what_runs_and_does_not_call_the_stop_of_what_does_not() {
+    let lab = Lab::new();
+    lab.service("runs");
+    lab.service("idle");
+    lab.haresources("alpha runs idle\n");
+    lab.run("takegroup runs");
+    lab.write_script(
+        &lab.dir.join("resource.d/idle"),
+        "echo \"idle $*\" >> $DIR/log; [ $1 = status ] && echo stopped; exit 0",
+    );
+    fs::remove_file(lab.dir.join("log")).unwrap();
+    let ran = lab.run("clearnode alpha");
+    assert_eq!(ran.steps(), ["idle stop already", "runs stop done"], "{ran:?}");
+    assert!(!lab.log().contains(&"idle stop".to_owned()), "{:?}", lab.log());
+}
+
+#[test]
 fn two_runs_on_one_group_wait_for_each_other() {
     let lab = Lab::new();
     lab.script(

@@ -59,6 +59,13 @@ pub struct Done {
     pub took: Duration,
 }
 
+impl Done {
+    /// Nothing had to be done, for this reason.
+    pub(crate) fn already(why: &str) -> Done {
+        Done { outcome: Outcome::Already, detail: why.to_owned(), took: Duration::ZERO }
+    }
+}
+
 /// The agents, with what they share: the kernel's socket and the announcements still to be repeated.
 pub struct Agents {
     settings: Settings,

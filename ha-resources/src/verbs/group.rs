@@ -1,8 +1,9 @@
 //! Taking, giving and announcing groups.
 
 use super::{FAILED, Run, find};
+use crate::agents::Done;
 use crate::event::{Event, GroupResult, GroupVerb, milliseconds};
-use crate::haresources::{Group, Haresources};
+use crate::haresources::{Group, Haresources, Resource};
 use crate::lock;
 use crate::order::{self, Action, End, Order, Outcome, Step};
 use std::time::{Duration, Instant};
@@ -11,11 +12,20 @@ use tracing::{error, info, warn};
 /// Between a stop that failed and the next try, as in heartbeat.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Which resources of a group are stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Every one; a script knows best what that means when it does not run.
+    All,
+    /// Those that say they run.
+    Running,
+}
+
 impl Run {
     /// Takes or gives the group with a key.
     pub(super) async fn one(&mut self, file: &Haresources, key: &str, action: Action) -> u8 {
         match find(file, key) {
-            Ok(group) => self.group(group, action).await,
+            Ok(group) => self.group(group, action, Which::All).await,
             Err(message) => {
                 error!("{message}");
                 eprintln!("error: {message}");
@@ -26,15 +36,15 @@ impl Run {
     }
 
     /// Takes or gives all groups of a node; one that fails does not keep the others.
-    pub(super) async fn node(&mut self, file: &Haresources, node: &str, action: Action) -> u8 {
+    pub(super) async fn node(&mut self, file: &Haresources, node: &str, action: Action, which: Which) -> u8 {
         let mut code = 0;
         for group in order::groups(file, node, action) {
-            code = code.max(self.group(group, action).await);
+            code = code.max(self.group(group, action, which).await);
         }
         code
     }
 
-    async fn group(&mut self, group: &Group, action: Action) -> u8 {
+    async fn group(&mut self, group: &Group, action: Action, which: Which) -> u8 {
         let started = Instant::now();
         let _lock = match lock::acquire(&self.settings.run_dir, group.key(), self.lock_wait) {
             Ok(lock) => lock,
@@ -59,7 +69,10 @@ impl Run {
                 Step::End(end) => break end,
             };
             let Some(resource) = group.resource(index) else { break order_lost(index) };
-            let done = self.agents.change(resource, action).await;
+            let done = match which {
+                Which::Running if !self.may_run(resource).await => Done::already("not running here"),
+                _ => self.agents.change(resource, action).await,
+            };
             self.printer.print(&Event::resource(group.key(), &resource.text, action, &done));
             order.finish(done.outcome);
             let line =
@@ -79,6 +92,12 @@ impl Run {
         }
         self.print(group.key(), action, result, detail, started);
         u8::from(result == GroupResult::Failed)
+    }
+
+    /// Whether a resource says that it runs; one that cannot be asked may.
+    async fn may_run(&mut self, resource: &Resource) -> bool {
+        let (running, asked) = self.agents.status(resource).await;
+        running || asked.outcome != Outcome::Done
     }
 
     /// Announces the addresses of a node's groups that are here.

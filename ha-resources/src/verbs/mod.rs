@@ -9,6 +9,7 @@ use crate::args::{Args, Verb};
 use crate::event::Printer;
 use crate::haresources::{self, Group, Haresources};
 use crate::order::Action;
+use group::Which;
 use std::process::ExitCode;
 use std::time::Duration;
 use tracing::{error, warn};
@@ -65,8 +66,9 @@ impl Run {
         match verb {
             Verb::TakeGroup { key, .. } => self.one(&file, key, Action::Start).await,
             Verb::GiveGroup { key, .. } => self.one(&file, key, Action::Stop).await,
-            Verb::TakeNode { node } => self.node(&file, node, Action::Start).await,
-            Verb::GiveNode { node } => self.node(&file, node, Action::Stop).await,
+            Verb::TakeNode { node } => self.node(&file, node, Action::Start, Which::All).await,
+            Verb::GiveNode { node } => self.node(&file, node, Action::Stop, Which::All).await,
+            Verb::ClearNode { node } => self.node(&file, node, Action::Stop, Which::Running).await,
             Verb::Announce { node } => self.announce(&file, node).await,
             Verb::StatGroup { key } => self.stat_group(&file, key).await,
             Verb::ListKeys { node } => ask::keys(file.of_node(node)),

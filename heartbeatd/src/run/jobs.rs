@@ -182,7 +182,8 @@ impl Runner {
 fn verb(kind: JobKind) -> &'static str {
     match kind {
         JobKind::Take => "takenode",
-        JobKind::Give | JobKind::Clear => "givenode",
+        JobKind::Give => "givenode",
+        JobKind::Clear => "clearnode",
         JobKind::Announce => "announce",
     }
 }

@@ -72,8 +72,10 @@ pub(super) fn start(
         done: Mutex::new(0),
         progress: Condvar::new(),
     });
-    let writer = Writer::new(shared.clone(), settings, syslog_socket);
-    std::thread::Builder::new().name("log".to_string()).spawn(move || writer.run(&items))?;
+    let theirs = shared.clone();
+    // the time zone's files are read on the new thread: a program that lives for 3 ms does not wait for them
+    let write = move || Writer::new(theirs, settings, syslog_socket).run(&items);
+    std::thread::Builder::new().name("log".to_string()).spawn(write)?;
     Ok((Log { shared: shared.clone() }, Collector(shared)))
 }
 
