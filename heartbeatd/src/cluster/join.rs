@@ -101,7 +101,7 @@ impl Cluster {
             return;
         }
         self.release(Set::ALL, "this node was not running");
-        self.generation += 1;
+        self.generation = self.generation.saturating_add(1);
         self.actions.push_back(Action::SaveGeneration(self.generation));
         self.history = History::default();
         self.standby = None;
@@ -144,9 +144,16 @@ impl Cluster {
         }
         if self.beat_at <= now && self.phase != Phase::Gone {
             let late = now.saturating_sub(self.beat_at);
-            self.beat_at =
-                if late < self.settings.keepalive { self.beat_at } else { now } + self.settings.keepalive;
+            let interval = self.beat_interval();
+            self.beat_at = if late < interval { self.beat_at } else { now } + interval;
             self.send_status(self.my_state());
+        }
+    }
+
+    fn beat_interval(&self) -> Duration {
+        match self.hurry {
+            Some((interval, until)) if self.now.mono < until => interval.min(self.settings.keepalive),
+            _ => self.settings.keepalive,
         }
     }
 

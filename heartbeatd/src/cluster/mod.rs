@@ -81,7 +81,9 @@ pub struct Cluster {
     /// What the last `resource` report said.
     reported: Option<(Set, bool)>,
     load: String,
-    stranger: Option<(String, Duration)>,
+    stranger_said: Option<Duration>,
+    /// After a reload that made the beats slower: the old interval, and until when it is kept.
+    hurry: Option<(Duration, Duration)>,
 }
 
 impl Cluster {
@@ -111,7 +113,8 @@ impl Cluster {
             next_job: 1,
             reported: None,
             load: "n/a".to_owned(),
-            stranger: None,
+            stranger_said: None,
+            hurry: None,
             settings,
         };
         cluster.send_status(NodeState::Init);
@@ -207,7 +210,7 @@ impl Cluster {
             let share = &mut self.shares[index];
             if wanted && !share.want {
                 (share.want, share.failed) = (true, false);
-                share.term = share.term.max(theirs[index]) + 1;
+                share.term = share.term.max(theirs[index]).saturating_add(1);
                 share.since = self.now.mono;
                 news = news.with(if index == LOCAL { Set::LOCAL } else { Set::FOREIGN });
             }
@@ -298,6 +301,12 @@ impl Cluster {
             let known: BTreeMap<&String, _> = old.map(|(name, state)| (name, *state)).collect();
             peer.links =
                 settings.links.iter().map(|name| known.get(name).copied().unwrap_or((None, false))).collect();
+        }
+        if settings.deadtime != self.settings.deadtime {
+            // The other node learns it at once, and as often as before: one lost message must not be our death.
+            self.beat_at = self.now.mono;
+            self.last_beat = self.now.mono;
+            self.hurry = Some((self.settings.keepalive, self.now.mono + self.settings.deadtime));
         }
         self.beat_at = self.beat_at.min(self.now.mono + settings.keepalive);
         self.settings =

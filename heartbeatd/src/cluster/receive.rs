@@ -26,7 +26,6 @@ impl Cluster {
             return;
         }
         self.refresh_link(link, generation);
-        self.check_uuid(&message);
         if message.kind().starts_with("NS_") {
             self.receive_unnumbered(&message, generation);
             return;
@@ -52,6 +51,7 @@ impl Cluster {
                 self.notice(Notice::LostMessages { node: src, count: lost });
             }
         }
+        self.check_uuid(&message);
         if let Some(peer) = self.peer.as_mut() {
             peer.learn(read_extra(&message), seq, now);
         }
@@ -62,14 +62,12 @@ impl Cluster {
         }
     }
 
-    /// A message of a node that is not configured: said once a minute.
-    fn stranger(&mut self, name: String) {
-        let known = self.stranger.as_ref();
-        if known.is_some_and(|(node, at)| *node == name && self.now.mono < *at + STRANGER_INTERVAL) {
-            return;
+    /// A message of a node that is not configured: said once a minute, however many of them there are.
+    fn stranger(&mut self, node: String) {
+        if self.stranger_said.is_none_or(|at| self.now.mono >= at + STRANGER_INTERVAL) {
+            self.stranger_said = Some(self.now.mono);
+            self.notice(Notice::UnknownNode { node });
         }
-        self.stranger = Some((name.clone(), self.now.mono));
-        self.notice(Notice::UnknownNode { node: name });
     }
 
     /// Any authenticated packet of this life of the node shows that the link works.

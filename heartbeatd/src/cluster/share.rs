@@ -27,8 +27,8 @@ pub(super) enum Actual {
 /// ```text
 ///            want            done                !want            done
 ///  Released ──────► Busy(Take) ──► Held ───────────────► Busy(Give) ──► Released
-///     ▲                 │ all failed                        │ failed: again after 1 s
-///     └─────────────────┘                                   └──► Held
+///                       │ all failed                        │ failed: again after 1 s
+///                       └──► Unknown                        └──► Held, in part
 ///  Unknown ── want ──► Busy(Take)      Unknown ── !want ──► Busy(Clear) ──► Released
 /// ```
 #[derive(Clone, Debug)]
@@ -69,13 +69,18 @@ impl Share {
 
     /// Whether `actual` is what `want` says.
     pub(super) fn settled(&self) -> bool {
-        matches!((self.want, self.actual), (true, Actual::Held) | (false, Actual::Released))
+        match (self.want, self.actual) {
+            (true, Actual::Held) => self.retries == 0,
+            (want, actual) => !want && actual == Actual::Released,
+        }
     }
 
     /// The job that has to start now, if any. `clear` allows clearing what an earlier life left.
     pub(super) fn next_job(&self, clear: bool, now: Duration) -> Option<JobKind> {
         match (self.want, self.actual) {
             (true, Actual::Released | Actual::Unknown) => Some(JobKind::Take),
+            // wanted again after a stop that failed half-way
+            (true, Actual::Held) if self.retries > 0 => Some(JobKind::Take),
             (false, Actual::Held) if self.retry_at.is_none_or(|at| at <= now) => Some(JobKind::Give),
             (false, Actual::Unknown) if clear => Some(JobKind::Clear),
             _ => None,
@@ -87,11 +92,16 @@ impl Share {
         self.since = now;
         match kind {
             JobKind::Announce => {}
+            // whoever started them may have died half-way: cleared before the other node may take them
             JobKind::Take if failed > 0 && done == 0 => {
                 (self.want, self.failed) = (false, true);
-                self.actual = Actual::Released;
+                self.actual = Actual::Unknown;
+                (self.retries, self.retry_at) = (0, None);
             }
-            JobKind::Take => self.actual = Actual::Held,
+            JobKind::Take => {
+                self.actual = Actual::Held;
+                (self.retries, self.retry_at) = (0, None);
+            }
             JobKind::Give | JobKind::Clear => {
                 if failed > 0 && self.retries < STOP_RETRIES {
                     self.retries += 1;

@@ -364,7 +364,7 @@ impl Beat {
             Severity::Error => tracing::error!("{text}"),
         }
         if let Notice::LostMessages { count, .. } = notice {
-            self.counters.lost += count;
+            self.counters.lost = self.counters.lost.saturating_add(*count);
         }
         self.tell(Report::Said(notice.severity(), text));
     }

@@ -54,6 +54,10 @@ pub(super) struct Pair {
     pub(super) mute: Option<usize>,
     /// This node cannot start the groups of this home.
     pub(super) broken: Option<(usize, usize)>,
+    /// Starting the groups of this home on this node fails and leaves something running.
+    pub(super) interrupted: Option<(usize, usize)>,
+    /// Stopping the groups of this home on this node fails.
+    pub(super) stuck: Option<(usize, usize)>,
     /// So many datagrams are lost.
     pub(super) lose: usize,
     last_beat: [Duration; 2],
@@ -78,6 +82,8 @@ impl Pair {
             partition: false,
             mute: None,
             broken: None,
+            interrupted: None,
+            stuck: None,
             lose: 0,
             last_beat: [Duration::ZERO; 2],
         }
@@ -172,11 +178,15 @@ impl Pair {
     }
 
     fn done(&mut self, node: usize, id: JobId, kind: JobKind, home: usize) {
-        let broken = kind == JobKind::Take && self.broken == Some((node, home));
-        if matches!(kind, JobKind::Give | JobKind::Clear) || broken {
+        let take = kind == JobKind::Take;
+        let broken = take && self.broken == Some((node, home));
+        let give = matches!(kind, JobKind::Give | JobKind::Clear);
+        let stuck = give && self.stuck == Some((node, home));
+        let failed = broken || stuck || take && self.interrupted == Some((node, home));
+        if give && !stuck || broken {
             self.runs[node][home] = false;
         }
-        let outcome = JobOutcome { done: usize::from(!broken), failed: usize::from(broken) };
+        let outcome = JobOutcome { done: usize::from(!failed), failed: usize::from(failed) };
         self.event(node, Event::JobDone { id, outcome });
     }
 
