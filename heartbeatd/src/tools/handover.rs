@@ -18,6 +18,8 @@ use crate::control::{self, Answer, Group, GroupState, Request, Status, Which};
 const FAILED: u8 = 1;
 /// Between two looks at the daemon's state under `--wait`.
 const LOOK: Duration = Duration::from_millis(100);
+/// The status may be older than the request for so long: the daemon takes a picture of itself now and then.
+const BEGIN: Duration = Duration::from_secs(1);
 
 /// Which way the groups move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,16 +130,21 @@ fn silence(error: &RequestError, run_dir: &Path) -> String {
 
 /// Looks again and again until the groups have moved.
 fn wait(direction: Direction, set: Which, run_dir: &Path, limit: Duration) -> Result<String, String> {
-    let deadline = Instant::now() + limit;
+    let asked = Instant::now();
+    let deadline = asked + limit;
+    let mut begun = false;
     loop {
         let status = match ask(run_dir, &Request::Status) {
             Ok(Answer::Status(status)) => status,
             Ok(_) => return Err("the daemon answered something else".to_owned()),
             Err(error) => return Err(silence(&error, run_dir)),
         };
-        match progress(direction, set, &status) {
+        let progress = progress(direction, set, &status);
+        begun |= progress == Progress::Moving;
+        match progress {
             Progress::Moved => return Ok(summary(&status)),
-            Progress::Failed(reason) => return Err(reason),
+            Progress::Failed(reason) if begun || asked.elapsed() >= BEGIN.min(limit) => return Err(reason),
+            Progress::Failed(_) => std::thread::sleep(LOOK), // the status is of before the request
             Progress::Moving if Instant::now() >= deadline => {
                 let step = status.resources.standby.as_deref().unwrap_or("nothing has begun");
                 let holds = status.resources.hold;
