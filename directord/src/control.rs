@@ -20,6 +20,8 @@ pub enum Question {
     Status,
     /// Read the configuration again.
     Reload,
+    /// End, but leave the services in the kernel's table: another start follows.
+    HandOver,
 }
 
 /// What is answered.

@@ -94,6 +94,7 @@ impl Director {
                     .find(|(other, _)| other.destination.key == real.destination.key);
                 if let Some((other, old_server)) = twin {
                     server.inherit(old_server, real.check == other.check);
+                    server.keep_place(old_server, real.destination == other.destination);
                 }
             }
         }
@@ -205,8 +206,8 @@ impl Director {
             .collect()
     }
 
-    /// The table was edited as wanted, except for what failed.
-    pub fn placed(&mut self, wanted: &[Wanted], failed: &[Failed]) {
+    /// The table was edited as wanted, except for what failed, and is `table` now.
+    pub fn placed(&mut self, wanted: &[Wanted], failed: &[Failed], table: &Table) {
         for want in wanted {
             let key = &want.service.key;
             let Some(at) = self.plan.services.iter().position(|service| service.service.key == *key) else {
@@ -215,17 +216,20 @@ impl Director {
             let (Some(service), Some(state)) = (self.plan.services.get(at), self.services.get_mut(at)) else {
                 continue;
             };
-            let failed: Vec<Option<DestinationKey>> = failed
+            let failed: HashSet<Option<DestinationKey>> = failed
                 .iter()
                 .filter(|(service, _)| service == key)
                 .map(|(_, destination)| *destination)
                 .collect();
-            state.settled = !failed.contains(&None);
-            state.placing &= !failed.is_empty();
+            let there = table.find(key).is_some();
+            state.settled = there && !failed.contains(&None);
+            // What is refused of ours does not keep strangers from being left alone from now on.
+            let ours: HashSet<DestinationKey> =
+                want.destinations.iter().map(|done| done.destination.key).collect();
+            state.placing &= !there || failed.iter().flatten().any(|key| !ours.contains(key));
             state.fallback = None;
-            for done in &want.destinations {
-                let ok = state.settled && !failed.contains(&Some(done.destination.key));
-                state.place(service, done, ok);
+            for (number, done) in want.destinations.iter().enumerate() {
+                state.place(service, number, done, there && !failed.contains(&Some(done.destination.key)));
             }
         }
     }
@@ -328,12 +332,13 @@ impl Service {
         Wanted { service: service.service.clone(), settled: self.settled, destinations, purge: self.placing }
     }
 
-    fn place(&mut self, service: &VirtualService, done: &WantedDestination, ok: bool) {
+    /// `number` is where `done` stood in [`Service::wanted`]: real servers first, in their order.
+    fn place(&mut self, service: &VirtualService, number: usize, done: &WantedDestination, ok: bool) {
         if done.role == Role::Fallback {
             self.fallback = ok.then_some(done.presence);
         }
-        let number = service.reals.iter().position(|real| real.destination.key == done.destination.key);
-        let Some(server) = number.and_then(|number| self.servers.get_mut(number)) else { return };
+        let same = service.reals.get(number).is_some_and(|real| real.destination.key == done.destination.key);
+        let Some(server) = self.servers.get_mut(number).filter(|_| same) else { return };
         // In the table as the fallback, a real server is not in the table as what it is itself.
         let known = done.role == Role::Real && done.presence != Presence::AsIs;
         server.placed = (ok && known).then(|| (done.presence, done.destination.clone()));
@@ -350,6 +355,14 @@ impl Server {
             self.since = old.since;
         } else if old.verdict.is_up() && self.verdict.state() == State::Pending {
             self.verdict = Verdict::adopted();
+        }
+    }
+
+    /// What was in its place stays as it is, with a weight that an administrator has set since.
+    fn keep_place(&mut self, old: &Server, same_destination: bool) {
+        if same_destination {
+            self.placed = old.placed.clone();
+            self.was_placed = old.was_placed;
         }
     }
 

@@ -98,10 +98,10 @@ fn perform(client: &mut Client, job: &Job) -> Result<Done, Error> {
     edits.extend(reconcile(wanted, &done.table));
     for edit in edits {
         let key = edit.action.service().clone();
-        if edit.action.destination().is_some()
-            && done.failed.iter().any(|((service, part), _)| *service == key && part.is_none())
-        {
-            continue; // its service could not be made: that was said
+        // A service that could not be made was told of. One whose change was refused is there as it was, and its
+        // servers still live and die.
+        if edit.action.destination().is_some() && done.table.find(&key).is_none() {
+            continue;
         }
         match edit.apply(client) {
             Ok(()) => {

@@ -37,6 +37,7 @@ pub mod reconcile;
 mod run;
 mod show;
 mod start;
+mod thread;
 mod verbs;
 pub mod verdict;
 mod watch;

@@ -6,15 +6,28 @@
 
 use crate::config::RealServer;
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The directory, and what its names stood for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Maintenance {
     directory: Option<PathBuf>,
-    resolved: HashMap<String, Vec<IpAddr>>,
+    resolved: HashMap<String, Resolved>,
+    last: Resting,
 }
+
+/// What a name stood for, and when that was asked.
+#[derive(Clone, Debug)]
+struct Resolved {
+    addresses: Vec<IpAddr>,
+    at: Instant,
+}
+
+/// A name that was not found is looked up again after this time.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// Who is in maintenance: an address, and a port if only that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +51,7 @@ impl Resting {
 impl Maintenance {
     /// Of this directory, or of none.
     pub(crate) fn new(directory: Option<&Path>) -> Maintenance {
-        Maintenance { directory: directory.map(Path::to_path_buf), resolved: HashMap::new() }
+        Maintenance { directory: directory.map(Path::to_path_buf), ..Maintenance::default() }
     }
 
     /// The directory.
@@ -46,40 +59,49 @@ impl Maintenance {
         self.directory.as_deref()
     }
 
-    fn names(&self) -> Vec<String> {
-        let entries = self.directory.as_ref().and_then(|directory| std::fs::read_dir(directory).ok());
-        entries
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect()
+    /// The files' names; none if there is no such directory.
+    fn names(&self) -> io::Result<Vec<String>> {
+        let Some(directory) = &self.directory else { return Ok(Vec::new()) };
+        match std::fs::read_dir(directory) {
+            Ok(entries) => {
+                entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads the directory, without looking up names: what is to be known before the first edit.
     pub(crate) fn addresses(&self) -> Resting {
-        let literal = |name: &String| split(name).0.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-        let mut copy = self.clone();
-        copy.resolved =
-            self.names().into_iter().filter(|name| !literal(name)).map(|name| (name, Vec::new())).collect();
-        copy.look()
+        self.clone().look_with(|_| Vec::new())
     }
 
-    /// Reads the directory. Blocks, while new names are looked up, too.
+    /// Reads the directory. Blocks, while new names are looked up, too. A directory that cannot be read at the moment
+    /// puts nobody back into service.
     pub(crate) fn look(&mut self) -> Resting {
+        self.look_with(resolve)
+    }
+
+    fn look_with(&mut self, resolve: impl Fn(&str) -> Vec<IpAddr>) -> Resting {
+        let Ok(names) = self.names() else { return self.last.clone() };
         let mut resting = Resting::default();
-        let names = self.names();
-        self.resolved.retain(|name, _| names.contains(name));
+        self.resolved.retain(|name, found| {
+            names.contains(name) && (!found.addresses.is_empty() || found.at.elapsed() < ASK_AGAIN)
+        });
         for name in names {
             let (host, port) = split(&name);
             if let Ok(address) = host.trim_matches(['[', ']']).parse() {
                 resting.addresses.insert((address, port));
                 continue;
             }
-            let addresses = self.resolved.entry(name.clone()).or_insert_with(|| resolve(host));
-            resting.addresses.extend(addresses.iter().map(|address| (*address, port)));
+            let found = self
+                .resolved
+                .entry(name.clone())
+                .or_insert_with(|| Resolved { addresses: resolve(host), at: Instant::now() });
+            resting.addresses.extend(found.addresses.iter().map(|address| (*address, port)));
             resting.names.insert(name);
         }
+        self.last = resting.clone();
         resting
     }
 }
@@ -138,7 +160,12 @@ mod tests {
         ] {
             assert_eq!(resting.includes(&real(address, port, name)), expected, "{address} {port} {name:?}");
         }
+        let mut known = Maintenance::new(Some(&folder));
+        let before = known.look();
         std::fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(Maintenance::new(Some(&folder)).look(), Resting::default());
+        std::fs::write(&folder, "").unwrap();
+        assert_eq!(known.look(), before, "not to be read at the moment");
+        std::fs::remove_file(&folder).unwrap();
+        assert_eq!(known.look(), Resting::default(), "gone");
     }
 }

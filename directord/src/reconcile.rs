@@ -11,6 +11,7 @@
 
 use crate::config::plan::shown;
 use ipvs::{Destination, DestinationKey, Forwarding, Service, ServiceKey};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 /// A service as it shall be.
@@ -214,14 +215,16 @@ fn difference(found: &Service, wanted: &Service) -> String {
 
 fn destination_edits(want: &Wanted, found: &[Destination]) -> Vec<Edit> {
     let key = &want.service.key;
+    let mut strangers: HashMap<DestinationKey, &Destination> =
+        found.iter().map(|found| (found.key, found)).collect();
     let mut edits: Vec<Edit> = want
         .destinations
         .iter()
-        .filter_map(|wanted| wanted.edit(key, found.iter().find(|found| found.key == wanted.destination.key)))
+        .filter_map(|wanted| wanted.edit(key, strangers.remove(&wanted.destination.key)))
         .collect();
     if want.purge {
-        let known = |found: &&Destination| !want.destinations.iter().any(|w| w.destination.key == found.key);
-        edits.extend(found.iter().filter(known).map(|stranger| Edit {
+        let left = found.iter().filter(|found| strangers.contains_key(&found.key));
+        edits.extend(left.map(|stranger| Edit {
             action: Action::DeleteDestination(key.clone(), stranger.key),
             message: format!("Purged real server (start): {} ({})", stranger.key, shown(key)),
             repairs: None,

@@ -17,14 +17,17 @@ use daemon::background::Starting;
 use daemon::log::Log;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tasks::{Event, Reason, Tasks};
-use tokio::sync::{mpsc, oneshot};
+use tasks::{Event, Reply, Tasks};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 /// How long the first edit waits for verdicts, at a start and at a reload: so long that servers that answer have
 /// answered, and no fallback flashes up; so short that nobody waits for servers that hang.
 const GATHER: Duration = Duration::from_millis(200);
+
+/// When edits that failed are tried again, if the next look at the table is not sooner.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// How often the maintenance directory is read.
 const MAINTENANCE_EVERY: Duration = Duration::from_secs(1);
@@ -49,12 +52,14 @@ pub(crate) struct Daemon {
     in_pass: bool,
     /// No edit before this moment, or before every server has a verdict.
     gather_until: Option<Instant>,
+    /// When what failed is tried again.
+    retry_at: Option<Instant>,
     maintenance: Option<Maintenance>,
     resting: Resting,
     watch: Option<Watch>,
     reloading: bool,
     /// Who asked for a reload, and waits until it is in the kernel's table.
-    waiting: Vec<oneshot::Sender<Vec<Answer>>>,
+    waiting: Vec<Reply>,
     status: DaemonStatus,
 }
 
@@ -62,6 +67,8 @@ pub(crate) struct Daemon {
 enum Next {
     Continue,
     Stop(&'static str),
+    /// Stop, but leave the table to the one that starts next.
+    HandOver,
     Failed(ExitCode),
 }
 
@@ -123,6 +130,7 @@ impl Daemon {
             dirty: true,
             in_pass: false,
             gather_until: None,
+            retry_at: None,
             resting: Resting::default(),
             reloading: false,
             waiting: Vec::new(),
@@ -144,7 +152,8 @@ impl Daemon {
         let probes = self.director.probes();
         self.checks.prepare(&probes).await;
         self.checks.set(&probes);
-        self.gather_until = Some(Instant::now() + GATHER);
+        // Not put off by a reload that follows soon: under a storm of them servers still fail over.
+        self.gather_until.get_or_insert_with(|| Instant::now() + GATHER);
         self.dirty = true;
     }
 
@@ -160,7 +169,8 @@ impl Daemon {
                 self.pass();
             }
             let epoch = self.epoch;
-            let gathered = sleep_until(self.gather_until.unwrap_or_else(|| Instant::now() + GATHER));
+            let gathered = sleep_until(self.gather_until.unwrap_or_else(Instant::now));
+            let retry = sleep_until(self.retry_at.unwrap_or_else(Instant::now));
             let next = tokio::select! {
                 event = inbox.recv() => match event {
                     Some(event) => self.event(event).await,
@@ -180,10 +190,16 @@ impl Daemon {
                     Next::Continue
                 }
                 () = gathered, if self.gather_until.is_some() => Next::Continue,
+                () = retry, if self.retry_at.is_some() => {
+                    self.retry_at = None;
+                    self.dirty = true;
+                    Next::Continue
+                }
             };
             match next {
                 Next::Continue => {}
                 Next::Stop(signal) => return self.stop(signal).await,
+                Next::HandOver => return self.hand_over().await,
                 Next::Failed(code) => return code,
             }
             if self.epoch != epoch {
@@ -212,30 +228,26 @@ impl Daemon {
             Event::Signal(signal_hook::consts::SIGHUP) => {
                 info!("Reloading Linux Director Daemon config on signal");
                 self.log.reopen();
-                self.load(Reason::Signal, None);
+                self.load(Vec::new());
             }
             Event::Signal(signal) => {
                 return Next::Stop(signal_hook::low_level::signal_name(signal).unwrap_or("SIGTERM"));
             }
-            Event::Loaded(result, watch, answer) => {
-                self.watch = Some(watch); // what was read is no news any more
-                let done = self.loaded(*result).await;
-                daemon::notify::ready();
-                match (answer, done) {
-                    (Some(answer), Ok(())) => self.waiting.push(answer),
-                    (Some(answer), Err(why)) => drop(answer.send(vec![Answer::Refused { why }])),
-                    (None, _) => {}
-                }
-            }
+            Event::Loaded(read, answers) => self.loaded(*read, answers).await,
             Event::Asked(Question::Status, answer) => {
                 let _ = answer.send(self.status().lines());
             }
             Event::Asked(Question::Reload, answer) => {
                 info!("Reloading Linux Director Daemon config on request");
-                self.load(Reason::Request, Some(answer));
+                self.load(vec![answer]);
+            }
+            Event::Asked(Question::HandOver, answer) => {
+                let _ = answer.send(vec![Answer::End]);
+                return Next::HandOver;
             }
             Event::Maintenance(maintenance, resting) => {
-                if self.maintenance.is_some() {
+                let directory = self.director.plan().settings.maintenance_dir.as_deref();
+                if self.maintenance.is_some() || maintenance.directory() != directory {
                     return Next::Continue; // a reload has brought another directory
                 }
                 self.maintenance = Some(maintenance);
@@ -265,7 +277,7 @@ impl Daemon {
     fn look_at_maintenance(&mut self) {
         if self.maintenance.as_ref().is_some_and(|maintenance| maintenance.directory().is_some()) {
             if let Some(maintenance) = self.maintenance.take() {
-                self.tasks.look_at_maintenance(maintenance);
+                self.tasks.look_at_maintenance(maintenance, self.resting.clone());
             }
         }
     }
@@ -289,7 +301,7 @@ impl Daemon {
                 }
                 if settings.auto_reload {
                     info!(" - reread new configuration");
-                    self.load(Reason::Changed, None);
+                    self.load(Vec::new());
                 } else {
                     info!(" - ignore new configuration");
                 }
@@ -298,15 +310,15 @@ impl Daemon {
     }
 
     /// Reads the configuration on another thread: names may have to be looked up.
-    fn load(&mut self, reason: Reason, answer: Option<oneshot::Sender<Vec<Answer>>>) {
+    fn load(&mut self, answers: Vec<Reply>) {
         if self.reloading {
-            // One is being read; it may be older than this wish.
-            self.tasks.later(reason, answer);
+            // What is being read may be older than this wish.
+            self.tasks.later(answers);
             return;
         }
         self.reloading = true;
         daemon::notify::reloading();
-        self.tasks.load(self.instance.config.clone(), answer);
+        self.tasks.load(self.instance.config.clone(), answers);
     }
 
     fn status(&self) -> Status {

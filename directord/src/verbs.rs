@@ -59,8 +59,12 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 
 /// Ends the daemon and waits until it has ended.
 fn stop(instance: &Instance) -> ExitCode {
+    until_gone(instance, None)
+}
+
+/// Waits until the daemon has ended; tells it to, unless it was `told` already.
+fn until_gone(instance: &Instance, mut told: Option<u32>) -> ExitCode {
     let deadline = Instant::now() + STOP_LIMIT;
-    let mut told = None;
     while let Some(pid) = instance.running().pid() {
         if told != Some(pid) {
             told = Some(pid);
@@ -83,7 +87,7 @@ fn restart(arguments: &Arguments, instance: &Instance) -> ExitCode {
     if let Err(code) = read(instance) {
         return code;
     }
-    if stop(instance) != ExitCode::SUCCESS {
+    if until_gone(instance, handed_over(instance)) != ExitCode::SUCCESS {
         return ExitCode::FAILURE;
     }
     // Started anew, so that its command line says "start", which agents look for.
@@ -100,6 +104,16 @@ fn restart(arguments: &Arguments, instance: &Instance) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Has the daemon take the file as it is now, and end without emptying the kernel's table: connections live through
+/// the restart. Returns the process that ends; `None` if it has to be told with a signal.
+fn handed_over(instance: &Instance) -> Option<u32> {
+    let Running::Ours(pid) = instance.running() else { return None };
+    let ask = |question| daemon::control::request::<_, Answer>(&instance.socket, &question, RELOAD_LIMIT);
+    // What the kernel refuses now it refuses the next one, too: no reason to cut connections.
+    ask(Question::Reload).ok()?;
+    matches!(ask(Question::HandOver), Ok(Answer::End)).then_some(pid)
 }
 
 /// Has the daemon read its configuration again, and says how that went.

@@ -34,6 +34,11 @@ impl Watch {
         Watch { path: path.to_path_buf(), stamp: stamp(path), content: std::fs::read(path).ok() }
     }
 
+    /// Knows nothing yet: the next look reads the file.
+    pub(crate) fn unseen(path: &Path) -> Watch {
+        Watch { path: path.to_path_buf(), stamp: None, content: None }
+    }
+
     /// Looks again. A file that was only touched is the same.
     pub(crate) fn look(&mut self) -> Look {
         let now = stamp(&self.path);

@@ -16,6 +16,7 @@ pub use outcome::Outcome;
 pub use pattern::{Pattern, PatternError};
 pub use probe::{Http, Kind, Probe, SimpleTcp};
 
+use crate::thread::on_thread;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
@@ -90,8 +91,7 @@ impl Checker {
     /// Read when the first check needs it, on a thread of its own: it takes 50 ms.
     async fn tls(&self) -> Result<&http::Tls, &String> {
         let read = || http::Tls::new().map_err(|error| error.to_string());
-        let init =
-            async { tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(error.to_string())) };
+        let init = async { on_thread("certificates", read).await.unwrap_or_else(|| Err("no thread".into())) };
         self.tls.get_or_init(|| init).await.as_ref()
     }
 }

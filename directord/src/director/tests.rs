@@ -42,7 +42,7 @@ impl Bench {
         for edit in &edits {
             self.table.apply(&edit.action);
         }
-        self.director.placed(&wanted, &[]);
+        self.director.placed(&wanted, &[], &self.table);
         edits.into_iter().map(|edit| edit.message).collect()
     }
 
@@ -241,10 +241,65 @@ fn a_refused_edit_is_tried_again() {
     }
     let key = wanted[0].service.key.clone();
     let refused = wanted[0].destinations[1].destination.key;
-    bench.director.placed(&wanted, &[(key, Some(refused))]);
+    bench.director.placed(&wanted, &[(key, Some(refused))], &bench.table);
     let again = reconcile(&bench.director.wanted(), &bench.table);
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].repairs, None, "nobody changed anything");
+}
+
+#[test]
+fn a_refused_edit_of_ours_does_not_make_strangers_of_an_administrators_servers() {
+    let mut bench = Bench::new(TWO);
+    bench.check(10, true);
+    bench.check(11, true);
+    bench.pass();
+    bench.check(11, false);
+    bench.director.reload(plan(TWO), &bench.table, now());
+    let wanted = bench.director.wanted();
+    let key = wanted[0].service.key.clone();
+    let refused = wanted[0].destinations[1].destination.key;
+    bench.director.placed(&wanted, &[(key, Some(refused))], &bench.table);
+    let mut added = bench.table.services[0].1[0].clone();
+    added.key.address = [192, 0, 2, 77].into();
+    bench.table.services[0].1.push(added);
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 5), (11, 0), (77, 5)]);
+}
+
+#[test]
+fn a_refused_change_of_a_service_does_not_unsettle_its_servers() {
+    let mut bench = Bench::new(TWO);
+    bench.check(10, true);
+    bench.check(11, true);
+    bench.pass();
+    let other = TWO.replace("\tfallback", "\tscheduler=rr\n\tfallback");
+    bench.director.reload(plan(&other), &bench.table, now());
+    let wanted = bench.director.wanted();
+    bench.director.placed(&wanted, &[(wanted[0].service.key.clone(), None)], &bench.table);
+    bench.table.services[0].1[0].weight = 0; // somebody drains a server
+    assert_eq!(
+        bench.pass(),
+        ["Changed virtual server: 192.0.2.1:80"],
+        "the change is tried again, nothing else"
+    );
+    assert_eq!(bench.weights(), [(10, 0), (11, 5)]);
+}
+
+#[test]
+fn a_reload_keeps_the_weights_of_an_administrator_where_nothing_changed() {
+    let mut bench = Bench::new(TWO);
+    bench.check(10, true);
+    bench.check(11, true);
+    bench.pass();
+    bench.table.services[0].1[0].weight = 0;
+    bench.table.services[0].1[1].weight = 9;
+    bench.director.reload(
+        plan(&TWO.replace("192.0.2.11:80 gate 5", "192.0.2.11:80 gate 7")),
+        &bench.table,
+        now(),
+    );
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 0), (11, 7)], "the second one's line was changed");
 }
 
 /// What can happen to a director.

@@ -1,14 +1,16 @@
 //! What the loop does: passes over the kernel's table, reloads, the end.
 
-use super::{Daemon, Next, Pass, log_settings, seconds};
+use super::tasks::{Read, Reply};
+use super::{Daemon, Next, Pass, RETRY, log_settings, seconds};
 use crate::config::{LoadError, Loaded, Report};
 use crate::control::Answer;
 use crate::director::Leaving;
 use crate::kernel::Done;
-use crate::maintenance::Maintenance;
+use crate::maintenance::{Maintenance, Resting};
 use crate::reconcile::Wanted;
 use std::process::ExitCode;
 use std::time::SystemTime;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 impl Daemon {
@@ -35,6 +37,7 @@ impl Daemon {
             Err(why) => {
                 self.leaving.extend(leaving);
                 self.complain(vec![why]);
+                self.retry_at = Some(Instant::now() + RETRY);
                 return self.answer_start(false);
             }
         };
@@ -43,20 +46,25 @@ impl Daemon {
         self.leaving
             .extend(leaving.into_iter().filter(|(key, _)| failed.iter().any(|(service, _)| service == key)));
         if epoch == self.epoch {
-            self.director.placed(wanted, &failed);
+            self.director.placed(wanted, &failed, &done.table);
             self.table = done.table;
         }
         let any_service =
             wanted.is_empty() || wanted.iter().any(|want| self.table.find(&want.service.key).is_some());
         self.status.table_read = Some(seconds());
-        self.complain(done.failed.into_iter().map(|(_, why)| why).collect());
-        if epoch == self.epoch {
-            self.answer_reloads();
+        if !done.failed.is_empty() {
+            self.retry_at = Some(Instant::now() + RETRY);
         }
-        for command in self.director.fallback_commands() {
-            self.tasks.shell(command);
+        self.complain(done.failed.into_iter().map(|(_, why)| why).collect());
+        // Otherwise a later pass gives the words that count then: a command that hangs lets none pile up.
+        if self.tasks.are_commands_done() {
+            self.director.fallback_commands().into_iter().for_each(|command| self.tasks.shell(command));
         }
         self.notify();
+        if epoch != self.epoch {
+            return Next::Continue; // says nothing about the plan that is in force by now
+        }
+        self.answer_reloads();
         self.answer_start(any_service)
     }
 
@@ -118,13 +126,14 @@ impl Daemon {
     }
 
     /// A configuration was read. One with errors changes nothing.
-    pub(super) async fn loaded(&mut self, result: Result<Loaded, LoadError>) -> Result<(), String> {
+    pub(super) async fn loaded(&mut self, read: Read, answers: Vec<Reply>) {
+        self.watch = Some(read.watch); // what was read is no news any more
         self.reloading = false;
-        if let Some((reason, answer)) = self.tasks.waiting() {
-            self.load(reason, answer);
+        if let Some(answers) = self.tasks.waiting() {
+            self.load(answers);
         }
-        let applied = match result {
-            Ok(loaded) => self.apply(loaded).await,
+        let applied = match read.result {
+            Ok(loaded) => self.apply(loaded, read.maintenance, read.resting).await,
             Err(LoadError::Refused(report)) => {
                 self.report(&report);
                 Err(report.lines().filter(|line| line.contains(": error: ")).collect::<Vec<_>>().join("\n"))
@@ -136,21 +145,35 @@ impl Daemon {
             Err(why) => error!("Configuration is not used, the one before stays in force: {why}"),
         }
         self.status.load_error = applied.as_ref().err().cloned();
-        applied
+        daemon::notify::ready();
+        match applied {
+            Ok(()) => self.waiting.extend(answers),
+            Err(why) => answers
+                .into_iter()
+                .for_each(|answer| drop(answer.send(vec![Answer::Refused { why: why.clone() }]))),
+        }
     }
 
-    async fn apply(&mut self, loaded: Loaded) -> Result<(), String> {
+    async fn apply(
+        &mut self,
+        loaded: Loaded,
+        maintenance: Maintenance,
+        resting: Resting,
+    ) -> Result<(), String> {
         self.report(&loaded.report);
         let keys = loaded.plan.services.iter().map(|service| service.service.key.clone()).collect();
         let table = self.kernel.read(keys).await?;
         let settings = log_settings(&loaded.plan.settings, &self.instance.name, self.mode);
         self.log.reconfigure(settings);
-        let directory = loaded.plan.settings.maintenance_dir.clone();
+        // The same directory is known better: with names.
+        if maintenance.directory() != self.director.plan().settings.maintenance_dir.as_deref() {
+            self.maintenance = Some(maintenance);
+            self.resting = resting;
+        }
         let left = self.director.reload(loaded.plan, &table, SystemTime::now());
         let plan = self.director.plan();
         self.leaving.extend(left);
         self.leaving.retain(|(key, _)| !plan.services.iter().any(|service| service.service.key == *key));
-        self.maintenance = Some(Maintenance::new(directory.as_deref()));
         self.table = table;
         self.epoch += 1;
         self.status.loaded = seconds();
@@ -159,19 +182,27 @@ impl Daemon {
     }
 
     /// The end: what is to leave the table leaves it.
-    pub(super) async fn stop(self, signal: &str) -> ExitCode {
+    pub(super) async fn stop(mut self, signal: &str) -> ExitCode {
+        self.leaving.extend(self.director.stopping());
+        self.end(&format!("terminated on signal: {}", signal.trim_start_matches("SIG"))).await
+    }
+
+    /// The end before a restart: the services stay in the table, with their connections.
+    pub(super) async fn hand_over(self) -> ExitCode {
+        self.end("leaves the kernel's table to a restart").await
+    }
+
+    async fn end(self, how: &str) -> ExitCode {
         daemon::notify::stopping();
         drop(self.checks);
-        let mut leaving = self.leaving;
-        leaving.extend(self.director.stopping());
-        match self.kernel.pass(Pass { wanted: Vec::new(), leaving, stage: "stop" }).await {
+        match self.kernel.pass(Pass { wanted: Vec::new(), leaving: self.leaving, stage: "stop" }).await {
             Ok(done) => {
                 done.edits.iter().for_each(|edit| info!("{}", edit.message));
                 done.failed.iter().for_each(|(_, why)| error!("Kernel table: {why}"));
             }
             Err(why) => error!("Kernel table: {why}"),
         }
-        info!("Linux Director Daemon terminated on signal: {}", signal.trim_start_matches("SIG"));
+        info!("Linux Director Daemon {how}");
         if let Some(starting) = self.starting {
             return starting.failed("directord: stopped before it was ready", 1);
         }

@@ -7,33 +7,39 @@ use crate::director::Leaving;
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
 use crate::reconcile::Wanted;
+use crate::thread::on_thread;
 use crate::watch::{Look, Watch};
 use daemon::control::{Connection, Listener};
 use daemon::process::{self, Ending};
 use futures_util::StreamExt;
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 use tracing::warn;
 
 /// How long a fallback command or a callback may run.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
-/// How long a tool's next question is waited for.
-const QUESTION_LIMIT: Duration = Duration::from_secs(60);
+/// How long a tool's next question is waited for, and how long it may take to read a line of the answer.
+const TOOL_LIMIT: Duration = Duration::from_secs(10);
+/// Tools that are served at the same time: their descriptors must not be missing for checks.
+const TOOLS: usize = 32;
 
-/// Why the configuration is read again.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Reason {
-    Signal,
-    Changed,
-    Request,
+/// Who waits for an answer.
+pub(super) type Reply = oneshot::Sender<Vec<Answer>>;
+
+/// A configuration that was read, what its maintenance directory holds, and the file as it was before.
+pub(super) struct Read {
+    pub(super) result: Result<Loaded, LoadError>,
+    pub(super) maintenance: Maintenance,
+    pub(super) resting: Resting,
+    pub(super) watch: Watch,
 }
-
-type Reply = oneshot::Sender<Vec<Answer>>;
 
 /// What the loop waits for.
 pub(super) enum Event {
@@ -41,7 +47,7 @@ pub(super) enum Event {
     /// Of which plan, with what, and how it went.
     Passed(u64, Vec<Wanted>, Vec<Leaving>, Result<Done, String>),
     Signal(i32),
-    Loaded(Box<Result<Loaded, LoadError>>, Watch, Option<Reply>),
+    Loaded(Box<Read>, Vec<Reply>),
     Asked(Question, Reply),
     Maintenance(Maintenance, Resting),
     Watched(Watch, Look),
@@ -51,7 +57,10 @@ pub(super) enum Event {
 pub(super) struct Tasks {
     events: mpsc::Sender<Event>,
     commands: mpsc::UnboundedSender<Command>,
-    later: Option<(Reason, Option<Reply>)>,
+    /// Commands that have not ended.
+    unfinished: Arc<AtomicUsize>,
+    /// Somebody wants the configuration to be read again once it has been read, and waits for it.
+    later: Option<Vec<Reply>>,
 }
 
 impl Tasks {
@@ -68,6 +77,8 @@ impl Tasks {
         });
         tokio::spawn(listen(listener, events.clone()));
         let (commands, mut queue) = mpsc::unbounded_channel::<Command>();
+        let unfinished = Arc::new(AtomicUsize::new(0));
+        let done = Arc::clone(&unfinished);
         tokio::spawn(async move {
             while let Some(command) = queue.recv().await {
                 let shown = format!("{command:?}");
@@ -75,9 +86,10 @@ impl Tasks {
                 if finished.ending != Ending::Exited(0) {
                     warn!("{shown}: {:?}", finished.ending);
                 }
+                done.fetch_sub(1, Ordering::Relaxed);
             }
         });
-        Ok(Tasks { events, commands, later: None })
+        Ok(Tasks { events, commands, unfinished, later: None })
     }
 
     /// Where check results go.
@@ -109,38 +121,38 @@ impl Tasks {
         self.spawn(async move { Event::Passed(epoch, wanted, leaving, pass.await) });
     }
 
-    pub(super) fn load(&self, path: PathBuf, answer: Option<Reply>) {
+    pub(super) fn load(&self, path: PathBuf, answers: Vec<Reply>) {
         self.spawn(async move {
             let shown = path.clone();
-            let read = move || (Watch::new(&path), load(&path, &SystemNames::load()));
-            let (watch, result) = spawn_blocking(read).await.unwrap_or_else(|error| {
-                let watch = Watch::new(&shown);
-                (watch, Err(LoadError::Unreadable { path: shown, error: io::Error::other(error) }))
+            let read = on_thread("configuration", move || read(&path)).await.unwrap_or_else(|| Read {
+                watch: Watch::unseen(&shown),
+                result: Err(LoadError::Unreadable { path: shown, error: io::Error::other("not read") }),
+                maintenance: Maintenance::default(),
+                resting: Resting::default(),
             });
-            Event::Loaded(Box::new(result), watch, answer)
+            Event::Loaded(Box::new(read), answers)
         });
     }
 
-    /// Remembers a wish to read the configuration while it is being read. One is enough for all of them, but
-    /// whoever waits for an answer gets his.
-    pub(super) fn later(&mut self, reason: Reason, answer: Option<Reply>) {
-        if answer.is_some() || self.later.is_none() {
-            self.later = Some((reason, answer));
-        }
+    /// Remembers a wish to read the configuration while it is being read. One more time is enough for all wishes,
+    /// and everybody who waits for an answer gets one.
+    pub(super) fn later(&mut self, answers: Vec<Reply>) {
+        self.later.get_or_insert_default().extend(answers);
     }
 
-    pub(super) fn waiting(&mut self) -> Option<(Reason, Option<Reply>)> {
+    /// The wishes meanwhile.
+    pub(super) fn waiting(&mut self) -> Option<Vec<Reply>> {
         self.later.take()
     }
 
-    pub(super) fn look_at_maintenance(&self, mut maintenance: Maintenance) {
+    pub(super) fn look_at_maintenance(&self, mut maintenance: Maintenance, resting: Resting) {
         self.spawn(async move {
-            let fallback = Maintenance::new(maintenance.directory());
+            let before = (maintenance.clone(), resting);
             let look = move || {
                 let resting = maintenance.look();
                 (maintenance, resting)
             };
-            let (maintenance, resting) = spawn_blocking(look).await.unwrap_or((fallback, Resting::default()));
+            let (maintenance, resting) = on_thread("maintenance", look).await.unwrap_or(before);
             Event::Maintenance(maintenance, resting)
         });
     }
@@ -152,30 +164,56 @@ impl Tasks {
                 let look = watch.look();
                 (watch, look)
             };
-            let (watch, look) = spawn_blocking(look).await.unwrap_or((before, Look::Same));
+            let (watch, look) = on_thread("file watch", look).await.unwrap_or((before, Look::Same));
             Event::Watched(watch, look)
         });
+    }
+
+    /// Whether all commands have ended. Who asks before giving the next ones never has many of them waiting.
+    pub(super) fn are_commands_done(&self) -> bool {
+        self.unfinished.load(Ordering::Relaxed) == 0
     }
 
     /// Runs a shell line after those before it.
     pub(super) fn shell(&self, line: String) {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", &line]).current_dir("/");
-        let _ = self.commands.send(command);
+        self.command(command);
     }
 
     /// Runs the program that wants to know of changes.
     pub(super) fn callback(&self, program: PathBuf, config: PathBuf) {
         let mut command = Command::new(program);
         command.arg(config).current_dir("/");
+        self.command(command);
+    }
+
+    fn command(&self, command: Command) {
+        self.unfinished.fetch_add(1, Ordering::Relaxed);
         let _ = self.commands.send(command);
     }
 }
 
+/// Blocks: on the file, on names, on the maintenance directory.
+fn read(path: &Path) -> Read {
+    let watch = Watch::new(path);
+    let result = load(path, &SystemNames::load());
+    let directory = result.as_ref().ok().and_then(|loaded| loaded.plan.settings.maintenance_dir.as_deref());
+    let maintenance = Maintenance::new(directory);
+    Read { resting: maintenance.addresses(), result, maintenance, watch }
+}
+
 async fn listen(listener: Listener, events: mpsc::Sender<Event>) {
-    loop {
+    let places = Arc::new(Semaphore::new(TOOLS));
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
-            Ok(connection) => drop(tokio::spawn(answer(connection, events.clone()))),
+            Ok(connection) => {
+                let events = events.clone();
+                tokio::spawn(async move {
+                    answer(connection, events).await;
+                    drop(place);
+                });
+            }
             Err(error) => {
                 warn!("Control socket: {error}");
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -186,8 +224,7 @@ async fn listen(listener: Listener, events: mpsc::Sender<Event>) {
 
 async fn answer(mut connection: Connection, events: mpsc::Sender<Event>) {
     loop {
-        let question = tokio::time::timeout(QUESTION_LIMIT, connection.recv::<Question>()).await;
-        let lines = match question {
+        let lines = match timeout(TOOL_LIMIT, connection.recv::<Question>()).await {
             Ok(Ok(Some(question))) => {
                 let (reply, answered) = oneshot::channel();
                 if events.send(Event::Asked(question, reply)).await.is_err() {
@@ -201,7 +238,7 @@ async fn answer(mut connection: Connection, events: mpsc::Sender<Event>) {
             _ => return,
         };
         for line in &lines {
-            if connection.send(line).await.is_err() {
+            if !matches!(timeout(TOOL_LIMIT, connection.send(line)).await, Ok(Ok(()))) {
                 return;
             }
         }

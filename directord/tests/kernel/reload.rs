@@ -9,6 +9,14 @@ pub const TESTS: &[Test] = &[
     ("a_bad_reload_changes_nothing", a_bad_reload_changes_nothing),
     ("autoreload_sees_the_file_change", autoreload_sees_the_file_change),
     ("a_dead_server_gets_nothing_through_a_reload", a_dead_server_gets_nothing_through_a_reload),
+    (
+        "a_service_whose_change_is_refused_still_fails_over",
+        a_service_whose_change_is_refused_still_fails_over,
+    ),
+    ("a_storm_of_reloads_does_not_stop_failover", a_storm_of_reloads_does_not_stop_failover),
+    ("maintenance_ends_with_its_directive", maintenance_ends_with_its_directive),
+    ("everyone_who_asks_for_a_reload_is_answered", everyone_who_asks_for_a_reload_is_answered),
+    ("a_restart_cuts_nothing", a_restart_cuts_nothing),
 ];
 
 fn reload_adds_and_removes_services() {
@@ -111,5 +119,97 @@ fn a_dead_server_gets_nothing_through_a_reload() {
     assert_eq!(bed.table(), before);
     assert!(!bed.log().contains("Weight set"), "{}", bed.log());
     assert!(!bed.log().contains("fallback"), "{}", bed.log());
+    bed.ok("stop");
+}
+
+fn a_service_whose_change_is_refused_still_fails_over() {
+    let bed = Bed::new();
+    let (a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    bed.configure(&section(VIP, "quiescent=yes", &["192.0.2.11", "192.0.2.12"]));
+    bed.ok("start");
+    bed.configure(&section(VIP, "quiescent=yes; scheduler=nosuchsched", &["192.0.2.11", "192.0.2.12"]));
+    let output = bed.run("reload");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nosuchsched"));
+    a.stop();
+    bed.until("the dead server is taken out", 2 * SECOND, |bed| bed.weight(VIP, A) == Some(0));
+    bed.must("ipvsadm", &format!("-e -t {VIP} -r {B} -m -w 2"));
+    std::thread::sleep(3 * SECOND);
+    assert_eq!(bed.weight(VIP, B), Some(2), "an administrator's weight stays");
+    assert_eq!(bed.log().matches("Kernel table:").count(), 1, "told once:\n{}", bed.log());
+    bed.ok("stop");
+}
+
+fn a_storm_of_reloads_does_not_stop_failover() {
+    let bed = Bed::new();
+    let (a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    // It listens and does not answer: the third server has no verdict for as long as the limit says.
+    let _silent = std::net::TcpListener::bind(C).unwrap();
+    let servers = ["192.0.2.11", "192.0.2.12", "192.0.2.13"];
+    bed.configure(&section(VIP, "negotiatetimeout=60", &servers));
+    bed.ok("start");
+    let pid = bed.pid();
+    a.stop();
+    let began = std::time::Instant::now();
+    while bed.weight(VIP, A).is_some() {
+        bed.must("kill", &format!("-HUP {pid}"));
+        assert!(began.elapsed() < 3 * SECOND, "{}", bed.log());
+        std::thread::sleep(SECOND / 20);
+    }
+    bed.ok("stop");
+}
+
+fn maintenance_ends_with_its_directive() {
+    let bed = Bed::new();
+    let _a = Server::start("192.0.2.11");
+    let folder = bed.config().with_file_name("maintenance");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("192.0.2.11"), "").unwrap();
+    let text = section(VIP, "", &["192.0.2.11"]);
+    bed.configure(&format!("maintenancedir={}\n{text}", folder.display()));
+    bed.ok("start");
+    assert_eq!(bed.weight(VIP, A), None);
+    bed.configure(&text);
+    bed.ok("reload");
+    bed.until("it serves", 2 * SECOND, |bed| bed.weight(VIP, A) == Some(5));
+    bed.configure(&format!("maintenancedir={}\n{text}", folder.display()));
+    bed.ok("reload");
+    bed.until("it rests again", 2 * SECOND, |bed| bed.weight(VIP, A).is_none());
+    bed.ok("stop");
+}
+
+fn everyone_who_asks_for_a_reload_is_answered() {
+    let bed = Bed::new();
+    let _a = Server::start("192.0.2.11");
+    bed.configure(&section(VIP, "", &["192.0.2.11"]));
+    bed.ok("start");
+    std::thread::scope(|scope| {
+        let reloads: Vec<_> = (0..8).map(|_| scope.spawn(|| bed.run("reload"))).collect();
+        for reload in reloads {
+            let output = reload.join().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    });
+    bed.ok("stop");
+}
+
+fn a_restart_cuts_nothing() {
+    let bed = Bed::new();
+    let (_a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    let first = section(VIP, "fallback=192.0.2.99:8080 masq", &["192.0.2.11"]);
+    let second = section(VIP2, "fallback=192.0.2.99:8080 masq", &["192.0.2.12"]);
+    bed.configure(&format!("{first}{second}"));
+    bed.ok("start");
+    let (pid, before) = (bed.pid(), bed.table());
+    let mut client = Client::connect(VIP);
+    bed.forget_log();
+    bed.ok("restart");
+    assert_ne!(bed.pid(), pid);
+    client.lives("after the restart");
+    assert_eq!(bed.table(), before);
+    assert!(!bed.log().contains("server: "), "edits of a table that was right:\n{}", bed.log());
+    bed.configure(&first);
+    bed.ok("restart");
+    client.lives("after the restart with another file");
+    assert_eq!(bed.table().len(), 2, "what is not in the file any more is gone: {:?}", bed.table());
     bed.ok("stop");
 }
