@@ -1,14 +1,17 @@
 //! The promises, as an outside observer sees them.
 
 use crate::faults::Fault;
+use crate::jobs::Jobs;
 use crate::world::{Machine, NAMES};
 use heartbeatd::cluster::{NodeState, Set, Settings};
 use std::time::Duration;
 
 /// Time that a lost message may cost: one random delay and a few repetitions.
 const REPAIR: Duration = Duration::from_millis(1_500);
-/// Longest job of a slow run, twice (release, then take).
-const JOBS: Duration = Duration::from_millis(2 * 1_500);
+/// Between two tries of a stop that failed.
+const STOP_RETRY: Duration = Duration::from_secs(1);
+/// A job or two of the quick kind.
+const QUICK_JOBS: Duration = Duration::from_millis(100);
 /// Most time that a take-over may need above the deadtime when jobs are quick (I2: 50 ms; a quick job takes up to 5 ms,
 /// a beat was under way for up to 10 ms).
 const ABOVE_DEADTIME: Duration = Duration::from_millis(50);
@@ -23,14 +26,23 @@ pub(crate) struct Checker {
     takeover: Option<(usize, Duration)>,
     /// After two holders became one, the holder has to announce by then (home, from, until).
     announce: Option<(usize, Duration, Duration)>,
-    /// How long starting the groups takes at most in this run, above the quick job that the 50 ms cover.
-    slow: Duration,
+    jobs: Jobs,
 }
 
 impl Checker {
-    pub(crate) fn new(slow_jobs: bool) -> Checker {
-        let slow = if slow_jobs { JOBS } else { Duration::ZERO };
-        Checker { trouble: Duration::ZERO, doubly_since: [None; 2], takeover: None, announce: None, slow }
+    pub(crate) fn new(jobs: Jobs) -> Checker {
+        Checker { trouble: Duration::ZERO, doubly_since: [None; 2], takeover: None, announce: None, jobs }
+    }
+
+    /// A job failed: it is tried again, or the other node takes the groups.
+    pub(crate) fn job_failed(&mut self, now: Duration) {
+        (self.takeover, self.announce, self.trouble) = (None, None, now);
+    }
+
+    /// How long two holders may last after the trouble ended: both hear each other within a beat, one releases.
+    fn settle_time(&self, settings: &Settings) -> Duration {
+        let tries = if self.jobs.fail { STOP_RETRY * 2 + self.jobs.longest * 2 } else { Duration::ZERO };
+        settings.deadtime + settings.keepalive * 4 + REPAIR + QUICK_JOBS + self.jobs.longest * 2 + tries
     }
 
     /// A fault happens now; what was expected under the old circumstances may no longer hold.
@@ -39,12 +51,21 @@ impl Checker {
         self.announce = None;
         if let Fault::PowerOff(node) = fault {
             let survivor = 1 - node;
-            let calm = now > self.trouble + settle_time(settings);
+            let calm = now > self.trouble + self.settle_time(settings);
             if calm && nodes[*node].powered && at_rest(&nodes[survivor]) && knows_other(&nodes[survivor]) {
-                self.takeover = Some((survivor, now + settings.deadtime + ABOVE_DEADTIME + self.slow));
+                self.takeover =
+                    Some((survivor, now + settings.deadtime + ABOVE_DEADTIME + self.jobs.longest * 2));
             }
         }
-        if matches!(fault, Fault::Stop(_) | Fault::Start(_) | Fault::PowerOn(_) | Fault::CutLink(..)) {
+        if matches!(
+            fault,
+            Fault::Stop(_)
+                | Fault::Start(_)
+                | Fault::BriefVisit(..)
+                | Fault::PowerOn(_)
+                | Fault::CutLink(..)
+                | Fault::Reload(..)
+        ) {
             return;
         }
         if !matches!(fault, Fault::PowerOff(_) | Fault::Standby(..) | Fault::Takeover(..)) {
@@ -108,7 +129,7 @@ impl Checker {
         let answers = |node: &Machine| node.powered && node.paused_until.is_none() && node.runs[home];
         if nodes.iter().all(answers) {
             let since = *self.doubly_since[home].get_or_insert(now);
-            let excused = self.trouble + settle_time(settings);
+            let excused = self.trouble + self.settle_time(settings);
             if now > excused {
                 return Err(format!(
                     "I1: both nodes run {}'s groups since {:.3} s, the last trouble was at {:.3} s",
@@ -120,7 +141,7 @@ impl Checker {
         } else if self.doubly_since[home].take().is_some() {
             if nodes.iter().any(answers) {
                 if self.trouble < now {
-                    self.announce = Some((home, now, now + settle_time(settings)));
+                    self.announce = Some((home, now, now + self.settle_time(settings)));
                 }
             } else if self.trouble < now && nodes.iter().all(|node| node.powered && node.enabled) {
                 return Err(format!("I3: both nodes let go of {}'s groups", NAMES[home]));
@@ -130,12 +151,20 @@ impl Checker {
     }
 
     /// The end of a run: everything was healed long ago.
-    pub(crate) fn at_rest(&self, nodes: &[Machine; 2], settings: &Settings) -> Result<(), String> {
+    pub(crate) fn at_rest(&self, nodes: &[Machine; 2]) -> Result<(), String> {
         for (home, name) in NAMES.iter().enumerate() {
             let holders: Vec<_> =
                 (0..2).filter(|node| nodes[*node].serves[home]).map(|node| NAMES[node]).collect();
             let running = nodes.iter().filter(|node| node.runs[home]).count();
-            if holders.len() != 1 || running != 1 {
+            let nobody_can = self.jobs.fail
+                && running == 0
+                && nodes.iter().enumerate().all(|(node, machine)| {
+                    machine
+                        .cluster
+                        .as_ref()
+                        .is_some_and(|cluster| cluster.snapshot().shares[usize::from(node != home)].failed)
+                });
+            if !nobody_can && (holders.len() != 1 || running != 1) {
                 return Err(format!(
                     "at rest: {name}'s groups are served by {holders:?}, run on {running} nodes"
                 ));
@@ -149,14 +178,8 @@ impl Checker {
                 return Err(format!("at rest: {name} is not stable: {snapshot:?}"));
             }
         }
-        let _ = settings;
         Ok(())
     }
-}
-
-/// How long two holders may last after the trouble ended: both hear each other within a beat, one releases.
-fn settle_time(settings: &Settings) -> Duration {
-    settings.deadtime + settings.keepalive * 4 + REPAIR + JOBS
 }
 
 fn at_rest(node: &Machine) -> bool {

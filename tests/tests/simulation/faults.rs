@@ -1,7 +1,8 @@
 //! What goes wrong, and what administrators do.
 
 use crate::random::Random;
-use heartbeatd::cluster::Set;
+use crate::world::{Due, World};
+use heartbeatd::cluster::{Event, Failback, Set, Settings};
 use std::time::Duration;
 
 /// One thing that happens to the cluster. Nodes are 0 and 1.
@@ -31,6 +32,12 @@ pub(crate) enum Fault {
     Stop(usize),
     /// Start of a stopped daemon.
     Start(usize),
+    /// Power-off, and on again so soon that the other node may not have noticed.
+    PowerCycle(usize, Duration),
+    /// A daemon that is started and stopped again before or soon after it has joined.
+    BriefVisit(usize, Duration),
+    /// Changed timers or fail-back: one of four configurations.
+    Reload(usize, u64),
 }
 
 /// Draws the next fault that makes sense: nodes that are off are switched on some time.
@@ -38,7 +45,7 @@ pub(crate) fn draw(random: &mut Random, deadtime: Duration, links: usize) -> Fau
     let node = random.between(0, 1) as usize;
     let long = |random: &mut Random| deadtime * random.between(1, 60) as u32 / 10;
     let set = |random: &mut Random| random.of(&[Set::ALL, Set::LOCAL, Set::FOREIGN]);
-    match random.between(0, 13) {
+    match random.between(0, 17) {
         0 | 1 => Fault::PowerOff(node),
         2 | 3 => Fault::PowerOn(node),
         4 => Fault::Restart(node, deadtime * random.between(1, 15) as u32 / 10),
@@ -50,6 +57,108 @@ pub(crate) fn draw(random: &mut Random, deadtime: Duration, links: usize) -> Fau
         10 => Fault::Standby(node, set(random)),
         11 => Fault::Takeover(node, set(random)),
         12 => Fault::Stop(node),
+        13 => Fault::PowerCycle(node, deadtime * random.between(1, 15) as u32 / 10),
+        14 => Fault::BriefVisit(node, deadtime * random.between(0, 30) as u32 / 10),
+        15 | 16 => Fault::Reload(node, random.between(0, 3)),
         _ => Fault::Start(node),
+    }
+}
+
+impl World {
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        self.trace(|| format!("FAULT {fault:?}"));
+        self.checker.fault(self.now, &fault, &self.nodes, &self.first_settings[0]);
+        match fault {
+            Fault::PowerOff(node) => self.power_off(node),
+            Fault::PowerOn(node) => {
+                if !self.nodes[node].powered {
+                    self.nodes[node].powered = true;
+                    self.nodes[node].enabled = true;
+                    let life = self.nodes[node].life;
+                    self.at(Duration::from_millis(10), Due::Boot { node, life });
+                }
+            }
+            Fault::Restart(node, after) => {
+                if self.nodes[node].cluster.take().is_some() {
+                    self.nodes[node].life += 1;
+                    let life = self.nodes[node].life;
+                    self.at(after, Due::Boot { node, life });
+                }
+            }
+            Fault::Pause(node, time) => {
+                if self.nodes[node].powered && self.nodes[node].paused_until.is_none() {
+                    self.nodes[node].paused_until = Some(self.now + time);
+                    self.at(time, Due::Wake { node });
+                }
+            }
+            Fault::Partition(time) => {
+                if !std::mem::replace(&mut self.partition, true) {
+                    self.at(time, Due::EndPartition);
+                }
+            }
+            Fault::Deaf { from, time } => {
+                if !std::mem::replace(&mut self.deaf[from], true) {
+                    self.at(time, Due::EndDeaf(from));
+                }
+            }
+            Fault::CutLink(link, time) => {
+                if !std::mem::replace(&mut self.cut[link], true) {
+                    self.at(time, Due::EndCut(link));
+                }
+            }
+            Fault::Loss(percent, time) => {
+                if self.loss == self.base_loss {
+                    self.loss = percent;
+                    self.at(time, Due::EndLoss);
+                }
+            }
+            Fault::Standby(node, set) => self.command(node, Event::Standby(set)),
+            Fault::Takeover(node, set) => self.command(node, Event::Takeover(set)),
+            Fault::Stop(node) => {
+                self.nodes[node].enabled = false;
+                self.command(node, Event::Stop);
+            }
+            Fault::PowerCycle(node, after) => {
+                self.power_off(node);
+                self.at(after, Due::Fault(Fault::PowerOn(node)));
+            }
+            Fault::BriefVisit(node, after) => {
+                self.fault(Fault::Start(node));
+                self.at(after, Due::Fault(Fault::Stop(node)));
+            }
+            Fault::Reload(node, kind) => {
+                let first = self.first_settings[node].clone();
+                let (keepalive, deadtime) = (first.keepalive, first.deadtime);
+                self.settings[node] = match kind {
+                    0 => first,
+                    1 => Settings { keepalive: keepalive / 2, ..first },
+                    2 => Settings { keepalive: keepalive / 2, deadtime: deadtime / 2, ..first },
+                    _ => Settings { auto_failback: Failback::Off, ..first },
+                };
+                self.command(node, Event::Reload(self.settings[node].clone()));
+            }
+            Fault::Start(node) => {
+                self.nodes[node].enabled = true;
+                let life = self.nodes[node].life;
+                self.at(Duration::ZERO, Due::Boot { node, life });
+            }
+        }
+    }
+
+    fn command(&mut self, node: usize, event: Event) {
+        if self.nodes[node].paused_until.is_none() && self.nodes[node].cluster.is_some() {
+            self.event(node, event);
+        }
+    }
+
+    fn power_off(&mut self, node: usize) {
+        let machine = &mut self.nodes[node];
+        machine.life += 1;
+        machine.power += 1;
+        (machine.locked, machine.failed_stops) = ([None; 2], [0; 2]);
+        machine.powered = false;
+        machine.cluster = None;
+        machine.runs = [false; 2];
+        machine.serves = [false; 2];
     }
 }

@@ -12,6 +12,7 @@
 
 mod check;
 mod faults;
+mod jobs;
 mod random;
 mod world;
 

@@ -2,8 +2,9 @@
 
 use crate::check::Checker;
 use crate::faults::{self, Fault};
+use crate::jobs::{Jobs, Task};
 use crate::random::Random;
-use heartbeatd::cluster::{Action, Cluster, Event, Failback, JobId, JobKind, JobOutcome, Settings, Time};
+use heartbeatd::cluster::{Action, Cluster, Event, Failback, Settings, Time};
 use heartbeatd::wire::Message;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,14 +12,14 @@ use std::time::Duration;
 
 pub(crate) const NAMES: [&str; 2] = ["alpha", "beta"];
 /// How long faults rain; after that everything is healed and must come to rest.
-const RAIN: Duration = Duration::from_secs(40);
+pub(crate) const RAIN: Duration = Duration::from_secs(40);
 
 /// What a machine is.
 pub(crate) struct Machine {
     pub powered: bool,
     pub paused_until: Option<Duration>,
     pub cluster: Option<Cluster>,
-    generation: u64,
+    pub generation: u64,
     /// Started on purpose and not stopped on purpose.
     pub enabled: bool,
     /// The kernel holds the addresses of the groups homed on each node (from the first step of a start to the last of a stop).
@@ -27,20 +28,37 @@ pub(crate) struct Machine {
     pub serves: [bool; 2],
     /// When the addresses were last announced.
     pub announced: [Option<Duration>; 2],
-    /// Counts lives, so that what belongs to an earlier one is dropped.
-    life: u64,
+    /// Until when a job works on the groups of each node.
+    pub locked: [Option<Duration>; 2],
+    /// How often in a row stopping them has failed.
+    pub failed_stops: [u32; 2],
+    /// Counts lives of the daemon, and of the machine, so that what belongs to an earlier one is dropped.
+    pub life: u64,
+    pub power: u64,
 }
 
 #[derive(Debug)]
-enum Due {
-    Deliver { to: usize, link: usize, message: Message },
-    JobDone { node: usize, life: u64, id: JobId, kind: JobKind, home: usize },
-    Wake { node: usize },
-    Boot { node: usize, life: u64 },
+pub(crate) enum Due {
+    Deliver {
+        to: usize,
+        link: usize,
+        message: Message,
+    },
+    JobBegins(Task),
+    JobDone(Task),
+    Wake {
+        node: usize,
+    },
+    Boot {
+        node: usize,
+        life: u64,
+    },
     EndPartition,
     EndDeaf(usize),
     EndCut(usize),
     EndLoss,
+    /// The second half of a fault.
+    Fault(Fault),
     Rain,
 }
 
@@ -49,6 +67,8 @@ pub(crate) struct World {
     pub random: Random,
     pub nodes: [Machine; 2],
     pub settings: [Settings; 2],
+    /// As they were before any reload.
+    pub first_settings: [Settings; 2],
     queue: BinaryHeap<Reverse<(Duration, u64, usize)>>,
     due: Vec<Option<Due>>,
     count: u64,
@@ -56,10 +76,10 @@ pub(crate) struct World {
     pub deaf: [bool; 2],
     pub cut: [bool; 2],
     pub loss: u64,
-    base_loss: u64,
+    pub base_loss: u64,
     max_delay: u64,
-    slow_jobs: bool,
-    checker: Checker,
+    pub jobs: Jobs,
+    pub checker: Checker,
     verbose: bool,
 }
 
@@ -94,14 +114,19 @@ impl World {
             runs: [false; 2],
             serves: [false; 2],
             announced: [None; 2],
+            locked: [None; 2],
+            failed_stops: [0; 2],
             life: 0,
+            power: 0,
         };
         // with a loss of 2 % five beats in a row are lost once in 300 million
         let base_loss = random.of(&[0, 0, 1, 2]);
-        let slow_jobs = random.percent(20);
+        let longest = random.of(&[0, 0, 0, 1_500, 6_000]);
+        let jobs = Jobs { longest: Duration::from_millis(longest), fail: random.percent(25) };
         let mut world = World {
             now: Duration::from_secs(1),
             nodes: [machine(), machine()],
+            first_settings: settings.clone(),
             settings,
             queue: BinaryHeap::new(),
             due: Vec::new(),
@@ -112,8 +137,8 @@ impl World {
             loss: base_loss,
             base_loss,
             max_delay: random.of(&[300, 2_000, 10_000]),
-            slow_jobs,
-            checker: Checker::new(slow_jobs),
+            jobs,
+            checker: Checker::new(jobs),
             verbose,
             random,
         };
@@ -129,9 +154,9 @@ impl World {
     pub(crate) fn run(mut self) -> Result<(), String> {
         self.step_until(RAIN)?;
         self.calm();
-        let rest = self.now + self.settings[0].initdead * 2 + Duration::from_secs(20);
+        let rest = self.now + self.settings[0].initdead * 2 + Duration::from_secs(20) + self.jobs.longest * 8;
         self.step_until(rest)?;
-        self.checker.at_rest(&self.nodes, &self.settings[0])
+        self.checker.at_rest(&self.nodes)
     }
 
     pub(crate) fn trace(&self, text: impl FnOnce() -> String) {
@@ -140,7 +165,7 @@ impl World {
         }
     }
 
-    fn at(&mut self, after: Duration, due: Due) {
+    pub(crate) fn at(&mut self, after: Duration, due: Due) {
         self.count += 1;
         self.queue.push(Reverse((self.now + after, self.count, self.due.len())));
         self.due.push(Some(due));
@@ -176,7 +201,7 @@ impl World {
                 let node = if timers[0] == Some(next) { 0 } else { 1 };
                 self.event(node, Event::Timer);
             }
-            let verdict = self.checker.look(self.now, &self.nodes, &self.settings[0], self.troubled());
+            let verdict = self.checker.look(self.now, &self.nodes, &self.first_settings[0], self.troubled());
             verdict.map_err(|what| format!("at {:.3} s: {what}", self.now.as_secs_f64()))?;
         }
     }
@@ -215,7 +240,8 @@ impl World {
                     self.event(to, Event::Received { link, message });
                 }
             }
-            Due::JobDone { node, life, id, kind, home } => self.job_done(node, life, id, kind, home),
+            Due::JobBegins(task) => self.begin_job(task),
+            Due::JobDone(task) => self.job_done(task),
             Due::Wake { node } => {
                 self.nodes[node].paused_until = None;
                 self.trace(|| format!("{} runs again", NAMES[node]));
@@ -235,11 +261,16 @@ impl World {
             Due::EndDeaf(node) => self.deaf[node] = false,
             Due::EndCut(link) => self.cut[link] = false,
             Due::EndLoss => self.loss = self.base_loss,
+            Due::Fault(fault) => {
+                if self.now < RAIN {
+                    self.fault(fault);
+                }
+            }
             Due::Rain => {
                 if self.now < RAIN {
                     let fault = faults::draw(
                         &mut self.random,
-                        self.settings[0].deadtime,
+                        self.first_settings[0].deadtime,
                         self.settings[0].links.len(),
                     );
                     self.fault(fault);
@@ -263,7 +294,7 @@ impl World {
         self.perform(node);
     }
 
-    fn event(&mut self, node: usize, event: Event) {
+    pub(crate) fn event(&mut self, node: usize, event: Event) {
         let time = self.time();
         if let Some(cluster) = self.nodes[node].cluster.as_mut() {
             cluster.handle(event, time);
@@ -276,9 +307,8 @@ impl World {
             match action {
                 Action::Send(message) => self.transmit(node, message),
                 Action::Start(job) => {
-                    let home = if job.home == NAMES[0] { 0 } else { 1 };
                     self.trace(|| format!("{} job {:?} {}", NAMES[node], job.kind, job.home));
-                    self.start_job(node, job.id, job.kind, home);
+                    self.start_job(node, &job);
                 }
                 Action::Notice(notice) => self.trace(|| format!("{} says: {notice}", NAMES[node])),
                 Action::SaveGeneration(generation) => self.nodes[node].generation = generation,
@@ -292,44 +322,6 @@ impl World {
                     return;
                 }
             }
-        }
-    }
-
-    fn start_job(&mut self, node: usize, id: JobId, kind: JobKind, home: usize) {
-        let life = self.nodes[node].life;
-        match kind {
-            JobKind::Take => self.nodes[node].runs[home] = true,
-            JobKind::Give | JobKind::Clear => self.nodes[node].serves[home] = false,
-            JobKind::Announce => {}
-        }
-        let most = if self.slow_jobs && self.random.percent(20) { 1_500 } else { 5 };
-        let took = Duration::from_millis(self.random.between(1, most));
-        self.at(took, Due::JobDone { node, life, id, kind, home });
-    }
-
-    fn job_done(&mut self, node: usize, life: u64, id: JobId, kind: JobKind, home: usize) {
-        if self.nodes[node].life != life || !self.nodes[node].powered {
-            return;
-        }
-        if let Some(until) = self.nodes[node].paused_until {
-            self.at(until.saturating_sub(self.now), Due::JobDone { node, life, id, kind, home });
-            return;
-        }
-        let machine = &mut self.nodes[node];
-        match kind {
-            JobKind::Take => {
-                machine.serves[home] = true;
-                machine.announced[home] = Some(self.now);
-            }
-            JobKind::Give | JobKind::Clear => machine.runs[home] = false,
-            JobKind::Announce => {
-                if machine.runs[home] {
-                    machine.announced[home] = Some(self.now);
-                }
-            }
-        }
-        if machine.cluster.is_some() {
-            self.event(node, Event::JobDone { id, outcome: JobOutcome { done: 1, failed: 0 } });
         }
     }
 
@@ -352,82 +344,6 @@ impl World {
                 self.at(delay, Due::Deliver { to: 1 - from, link, message: message.clone() });
             }
         }
-    }
-
-    fn fault(&mut self, fault: Fault) {
-        self.trace(|| format!("FAULT {fault:?}"));
-        self.checker.fault(self.now, &fault, &self.nodes, &self.settings[0]);
-        match fault {
-            Fault::PowerOff(node) => self.power_off(node),
-            Fault::PowerOn(node) => {
-                if !self.nodes[node].powered {
-                    self.nodes[node].powered = true;
-                    self.nodes[node].enabled = true;
-                    let life = self.nodes[node].life;
-                    self.at(Duration::from_millis(10), Due::Boot { node, life });
-                }
-            }
-            Fault::Restart(node, after) => {
-                if self.nodes[node].cluster.take().is_some() {
-                    self.nodes[node].life += 1;
-                    let life = self.nodes[node].life;
-                    self.at(after, Due::Boot { node, life });
-                }
-            }
-            Fault::Pause(node, time) => {
-                if self.nodes[node].powered && self.nodes[node].paused_until.is_none() {
-                    self.nodes[node].paused_until = Some(self.now + time);
-                    self.at(time, Due::Wake { node });
-                }
-            }
-            Fault::Partition(time) => {
-                if !std::mem::replace(&mut self.partition, true) {
-                    self.at(time, Due::EndPartition);
-                }
-            }
-            Fault::Deaf { from, time } => {
-                if !std::mem::replace(&mut self.deaf[from], true) {
-                    self.at(time, Due::EndDeaf(from));
-                }
-            }
-            Fault::CutLink(link, time) => {
-                if !std::mem::replace(&mut self.cut[link], true) {
-                    self.at(time, Due::EndCut(link));
-                }
-            }
-            Fault::Loss(percent, time) => {
-                if self.loss == self.base_loss {
-                    self.loss = percent;
-                    self.at(time, Due::EndLoss);
-                }
-            }
-            Fault::Standby(node, set) => self.command(node, Event::Standby(set)),
-            Fault::Takeover(node, set) => self.command(node, Event::Takeover(set)),
-            Fault::Stop(node) => {
-                self.nodes[node].enabled = false;
-                self.command(node, Event::Stop);
-            }
-            Fault::Start(node) => {
-                self.nodes[node].enabled = true;
-                let life = self.nodes[node].life;
-                self.at(Duration::ZERO, Due::Boot { node, life });
-            }
-        }
-    }
-
-    fn command(&mut self, node: usize, event: Event) {
-        if self.nodes[node].paused_until.is_none() && self.nodes[node].cluster.is_some() {
-            self.event(node, event);
-        }
-    }
-
-    fn power_off(&mut self, node: usize) {
-        let machine = &mut self.nodes[node];
-        machine.life += 1;
-        machine.powered = false;
-        machine.cluster = None;
-        machine.runs = [false; 2];
-        machine.serves = [false; 2];
     }
 
     /// Heals everything and switches everything on.
