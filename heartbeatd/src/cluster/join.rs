@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// `reqnodes` is repeated after this time (heartbeat 3.0.6: 1 s).
 const REQNODES_INTERVAL: Duration = Duration::from_secs(1);
+/// `starting` is repeated after this time without a report: the first one, or its answer, was lost at a moment when
+/// nobody could notice that.
+const STARTING_INTERVAL: Duration = Duration::from_secs(2);
 /// A starting node that got a report, but no word that the other is at rest, goes on after this time
 /// (heartbeat 3.0.6: 10 s).
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -34,6 +37,8 @@ pub(super) enum Phase {
     Starting {
         /// When the first report came.
         reported: Option<Duration>,
+        /// Says so again if none has come by then.
+        again: Duration,
     },
     /// Takes part.
     Stable,
@@ -53,7 +58,7 @@ impl Phase {
         match *self {
             Phase::Listening { until } | Phase::Lingering { until } => Some(until),
             Phase::Asking { again } => Some(again),
-            Phase::Starting { reported } => reported.map(|at| at + START_PATIENCE),
+            Phase::Starting { reported, again } => Some(reported.map_or(again, |at| at + START_PATIENCE)),
             Phase::Stable | Phase::Stopping | Phase::Gone => None,
         }
     }
@@ -139,6 +144,7 @@ impl Cluster {
                 self.activate(true);
             }
             Phase::Asking { again } if again <= now => self.ask_nodes(),
+            Phase::Starting { reported: None, again } if again <= now => self.say_starting(),
             Phase::Lingering { until } if until <= now => self.leave(),
             _ => {}
         }
@@ -169,7 +175,7 @@ impl Cluster {
                 }
             }
             Phase::Asking { .. } if !self.peer.as_ref().is_some_and(Peer::alive) => self.activate(true),
-            Phase::Starting { reported } => self.try_settle_in(reported),
+            Phase::Starting { reported, .. } => self.try_settle_in(reported),
             Phase::Stable if self.stop_requested && self.settled() && self.standby.is_none() => {
                 self.begin_stop()
             }
@@ -221,14 +227,23 @@ impl Cluster {
 
     /// Communication is up: the resource layer starts.
     fn activate(&mut self, alone: bool) {
-        self.phase = Phase::Starting { reported: None };
         if let Some(peer) = self.peer.as_mut() {
             (peer.holds, peer.stable) = (None, false);
         }
+        self.await_report();
         self.send_status(NodeState::Active);
         if alone && self.peer.is_some() {
             self.say_not_fenced("n_stnth");
         }
+        self.send(Message::new("starting"), false);
+    }
+
+    fn await_report(&mut self) {
+        self.phase = Phase::Starting { reported: None, again: self.now.mono + STARTING_INTERVAL };
+    }
+
+    fn say_starting(&mut self) {
+        self.await_report();
         self.send(Message::new("starting"), false);
     }
 
@@ -251,8 +266,8 @@ impl Cluster {
     }
 
     pub(super) fn note_report(&mut self) {
-        if let Phase::Starting { reported: None } = self.phase {
-            self.phase = Phase::Starting { reported: Some(self.now.mono) };
+        if let Phase::Starting { reported: reported @ None, .. } = &mut self.phase {
+            *reported = Some(self.now.mono);
         }
     }
 
@@ -266,7 +281,9 @@ impl Cluster {
         let waited = reported.is_some_and(|at| at + START_PATIENCE <= self.now.mono);
         let known = peer.holds.is_some();
         let Some((claims, stable)) = self.peer_report() else {
-            self.phase = Phase::Starting { reported: None };
+            if reported.is_some() {
+                self.await_report();
+            }
             return;
         };
         let held = peer.extra.map_or(claims.local, |extra| extra.want.local);

@@ -140,7 +140,8 @@ impl Checker {
             }
         } else if self.doubly_since[home].take().is_some() {
             if nodes.iter().any(answers) {
-                if self.trouble < now {
+                // one that is off has told nobody, and nobody can know
+                if self.trouble < now && nodes.iter().all(|node| node.powered) {
                     self.announce = Some((home, now, now + self.settle_time(settings)));
                 }
             } else if self.trouble < now && nodes.iter().all(|node| node.powered && node.enabled) {

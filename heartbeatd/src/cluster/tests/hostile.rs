@@ -170,3 +170,21 @@ fn groups_wanted_again_after_a_stop_that_failed_half_way_are_started_again() {
     assert!(pair.jobs.contains(&(ALPHA, JobKind::Take, "alpha".to_owned())), "{:?}", pair.jobs);
     assert_eq!(pair.holds()[ALPHA], Set::ALL);
 }
+
+#[test]
+fn a_starting_node_whose_report_was_lost_unnoticed_asks_again() {
+    let mut alpha = Alpha::new(7);
+    let status = [("st", "active"), ("dt", "3e8"), ("protocol", "1")];
+    alpha.receive(from_beta("status", "1", "1", &status));
+    let actions = alpha.receive(from_beta("repnodes", "1", "2", &[("nodelist", "alpha beta ")]));
+    let starting = |actions: &[Action]| {
+        actions.iter().any(|action| matches!(action, Action::Send(message) if message.kind() == "starting"))
+    };
+    assert!(starting(&actions));
+    let mut again = false;
+    for seq in 3..20 {
+        again |= starting(&alpha.receive(from_beta("status", "1", &format!("{seq:x}"), &status)));
+        again |= starting(&alpha.after(ms(200), Event::Timer));
+    }
+    assert!(again, "nobody has said yet what beta holds");
+}
