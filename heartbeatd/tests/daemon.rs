@@ -214,7 +214,10 @@ fn a_changed_configuration_is_applied_without_moving_anything() {
 
     for node in [&alpha, &beta] {
         node.change("ha.cf", "deadtime 400ms", "deadtime 900ms");
-        assert_eq!(node.accepts(&Request::Reload), "configuration read again; new: timers, links and failback");
+        assert_eq!(
+            node.accepts(&Request::Reload),
+            "configuration read again; new: timers, links and failback"
+        );
         assert_eq!(
             node.until("reloaded", |status| status.find(node.name).unwrap().deadtime_ms == 900).phase,
             "stable"
@@ -240,6 +243,54 @@ fn a_changed_configuration_is_applied_without_moving_anything() {
     assert_eq!(status.generation, generation);
     assert_eq!(status.find("alpha").unwrap().status, NodeStatus::Active);
     assert!(status.counters.dropped.is_empty(), "{:?}", status.counters.dropped);
+}
+
+#[test]
+fn signals_during_the_start_wait_until_they_can_be_obeyed() {
+    use rustix::process::Signal;
+    let [alpha, _] = pair(5);
+    let nodeinfo = alpha.directory.join("etc/nodeinfo");
+    fs::remove_file(&nodeinfo).unwrap();
+    fifo(&nodeinfo); // reading it takes until somebody writes
+    std::thread::scope(|scope| {
+        let daemon = scope.spawn(|| alpha.run(&["-f"]));
+        let begun = Instant::now();
+        while alpha.pid().is_none() && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid = alpha.pid();
+        for signal in [Signal::HUP, Signal::USR1, Signal::TERM] {
+            pid.map(|pid| rustix::process::kill_process(pid, signal));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        if alpha.pid().is_some() {
+            fs::write(&nodeinfo, "alpha\n").unwrap();
+        }
+        let output = daemon.join().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}\n{}", alpha.log());
+    });
+    assert!(alpha.log().contains("Heartbeat shutdown complete."), "{}", alpha.log());
+}
+
+#[test]
+fn a_disk_that_hangs_keeps_no_resources() {
+    use rustix::process::Signal;
+    let [alpha, beta] = pair(6);
+    alpha.start();
+    beta.start();
+    alpha.holds(Hold::Local);
+    beta.holds(Hold::Local);
+    fifo(&alpha.directory.join("state/hb_generation.new")); // writing it never ends
+    alpha.signal(Signal::STOP);
+    beta.until("alone", |status| status.resources.hold == Hold::All);
+    alpha.signal(Signal::CONT);
+    alpha.holds(Hold::None);
+    beta.holds(Hold::All);
+    assert!(alpha.run(&["-k"]).status.success());
+}
+
+fn fifo(path: &std::path::Path) {
+    assert!(Command::new("mkfifo").arg("-m").arg("600").arg(path).status().unwrap().success());
 }
 
 #[test]

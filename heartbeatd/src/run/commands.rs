@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Between two looks at a process that ends.
 const PAUSE: Duration = Duration::from_millis(50);
+/// SIGTERM is repeated after this time.
+const REPEAT: Duration = Duration::from_secs(1);
 /// A daemon that has not stopped by then never will; the same hour after which heartbeat 3.0.6 kills itself.
 const STOP_LIMIT: Duration = Duration::from_secs(3600);
 
@@ -50,7 +52,7 @@ pub(super) fn stop(arguments: &Arguments) -> ExitCode {
         eprintln!("ERROR: cannot stop heartbeat [pid {pid}]: {error}", pid = pid.as_raw_nonzero());
         return ExitCode::FAILURE;
     }
-    let mut waited = Duration::ZERO;
+    let (mut waited, mut repeat_at) = (Duration::ZERO, REPEAT);
     // The lock of the pid file, too: the number may belong to another process already.
     while running(&path) == Some(pid) || (pidfile::read(&path).is_some() && test_kill_process(pid).is_ok()) {
         if waited >= STOP_LIMIT {
@@ -59,6 +61,11 @@ pub(super) fn stop(arguments: &Arguments) -> ExitCode {
         }
         std::thread::sleep(PAUSE);
         waited += PAUSE;
+        // One that restarts itself may just have had no ears.
+        if waited >= repeat_at && running(&path) == Some(pid) {
+            let _ = kill_process(pid, Signal::TERM);
+            repeat_at += REPEAT;
+        }
     }
     ExitCode::SUCCESS
 }

@@ -17,14 +17,17 @@ use daemon::notify;
 use futures_util::StreamExt;
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_tokio::Signals;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Tools served at the same time; more wait.
 const CONNECTIONS: usize = 64;
 /// A stop that takes longer has failed (heartbeat 3.0.6 exits with 100 then, too).
 const STOP_LIMIT: Duration = Duration::from_secs(3600);
+/// How long the last generation may take to be written at the end.
+const WRITE_LIMIT: Duration = Duration::from_secs(2);
 /// What the load average is sampled at.
 const LOAD_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -60,6 +63,8 @@ pub(super) struct Shell {
     /// A reload needs a new process, as soon as nothing is under way.
     pub(super) restart: bool,
     news: mpsc::UnboundedReceiver<News>,
+    /// To be written to `hb_generation`.
+    generation: watch::Sender<u64>,
     running: Running,
     memory: Memory,
     picture: Option<Picture>,
@@ -97,6 +102,7 @@ impl Shell {
             debug: 0,
             restart: false,
             news,
+            generation: watch::Sender::new(settings.generation),
             running: Running::new(),
             memory: Memory::default(),
             picture: None,
@@ -106,14 +112,14 @@ impl Shell {
     }
 
     /// Runs until the daemon has stopped or must start anew.
-    pub(super) async fn run(mut self, listener: Listener, mut reports: mpsc::Receiver<Report>) -> End {
-        let mut signals = match Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]) {
-            Ok(signals) => signals,
-            Err(error) => {
-                tracing::error!("signals: {error}");
-                return self.broken(1).await;
-            }
-        };
+    pub(super) async fn run(
+        mut self,
+        listener: Listener,
+        mut reports: mpsc::Receiver<Report>,
+        mut signals: Signals,
+    ) -> End {
+        let generation =
+            tokio::spawn(keep_generation(self.arguments.state_dir.clone(), self.generation.subscribe()));
         let (ask, mut asked) = mpsc::channel(CONNECTIONS);
         let serving = tokio::spawn(serve(listener, ask));
         let mut load = tokio::time::interval(self.plan.timing.keepalive.max(LOAD_INTERVAL));
@@ -154,6 +160,9 @@ impl Shell {
         };
         serving.abort();
         let _ = serving.await; // aborted: the socket file is gone with it
+        drop(self.generation);
+        // It ends when the last one is written; a disk that hangs keeps nobody.
+        let _ = tokio::time::timeout(WRITE_LIMIT, generation).await;
         end
     }
 
@@ -165,11 +174,7 @@ impl Shell {
         match report {
             Report::Start(job) => self.start(job),
             Report::SaveGeneration(generation) => {
-                if let Err(error) = config::save_generation(&self.arguments.state_dir, generation) {
-                    tracing::error!(
-                        "{error}; after the next start the other node will ignore this one for a while"
-                    );
-                }
+                self.generation.send_replace(generation);
             }
             Report::Picture(picture) => self.see(*picture),
             Report::Said(severity, text) => self.memory.event(clock::mono(), severity, text),
@@ -330,6 +335,24 @@ impl Shell {
             self.runner.clone().run(job).await;
         }
         End::Broken(code)
+    }
+}
+
+/// The signals of the daemon. They are taken from its first moment on: one that comes while it starts waits until it
+/// can be obeyed.
+pub(super) fn signals() -> std::io::Result<Signals> {
+    Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
+}
+
+/// Writes generations to the disk, away from the main thread: what stopped this node for so long that it needs a new
+/// one may be the disk itself, and resources must be released all the same.
+async fn keep_generation(state_dir: PathBuf, mut generations: watch::Receiver<u64>) {
+    while generations.changed().await.is_ok() {
+        let (state_dir, generation) = (state_dir.clone(), *generations.borrow_and_update());
+        let written = tokio::task::spawn_blocking(move || config::save_generation(&state_dir, generation));
+        if let Ok(Err(error)) = written.await {
+            tracing::error!("{error}; after the next start the other node will ignore this one for a while");
+        }
     }
 }
 

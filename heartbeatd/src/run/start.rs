@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::beat::{self, Orders, Packets};
 use super::clock;
 use super::picture::Report;
-use super::shell::{End, Shell};
+use super::shell::{self, End, Shell};
 use super::slot::Slot;
 use crate::cluster::{self, Settings};
 use crate::config::{self, Failback, Plan};
@@ -15,15 +15,20 @@ use daemon::background::{self, Role, Starting};
 use daemon::control::Listener;
 use daemon::log::{self, Log};
 use daemon::pidfile::{self, PidFile, PidFileError};
+use signal_hook_tokio::Signals;
 use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 /// Reports on their way from the beat thread.
 const REPORTS: usize = 1024;
+
+/// How long the end waits for what is being written.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why the daemon does not start, and its exit code.
 struct Failure {
@@ -67,8 +72,19 @@ pub(super) fn daemon(arguments: Arguments) -> ExitCode {
             }
         }
     };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return starting.failed(&format!("heartbeat: {error}"), 1),
+    };
+    let signals = {
+        let _inside = runtime.enter();
+        match shell::signals() {
+            Ok(signals) => signals,
+            Err(error) => return starting.failed(&format!("heartbeat: signals: {error}"), 1),
+        }
+    };
     match prepare(arguments) {
-        Ok(prepared) => run(prepared, starting),
+        Ok(prepared) => run(prepared, starting, runtime, signals),
         Err(failure) => starting.failed(&failure.message, failure.code),
     }
 }
@@ -115,18 +131,14 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
     Ok(Prepared { arguments, plan, targets, links, settings, log: Arc::new(log), _pid_file: pid_file })
 }
 
-fn run(prepared: Prepared, starting: Starting) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return starting.failed(&format!("heartbeat: {error}"), 1),
-    };
+fn run(prepared: Prepared, starting: Starting, runtime: Runtime, signals: Signals) -> ExitCode {
     let end = {
         let _inside = runtime.enter();
         match begin(&prepared) {
             Err(failure) => return starting.failed(&failure.message, failure.code),
             Ok(Begun { shell, reports, listener, thread }) => {
                 starting.ready();
-                let end = runtime.block_on(shell.run(listener, reports));
+                let end = runtime.block_on(shell.run(listener, reports, signals));
                 if matches!(end, End::Stopped) {
                     // It has said that it ends.
                     let _ = thread.join();
@@ -135,7 +147,8 @@ fn run(prepared: Prepared, starting: Starting) -> ExitCode {
             }
         }
     };
-    drop(runtime);
+    // A disk that hangs must not keep this process.
+    runtime.shutdown_timeout(SHUTDOWN_LIMIT);
     match end {
         End::Stopped => {
             tracing::info!("Heartbeat shutdown complete.");
