@@ -21,6 +21,7 @@
 //! | [`order`] | what starts and stops when |
 //! | [`agents`] | what starts, stops and asks one resource |
 //! | [`lock`] | one run at a time on each group |
+//! | [`taken`] | what is to be given back, whatever the file says by then |
 //! | [`event`] | what is printed |
 //! | [`args`], [`verbs`] | the command line and what its verbs do |
 #![deny(unsafe_code)]
@@ -33,6 +34,7 @@ pub mod haresources;
 pub mod lock;
 pub mod order;
 mod sys;
+pub mod taken;
 pub mod verbs;
 
 /// Where the configuration is, unless `--config-dir` or `HA_DIR` says otherwise.

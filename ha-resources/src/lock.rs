@@ -43,7 +43,7 @@ pub enum LockError {
 
 /// Waits for a group's lock, `patience` at most.
 pub fn acquire(run_dir: &Path, key: &str, patience: Duration) -> Result<GroupLock, LockError> {
-    let path = run_dir.join("groups").join(format!("{:016x}.lock", digest(key)));
+    let path = path(run_dir, key, "lock");
     let failed = |error| LockError::File { path: path.clone(), error };
     let file = open(&path).map_err(failed)?;
     let start = Instant::now();
@@ -61,6 +61,11 @@ pub fn acquire(run_dir: &Path, key: &str, patience: Duration) -> Result<GroupLoc
     // Only for the message above, which reads the first word.
     let _ = file.write_all_at(format!("{} {key}\n", std::process::id()).as_bytes(), 0);
     Ok(GroupLock { _file: file })
+}
+
+/// A file in the run directory that belongs to one group.
+pub(crate) fn path(run_dir: &Path, key: &str, extension: &str) -> PathBuf {
+    run_dir.join("groups").join(format!("{:016x}.{extension}", digest(key)))
 }
 
 fn open(path: &Path) -> io::Result<File> {

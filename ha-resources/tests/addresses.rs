@@ -156,7 +156,11 @@ fn an_address_on_another_interface_is_a_conflict_unless_it_was_put_there_by_this
         ["va 192.0.2.1/24 brd 192.0.2.255 va", "va 192.0.2.10/24 brd 192.0.2.255 va"]
     );
     lab.haresources("alpha IPaddr2::192.0.2.10/24/vc\n");
-    assert_eq!(lab.run("givenode alpha").steps(), ["IPaddr2::192.0.2.10/24/vc stop done"]);
+    assert_eq!(
+        lab.run("givenode alpha").steps(),
+        ["IPaddr2::192.0.2.10/24/va stop done", "IPaddr2::192.0.2.10/24/vc stop already"],
+        "what was taken is given first"
+    );
     assert_eq!(lab.addresses(), [OWN], "given away wherever it was");
 }
 

@@ -6,6 +6,7 @@ use crate::event::{Event, GroupResult, GroupVerb, milliseconds};
 use crate::haresources::{Group, Haresources, Resource};
 use crate::lock;
 use crate::order::{self, Action, End, Order, Outcome, Step};
+use crate::taken;
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
@@ -54,6 +55,9 @@ impl Run {
                 return FAILED;
             }
         };
+        if action == Action::Start {
+            taken::remember(&self.settings.run_dir, group);
+        }
         let mut order = match action {
             Action::Start => Order::take(group.size(), self.retries),
             _ => Order::give(group.size(), self.retries),
@@ -86,6 +90,9 @@ impl Run {
                 }
             }
         };
+        if nothing_left(&end) {
+            taken::forget(&self.settings.run_dir, group);
+        }
         let (result, detail) = outcome(group, &end, failure.unwrap_or_default());
         if result == GroupResult::Failed {
             error!("group {}: {detail}", group.key());
@@ -146,6 +153,14 @@ fn because(detail: &str) -> String {
 /// Unreachable by construction; a group that is not known to be held is not held.
 fn order_lost(index: usize) -> End {
     End::StillHeld { stuck: vec![index] }
+}
+
+fn nothing_left(end: &End) -> bool {
+    match end {
+        End::Released => true,
+        End::StartFailed { stuck, .. } => stuck.is_empty(),
+        End::Held | End::StillHeld { .. } => false,
+    }
 }
 
 /// What became of the group, in words. `failure`: what the first failed resource said.

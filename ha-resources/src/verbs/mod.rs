@@ -9,6 +9,7 @@ use crate::args::{Args, Verb};
 use crate::event::Printer;
 use crate::haresources::{self, Group, Haresources};
 use crate::order::Action;
+use crate::taken;
 use group::Which;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -59,7 +60,11 @@ impl Run {
         if let Verb::Status { resource } = verb {
             return self.status(resource).await;
         }
-        let file = match self.file() {
+        let file = match verb {
+            Verb::GiveGroup { .. } | Verb::GiveNode { .. } | Verb::ClearNode { .. } => self.to_give(),
+            _ => self.file(),
+        };
+        let file = match file {
             Ok(file) => file,
             Err(code) => return code,
         };
@@ -81,6 +86,21 @@ impl Run {
             Verb::Plan { what, name } => self.plan(&file, *what, name),
             Verb::Check => self.check(&file),
             Verb::Status { .. } | Verb::AnnounceBurst { .. } | Verb::DrainOutput => 0, // done above
+        }
+    }
+
+    /// What there is to give: what was taken, and what the file has besides.
+    fn to_give(&self) -> Result<Haresources, u8> {
+        let taken = taken::all(&self.settings.run_dir);
+        match self.file() {
+            Ok(file) => Ok(taken::merge(file, taken)),
+            Err(code) if taken.is_empty() => Err(code),
+            Err(_) => {
+                warn!(
+                    "haresources cannot be used: the groups that were taken here are given as they were then"
+                );
+                Ok(Haresources { groups: taken })
+            }
         }
     }
 
