@@ -48,7 +48,7 @@ pub enum Notice {
     StandbyTimedOut,
     StandbyCancelled { why: &'static str },
     PeerStable { node: String },
-    BothHold { set: Set, stays: bool },
+    BothHold { home: String, stays: bool },
     Unheard { node: String },
     StopDelayed,
     Stopping,
@@ -150,9 +150,9 @@ impl fmt::Display for Notice {
             StandbyTimedOut => write!(f, "No reply to standby request. Standby request cancelled."),
             StandbyCancelled { why } => write!(f, "standby cancelled: {why}"),
             PeerStable { node } => write!(f, "remote resource transition completed on {node}."),
-            BothHold { set, stays } => write!(
+            BothHold { home, stays } => write!(
                 f,
-                "Both machines own our {set} resources! {}",
+                "Both machines own the resources of {home}! {}",
                 if *stays {
                     "This node keeps them and announces them again."
                 } else {

@@ -44,6 +44,8 @@ pub(super) struct Share {
     pub(super) failed: bool,
     /// Announce them again when the other node has let go of them.
     pub(super) contested: bool,
+    /// Both nodes hold them, and that was said.
+    pub(super) doubly: bool,
     retries: u32,
     retry_at: Option<Duration>,
 }
@@ -57,6 +59,7 @@ impl Share {
             since: Duration::ZERO,
             failed: false,
             contested: false,
+            doubly: false,
             retries: 0,
             retry_at: None,
         }

@@ -13,7 +13,7 @@ use super::picture::{Counters, Picture, Report};
 use super::refusals::Refusals;
 use super::slot::Slot;
 use crate::cluster::{Action, Cluster, Event, Notice, Settings, Severity, Time};
-use crate::media::Change;
+use crate::media::{Change, Medium};
 use crate::sys;
 use crate::wire::{self, Keys, Message};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -40,7 +40,7 @@ const PICTURE_INTERVAL: Duration = Duration::from_millis(50);
 const STACK: usize = 512 * 1024;
 /// Being late by less is never worth a line.
 const LATE: Duration = Duration::from_millis(20);
-const LATE_INTERVAL: Duration = Duration::from_secs(10);
+const LATE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What the rest of the program tells the thread.
 #[derive(Debug)]
@@ -223,7 +223,7 @@ impl Beat {
         let now = clock::mono();
         let late = now.saturating_sub(deadline);
         self.counters.latest = self.counters.latest.max(late);
-        if late >= LATE.max(self.keepalive / 10) && now >= self.late_said + LATE_INTERVAL {
+        if late >= LATE.max(self.keepalive / 2) && now >= self.late_said + LATE_INTERVAL {
             self.late_said = now;
             let text = format!(
                 "this node's beat was {} ms late: it was overloaded, paused or suspended",
@@ -302,19 +302,26 @@ impl Beat {
                     self.handle(event);
                 }
                 Ok(Order::Media(number, change)) => {
-                    if let Some(slot) = self.slots.get_mut(number) {
-                        slot.change(change);
-                        self.dirty = true;
-                    }
+                    let old = self.slots.get_mut(number).and_then(|slot| slot.change(change));
+                    self.close(old);
                 }
                 Ok(Order::Replace(slots)) => {
-                    self.slots = slots;
-                    self.dirty = true;
+                    let old = std::mem::replace(&mut self.slots, slots);
+                    self.close(old.into_iter().filter_map(|slot| slot.medium));
                 }
                 Ok(Order::Packets(packets)) => self.packets = *packets,
                 // Whoever gives orders keeps the way open for as long as the program runs.
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
+        }
+    }
+
+    /// Closing the socket of a multicast group waits for whoever changes interfaces, so others do it.
+    fn close(&mut self, media: impl IntoIterator<Item = Medium>) {
+        self.dirty = true;
+        let media: Vec<Medium> = media.into_iter().collect();
+        if !media.is_empty() {
+            self.must_tell(Report::Close(media));
         }
     }
 

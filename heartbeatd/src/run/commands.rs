@@ -2,6 +2,8 @@
 
 use super::arguments::Arguments;
 use crate::config;
+use crate::control::{self, Answer, Request};
+use daemon::control::request;
 use daemon::pidfile;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::path::Path;
@@ -12,6 +14,8 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(50);
 /// SIGTERM is repeated after this time.
 const REPEAT: Duration = Duration::from_secs(1);
+/// A reload looks up names and opens media; more than this is a daemon that hangs.
+const RELOAD_LIMIT: Duration = Duration::from_secs(30);
 /// A daemon that has not stopped by then never will; the same hour after which heartbeat 3.0.6 kills itself.
 const STOP_LIMIT: Duration = Duration::from_secs(3600);
 
@@ -70,16 +74,23 @@ pub(super) fn stop(arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// `-r`: SIGHUP.
+/// `-r`: what SIGHUP does, but the answer says what became of it.
 pub(super) fn reload(arguments: &Arguments) -> ExitCode {
-    let Some(pid) = running(&arguments.pid_file()) else {
-        eprintln!("ERROR: heartbeat is not running");
-        return ExitCode::FAILURE;
-    };
-    match kill_process(pid, Signal::HUP) {
-        Ok(()) => ExitCode::SUCCESS,
+    match request::<_, Answer>(&control::socket(&arguments.run_dir), &Request::Reload, RELOAD_LIMIT) {
+        Ok(Answer::Accepted { note }) => {
+            println!("{note}");
+            ExitCode::SUCCESS
+        }
+        Ok(Answer::Refused { reason }) => {
+            eprintln!("ERROR: {reason}");
+            ExitCode::FAILURE
+        }
+        Ok(Answer::Status(_)) => {
+            eprintln!("ERROR: the daemon answered something else");
+            ExitCode::FAILURE
+        }
         Err(error) => {
-            eprintln!("ERROR: cannot reach heartbeat [pid {}]: {error}", pid.as_raw_nonzero());
+            eprintln!("ERROR: {error}");
             ExitCode::FAILURE
         }
     }
@@ -97,6 +108,22 @@ pub(super) fn check(arguments: &Arguments) -> ExitCode {
     let reading = config::read(&arguments.config_dir, &node);
     print!("{}", reading.render());
     let Some(plan) = &reading.plan else { return ExitCode::from(reading.exit_code()) };
+    let Some(resources) = daemon::sibling::find("ha-resources") else {
+        eprintln!("error: ha-resources is not installed beside heartbeatd: no resource could be started");
+        return ExitCode::FAILURE;
+    };
+    // what the resources of haresources mean is known there; its messages go where ours do
+    let mut resources = std::process::Command::new(resources);
+    match resources.arg("--config-dir").arg(&arguments.config_dir).arg("check").status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => {
+            return ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(6));
+        }
+        Err(error) => {
+            eprintln!("error: ha-resources: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
     let directory = arguments.config_dir.display();
     println!("{directory}: valid for node {node} of {}", plan.nodes.join(" and "));
     ExitCode::SUCCESS

@@ -1,6 +1,7 @@
 //! What the beat thread tells the rest of the program: everything moves by value, so nobody waits for anybody.
 
 use crate::cluster::{Job, Severity, Snapshot};
+use crate::media::Medium;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub(super) enum Report {
     Picture(Box<Picture>),
     /// Something that was logged.
     Said(Severity, String),
+    /// These are no longer used: close them, which may take its time.
+    Close(Vec<Medium>),
     /// The graceful stop is complete; the thread ends.
     Exit,
 }

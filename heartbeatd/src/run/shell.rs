@@ -178,6 +178,7 @@ impl Shell {
             }
             Report::Picture(picture) => self.see(*picture),
             Report::Said(severity, text) => self.memory.event(clock::mono(), severity, text),
+            Report::Close(media) => drop(tokio::task::spawn_blocking(move || drop(media))),
             Report::Exit => {}
         }
     }
@@ -297,6 +298,7 @@ impl Shell {
 
     fn sources<'a>(&'a self, picture: &'a Picture) -> Sources<'a> {
         Sources {
+            managed: !self.runner.disabled,
             plan: &self.plan,
             links: &self.links,
             config_dir: &self.arguments.config_dir,

@@ -71,17 +71,17 @@ impl Slot {
         }
     }
 
-    /// Takes what the keeper of the media reports.
-    pub(super) fn change(&mut self, change: Change) {
+    /// Takes what the keeper of the media reports; returns a medium that is no longer used.
+    pub(super) fn change(&mut self, change: Change) -> Option<Medium> {
         match change {
             Change::Opened(medium) => {
                 tracing::info!("{}: open", self.name);
-                self.medium = Some(medium);
                 self.trouble = None;
+                self.medium.replace(medium)
             }
             Change::Lost(why) => {
                 tracing::warn!("{}: closed until it can be opened again: {why}", self.name);
-                self.medium = None;
+                self.medium.take()
             }
         }
     }

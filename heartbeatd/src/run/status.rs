@@ -58,6 +58,7 @@ impl Memory {
 
 /// What the answer is made of.
 pub(super) struct Sources<'a> {
+    pub(super) managed: bool,
     pub(super) plan: &'a Plan,
     pub(super) links: &'a [String],
     pub(super) config_dir: &'a Path,
@@ -165,6 +166,8 @@ impl Sources<'_> {
         let key = line.resources.first()?.clone();
         let cluster = &self.picture.cluster;
         let said = self.memory.groups.get(&key).copied();
+        // without resource management (-M) no job tells anything: what is wanted counts as held
+        let said = said.or_else(|| (!self.managed).then_some((GroupState::Held, Duration::ZERO)));
         let (state, holder) = whereabouts(cluster, &self.plan.node, &line.home, said.map(|(state, _)| state));
         let share = cluster.shares.iter().find(|share| share.home == line.home);
         let since = said
@@ -235,7 +238,9 @@ fn whereabouts(
     if share.wanted || has(cluster.may_run) {
         return match (share.wanted, share.settled, said) {
             (_, _, Some(GroupState::Failed)) => (GroupState::Failed, here),
-            (true, true, _) | (true, false, Some(GroupState::Held)) => (GroupState::Held, here),
+            (true, _, Some(GroupState::Held)) => (GroupState::Held, here),
+            // no job has told of it: it came into haresources after the others were started
+            (true, true, _) => (GroupState::Unknown, None),
             (true, false, _) => (GroupState::Starting, here),
             (false, _, Some(GroupState::Released)) => (GroupState::Released, None),
             // Nobody has looked yet what an earlier life of this node has left running.
