@@ -324,6 +324,21 @@ fn the_command_line_says_what_is() {
     assert_eq!(again.status.code(), Some(0), "start-up scripts rely on it");
     assert!(said(&again).contains("already running [pid "), "{}", said(&again));
 
+    let state = alpha.directory.join("state");
+    let mut other = Command::new(env!("CARGO_BIN_EXE_heartbeatd"));
+    other.args(["-M", "-l", "--run-dir"]).arg(alpha.directory.join("run2")).arg("--state-dir").arg(&state);
+    let other = other.arg("--config-dir").arg(alpha.directory.join("etc")).output().unwrap();
+    assert_eq!(other.status.code(), Some(1), "two daemons must not share uuid and generation");
+    assert!(String::from_utf8_lossy(&other.stderr).contains("uses"), "{other:?}");
+
+    let reloaded = alpha.run(&["-r"]);
+    assert_eq!(said(&reloaded).trim(), "Configuration unchanged.");
+    alpha.change("ha.cf", "keepalive 100ms", "keepaliv 100ms");
+    let refused = alpha.run(&["-r"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("ha.cf:1:1: error"), "{refused:?}");
+    alpha.change("ha.cf", "keepaliv 100ms", "keepalive 100ms");
+
     let pid = alpha.pid().unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     while alpha.pid().is_some() {

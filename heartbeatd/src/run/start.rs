@@ -51,7 +51,7 @@ struct Prepared {
     settings: Settings,
     log: Arc<Log>,
     /// Held as long as the daemon runs.
-    _pid_file: PidFile,
+    _locks: [PidFile; 2],
 }
 
 /// Starts the daemon, in the background unless told otherwise, and runs it to its end.
@@ -102,6 +102,7 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
         }
         Err(PidFileError::Io(error)) => return Err(Failure::new(format!("heartbeat: {error}"), 1)),
     };
+    let state_lock = lock_state(&arguments)?;
     let node =
         config::node_name(&arguments.config_dir).map_err(|error| Failure::new(error.to_string(), 6))?;
     let reading = config::read(&arguments.config_dir, &node);
@@ -128,7 +129,31 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
     let epoch = clock::now().epoch;
     let generation = config::next_generation(&arguments.state_dir, plan.generation, epoch).map_err(state)?;
     let settings = settings(&plan, &links, uuid, generation);
-    Ok(Prepared { arguments, plan, targets, links, settings, log: Arc::new(log), _pid_file: pid_file })
+    Ok(Prepared {
+        arguments,
+        plan,
+        targets,
+        links,
+        settings,
+        log: Arc::new(log),
+        _locks: [pid_file, state_lock],
+    })
+}
+
+/// Two daemons with one uuid and one generation file would mute each other at the peer, whatever run directories
+/// they were given.
+fn lock_state(arguments: &Arguments) -> Result<PidFile, Failure> {
+    let path = arguments.state_dir.join("heartbeatd.lock");
+    pidfile::create(&path).map_err(|error| match error {
+        PidFileError::Held(pid) => Failure::new(
+            format!(
+                "heartbeat: the daemon with process id {pid} uses {} already: stop it, or give this one a --state-dir of its own",
+                arguments.state_dir.display()
+            ),
+            1,
+        ),
+        PidFileError::Io(error) => Failure::new(format!("heartbeat: {}: {error}", path.display()), 1),
+    })
 }
 
 fn run(prepared: Prepared, starting: Starting, runtime: Runtime, signals: Signals) -> ExitCode {
