@@ -3,6 +3,7 @@
 //! Pure: it is told of check results, of maintenance and of what the table held, and is asked what is
 //! [`Director::wanted`]. Times are passed in and only kept for status.
 
+mod lines;
 mod report;
 
 use crate::check::{Checked, Outcome, Probe};
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use lines::{describe, not_run};
 pub use report::{ServerStatus, ServiceStatus};
 
 /// See the module.
@@ -141,8 +143,12 @@ impl Director {
                 continue;
             };
             let before = server.verdict;
+            let last = server.last.replace(Last { checked: checked.clone(), at: now });
+            if let Outcome::NotRun(_) = checked.outcome {
+                lines.extend(not_run(last.as_ref(), real, service, &checked.outcome));
+                continue;
+            }
             let change = server.verdict.observe(checked.outcome.passed(), service.failure_count);
-            server.last = Some(Last { checked: checked.clone(), at: now });
             if before.state() != server.verdict.state() {
                 server.since = now;
             }
@@ -401,22 +407,6 @@ fn holders(plan: &Plan) -> HashMap<Arc<Probe>, Vec<(usize, usize)>> {
         }
     }
     holders
-}
-
-/// What ldirectord logs of a check, and why a check failed, which it did not say.
-fn describe(change: Change, real: &RealServer, service: &VirtualService, outcome: &Outcome) -> Vec<Line> {
-    let (shown, id) = (real.shown(), service.id());
-    let (warning, texts) = match change {
-        Change::None => (false, vec![]),
-        Change::Soft(failure, of) => {
-            let soft = format!("Soft failure real server: {shown} ({id}) failure {failure}/{of}");
-            (true, vec![soft, format!("Check failed: {shown} ({id}): {outcome}")])
-        }
-        Change::Reset => (false, vec![format!("Resetting soft failure count: {shown} ({id})")]),
-        Change::Up => (false, vec![format!("Check passed: {shown} ({id})")]),
-        Change::Down => (true, vec![format!("Check failed: {shown} ({id}): {outcome}")]),
-    };
-    texts.into_iter().map(|text| Line { warning, text }).collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,10 @@ use tracing::info;
 /// Exit code for a configuration with errors.
 pub(crate) const CONFIG_CODE: u8 = 2;
 
+/// Answers that are matched with expressions at the same time. Few are at work at any time, but a hostile answer may
+/// keep one busy for minutes, and the others must not wait for it.
+const MATCHES: usize = 256;
+
 /// Starts the daemon: in the background, unless the arguments or `supervised=yes` say otherwise.
 pub(crate) fn start(arguments: &Arguments, instance: &Instance) -> ExitCode {
     if let Running::Ours(_) | Running::Old(_) = instance.running() {
@@ -77,7 +81,8 @@ fn serve(instance: &Instance, mode: Mode, loaded: Loaded, watch: Watch, starting
     info!("Invoking ldirectord invoked as: {} ", std::env::args().collect::<Vec<_>>().join(" "));
     info!("Starting Linux Director v1.186-ha with pid: {}", std::process::id());
     raise_descriptor_limit();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(MATCHES).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return starting.failed(&format!("directord: {error}"), 1),

@@ -4,32 +4,44 @@
 //! killed has not said that the server is up (ldirectord took that for up).
 
 use super::Outcome;
-use daemon::process::{self, Ending};
+use daemon::process::{self, Ending, Finished};
 use std::process::Command;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 /// A program that ends just at the limit is waited for.
 const MARGIN: Duration = Duration::from_millis(20);
 
-/// Runs `command[0]` with the rest as its arguments, without a shell.
-pub(super) async fn check(command: &[String], limit: Duration) -> Outcome {
+/// A program that runs, or is being killed.
+pub(super) type Running = JoinHandle<Finished>;
+
+/// Runs `command[0]` with the rest as its arguments, without a shell. One that the run before has left in `last`,
+/// being killed, is waited for: no check ever runs twice at the same time.
+pub(super) async fn check(command: &[String], limit: Duration, last: &mut Option<Running>) -> Outcome {
     let Some((program, arguments)) = command.split_first() else {
         return Outcome::NotStarted("no program".into());
     };
+    let deadline = Instant::now() + limit + MARGIN;
+    if let Some(running) = last {
+        if timeout_at(deadline, running).await.is_err() {
+            return Outcome::Overran(limit);
+        }
+        *last = None;
+    }
     let mut child = Command::new(program);
     child.args(arguments).current_dir("/");
+    let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN);
     // Killing a program that does not want to end takes another second or two: the verdict does not wait for it.
-    let running = tokio::spawn(process::run(child, limit));
-    match timeout(limit + MARGIN, running).await {
-        Ok(Ok(finished)) => match finished.ending {
-            Ending::Exited(0) => Outcome::Passed,
-            Ending::Exited(code) => Outcome::Exited(code),
-            Ending::Killed(signal) => Outcome::Killed(signal),
-            Ending::TimedOut => Outcome::Overran(limit),
-            Ending::NotStarted(why) => Outcome::NotStarted(why),
-        },
-        Ok(Err(error)) => Outcome::NotRun(error.to_string()),
-        Err(_) => Outcome::Overran(limit),
+    let running = last.insert(tokio::spawn(process::run(child, left)));
+    let Ok(ended) = timeout_at(deadline, running).await else { return Outcome::Overran(limit) };
+    *last = None;
+    match ended.map(|finished| finished.ending) {
+        Ok(Ending::Exited(0)) => Outcome::Passed,
+        Ok(Ending::Exited(code)) => Outcome::Exited(code),
+        Ok(Ending::Killed(signal)) => Outcome::Killed(signal),
+        Ok(Ending::TimedOut) => Outcome::Overran(limit),
+        Ok(Ending::NotStarted(why)) => Outcome::NotStarted(why),
+        Err(error) => Outcome::NotRun(error.to_string()),
     }
 }

@@ -5,7 +5,9 @@
 //! came. Other than there: a name is sent in the TLS handshake (`virtualhost`), and a body that does not end
 //! within the limit is a failure.
 
+use super::lookup::Lookup;
 use super::outcome::excerpt;
+use super::pattern::Turn;
 use super::{Http, Outcome};
 use reqwest::header::{CONNECTION, HOST, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, Url};
@@ -44,13 +46,13 @@ impl Tls {
 }
 
 /// Fetches and judges.
-pub(super) async fn check(probe: &Http, tls: Result<&Tls, &String>) -> Outcome {
+pub(super) async fn check(probe: &Http, tls: Result<&Tls, &String>, turn: &Turn) -> Outcome {
     let tls = match tls {
         Ok(tls) => tls,
         Err(why) => return Outcome::NotRun(format!("TLS cannot be set up: {why}")),
     };
     let reading = AtomicBool::new(false);
-    match timeout(probe.timeout, fetch(probe, tls, &reading)).await {
+    match timeout(probe.timeout, fetch(probe, tls, &reading, turn)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => of_error(&error, probe.timeout),
         Err(_) if reading.load(Ordering::Relaxed) => Outcome::Unfinished(probe.timeout),
@@ -67,6 +69,7 @@ fn client(probe: &Http, tls: &Tls) -> reqwest::Result<Client> {
         .http1_title_case_headers()
         .referer(false)
         .user_agent(USER_AGENT)
+        .dns_resolver(Lookup)
         // A little less than the whole limit, so that this is what is reported: no connection.
         .connect_timeout(probe.timeout - probe.timeout / 50)
         // For plain HTTP, too: without it every client reads the certificates again.
@@ -77,7 +80,7 @@ fn client(probe: &Http, tls: &Tls) -> reqwest::Result<Client> {
     builder.build()
 }
 
-async fn fetch(probe: &Http, tls: &Tls, reading: &AtomicBool) -> reqwest::Result<Outcome> {
+async fn fetch(probe: &Http, tls: &Tls, reading: &AtomicBool, turn: &Turn) -> reqwest::Result<Outcome> {
     let client = client(probe, tls)?;
     let method = if probe.head { Method::HEAD } else { Method::GET };
     let Ok(mut url) = Url::parse(&probe.url) else {
@@ -95,7 +98,7 @@ async fn fetch(probe: &Http, tls: &Tls, reading: &AtomicBool) -> reqwest::Result
         let shown = status.to_string();
         if status.is_success() {
             reading.store(true, Ordering::Relaxed);
-            return judge(probe, response).await;
+            return judge(probe, response, turn).await;
         }
         match redirect(&response).and_then(|location| url.join(&location).ok()) {
             Some(next) if matches!(next.scheme(), "http" | "https") => url = next,
@@ -114,7 +117,7 @@ fn redirect(response: &Response) -> Option<String> {
     Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
 }
 
-async fn judge(probe: &Http, mut response: Response) -> reqwest::Result<Outcome> {
+async fn judge(probe: &Http, mut response: Response, turn: &Turn) -> reqwest::Result<Outcome> {
     let mut body = Vec::new();
     // An error is the server's close before the end it announced: what came until then is judged.
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -126,7 +129,7 @@ async fn judge(probe: &Http, mut response: Response) -> reqwest::Result<Outcome>
     }
     let Some(pattern) = &probe.receive else { return Ok(Outcome::Passed) };
     let beginning = excerpt(&body);
-    Ok(match pattern.is_found_in(body).await {
+    Ok(match pattern.is_found_in(body, false, turn).await {
         Ok(true) => Outcome::Passed,
         Ok(false) => Outcome::NoMatch(beginning),
         Err(why) => Outcome::MatchFailed(why),

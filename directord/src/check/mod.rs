@@ -6,6 +6,7 @@
 mod connect;
 mod external;
 mod http;
+mod lookup;
 mod outcome;
 mod pattern;
 mod ping;
@@ -37,10 +38,14 @@ pub struct Checker {
 }
 
 /// What a repeated check remembers from one run to the next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Memory {
     /// Connects that are left until the next negotiate check of a combined one.
     connects_left: u32,
+    /// Answers are matched one at a time.
+    matching: pattern::Turn,
+    /// A check program that was still being killed when its limit was over.
+    program: Option<external::Running>,
 }
 
 impl Checker {
@@ -64,7 +69,7 @@ impl Checker {
         let outcome = match kind {
             Kind::Combined { connects, connect, negotiate } => {
                 let cheap = memory.connects_left > 0;
-                let outcome = self.once(if cheap { connect } else { negotiate }).await;
+                let outcome = self.once(if cheap { connect } else { negotiate }, memory).await;
                 memory.connects_left = match (outcome.passed(), cheap) {
                     (false, _) => 0,
                     (true, true) => memory.connects_left - 1,
@@ -72,18 +77,20 @@ impl Checker {
                 };
                 outcome
             }
-            simple => self.once(simple).await,
+            simple => self.once(simple, memory).await,
         };
         Checked { outcome, took: started.elapsed() }
     }
 
-    async fn once(&self, kind: &Kind) -> Outcome {
+    async fn once(&self, kind: &Kind, memory: &mut Memory) -> Outcome {
         match kind {
             Kind::Connect { to, timeout } => connect::check(*to, *timeout).await,
             Kind::Ping { to, attempts, timeout } => self.pinger.check(*to, *attempts, *timeout).await,
-            Kind::Http(http) => http::check(http, self.tls().await).await,
-            Kind::SimpleTcp(simple) => simpletcp::check(simple).await,
-            Kind::External { command, timeout } => external::check(command, *timeout).await,
+            Kind::Http(http) => http::check(http, self.tls().await, &memory.matching).await,
+            Kind::SimpleTcp(simple) => simpletcp::check(simple, &memory.matching).await,
+            Kind::External { command, timeout } => {
+                external::check(command, *timeout, &mut memory.program).await
+            }
             Kind::Combined { .. } => Outcome::NotRun("a combined check inside a combined check".into()),
         }
     }

@@ -49,7 +49,8 @@ pub enum Outcome {
     NotStarted(String),
     /// No echo reply: how many requests, and the limit of each.
     NoReply(u32, Duration),
-    /// The machine did not let the check run: no socket, no file descriptor, no permission.
+    /// The machine did not let the check run: no socket, no file descriptor, no permission. That says nothing of
+    /// the server: the verdict on it stays as it is.
     NotRun(String),
 }
 
@@ -68,10 +69,18 @@ impl Outcome {
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
                 Outcome::Unreachable(plain(error))
             }
-            io::ErrorKind::TimedOut => Outcome::Unreachable(plain(error)),
-            _ => Outcome::NotRun(plain(error)),
+            _ if is_our_own(error) => Outcome::NotRun(plain(error)),
+            _ => Outcome::Unreachable(plain(error)),
         }
     }
+}
+
+/// Whether this machine has run out of something, which says nothing of the server.
+fn is_our_own(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    const OUR_OWN: [Errno; 6] =
+        [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL, Errno::AGAIN];
+    error.raw_os_error().is_some_and(|number| OUR_OWN.contains(&Errno::from_raw_os_error(number)))
 }
 
 /// An error's text without "(os error 111)".

@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A compiled expression. Two are equal if their texts are.
 #[derive(Clone)]
@@ -54,16 +55,52 @@ impl Pattern {
         self.regex.is_match(bytes).map_err(|error| error.to_string())
     }
 
-    /// Like [`Pattern::is_match`], on another thread where it could take long: an expression with repeats must
-    /// not hold up the other checks.
-    pub async fn is_found_in(&self, bytes: Vec<u8>) -> Result<bool, String> {
+    /// Like [`Pattern::is_match`], or in a single line of the bytes, on another thread where it could take long: an
+    /// expression with repeats must not hold up the other checks.
+    ///
+    /// PCRE2 may take minutes for a hostile text and cannot be interrupted, so while it is at work on one answer of
+    /// a server (`turn`) the next one of the same server is not looked at.
+    pub(super) async fn is_found_in(&self, bytes: Vec<u8>, lines: bool, turn: &Turn) -> Result<bool, String> {
         if self.literal {
-            return self.is_match(&bytes);
+            return self.is_match(&bytes); // it has no line feed
         }
+        let Some(taken) = turn.take() else {
+            return Err("it is still at work on an earlier answer".into());
+        };
         let pattern = self.clone();
-        tokio::task::spawn_blocking(move || pattern.is_match(&bytes))
-            .await
-            .unwrap_or_else(|_| Err("the match was abandoned".into()))
+        let find = move || {
+            let _taken = taken;
+            if !lines {
+                return pattern.is_match(&bytes);
+            }
+            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                if pattern.is_match(line)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        let found = tokio::task::spawn_blocking(find).await;
+        found.unwrap_or_else(|_| Err("the match was abandoned".into()))
+    }
+}
+
+/// Lets one match run at a time.
+#[derive(Debug, Default)]
+pub(super) struct Turn(Arc<AtomicBool>);
+
+/// A turn that is taken until this is dropped.
+struct Taken(Arc<AtomicBool>);
+
+impl Turn {
+    fn take(&self) -> Option<Taken> {
+        (!self.0.swap(true, Ordering::Relaxed)).then(|| Taken(Arc::clone(&self.0)))
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

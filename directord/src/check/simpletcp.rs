@@ -1,6 +1,7 @@
 //! Service `simpletcp`: a text is sent, a line of the answer must match. For UDP services one datagram each way.
 
 use super::outcome::excerpt;
+use super::pattern::Turn;
 use super::{Outcome, SimpleTcp};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,10 +19,11 @@ struct Progress {
 }
 
 /// Asks and reads until a line matches.
-pub(super) async fn check(probe: &SimpleTcp) -> Outcome {
+pub(super) async fn check(probe: &SimpleTcp, turn: &Turn) -> Outcome {
     let progress = Progress::default();
-    let talk =
-        async { if probe.udp { datagram(probe, &progress).await } else { stream(probe, &progress).await } };
+    let talk = async {
+        if probe.udp { datagram(probe, &progress, turn).await } else { stream(probe, &progress, turn).await }
+    };
     match timeout(probe.timeout, talk).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Outcome::of_io(&error),
@@ -31,7 +33,7 @@ pub(super) async fn check(probe: &SimpleTcp) -> Outcome {
     }
 }
 
-async fn stream(probe: &SimpleTcp, progress: &Progress) -> std::io::Result<Outcome> {
+async fn stream(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io::Result<Outcome> {
     let mut stream = TcpStream::connect(probe.to).await?;
     progress.connected.store(true, Ordering::Relaxed);
     stream.write_all(probe.request.as_bytes()).await?;
@@ -49,7 +51,7 @@ async fn stream(probe: &SimpleTcp, progress: &Progress) -> std::io::Result<Outco
         let complete = answer.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let until = if ended { answer.len() } else { complete };
         let lines = answer.get(looked_at..until).unwrap_or(&[]);
-        if let Some(outcome) = find(probe, lines).await {
+        if let Some(outcome) = find(probe, lines, turn).await {
             return Ok(outcome);
         }
         looked_at = until;
@@ -59,7 +61,7 @@ async fn stream(probe: &SimpleTcp, progress: &Progress) -> std::io::Result<Outco
     }
 }
 
-async fn datagram(probe: &SimpleTcp, progress: &Progress) -> std::io::Result<Outcome> {
+async fn datagram(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io::Result<Outcome> {
     let any = if probe.to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any).await?;
     socket.connect(probe.to).await?;
@@ -68,22 +70,19 @@ async fn datagram(probe: &SimpleTcp, progress: &Progress) -> std::io::Result<Out
     let mut answer = vec![0; 65536];
     let read = socket.recv(&mut answer).await?;
     answer.truncate(read);
-    let found = find(probe, &answer).await;
+    let found = find(probe, &answer, turn).await;
     Ok(found.unwrap_or_else(|| Outcome::NoMatch(excerpt(&answer))))
 }
 
 /// Looks for a line that matches; without an expression any line does.
-async fn find(probe: &SimpleTcp, lines: &[u8]) -> Option<Outcome> {
+async fn find(probe: &SimpleTcp, lines: &[u8], turn: &Turn) -> Option<Outcome> {
     if lines.is_empty() {
         return None;
     }
     let Some(pattern) = &probe.receive else { return Some(Outcome::Passed) };
-    for line in lines.split_inclusive(|byte| *byte == b'\n') {
-        match pattern.is_found_in(line.to_vec()).await {
-            Ok(true) => return Some(Outcome::Passed),
-            Ok(false) => {}
-            Err(why) => return Some(Outcome::MatchFailed(why)),
-        }
+    match pattern.is_found_in(lines.to_vec(), true, turn).await {
+        Ok(true) => Some(Outcome::Passed),
+        Ok(false) => None,
+        Err(why) => Some(Outcome::MatchFailed(why)),
     }
-    None
 }

@@ -230,6 +230,22 @@ fn fallback_commands_are_given_once_and_again_after_a_reload() {
 }
 
 #[test]
+fn a_machine_that_has_run_out_of_something_takes_no_server_down() {
+    let mut bench = Bench::new(TWO);
+    bench.check(10, true);
+    bench.check(11, false);
+    bench.pass();
+    let probe = bench.director.probes().remove(0);
+    let error = std::io::Error::from(rustix::io::Errno::MFILE);
+    let checked = Checked { outcome: Outcome::of_io(&error), took: Duration::ZERO };
+    let (lines, changed) = bench.director.observe(&probe, &checked, now());
+    assert!(lines[0].warning && lines[0].text.contains("open files") && !changed, "{lines:?}");
+    assert!(bench.director.observe(&probe, &checked, now()).0.is_empty(), "told once");
+    assert!(bench.pass().is_empty());
+    assert_eq!(bench.weights(), [(10, 5), (11, 0)]);
+}
+
+#[test]
 fn a_refused_edit_is_tried_again() {
     let mut bench = Bench::new(TWO);
     bench.check(10, true);

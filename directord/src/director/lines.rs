@@ -1,0 +1,39 @@
+//! What is logged of check results.
+
+use super::{Last, Line};
+use crate::check::Outcome;
+use crate::config::{RealServer, VirtualService};
+use crate::verdict::Change;
+
+/// A check that cannot run is told of once, not every time.
+pub(super) fn not_run(
+    last: Option<&Last>,
+    real: &RealServer,
+    service: &VirtualService,
+    outcome: &Outcome,
+) -> Option<Line> {
+    let known = last.is_some_and(|last| matches!(last.checked.outcome, Outcome::NotRun(_)));
+    let text = format!("No verdict on {} ({}), its state stays: {outcome}", real.shown(), service.id());
+    (!known).then_some(Line { warning: true, text })
+}
+
+/// What ldirectord logs of a check, and why a check failed, which it did not say.
+pub(super) fn describe(
+    change: Change,
+    real: &RealServer,
+    service: &VirtualService,
+    outcome: &Outcome,
+) -> Vec<Line> {
+    let (shown, id) = (real.shown(), service.id());
+    let (warning, texts) = match change {
+        Change::None => (false, vec![]),
+        Change::Soft(failure, of) => {
+            let soft = format!("Soft failure real server: {shown} ({id}) failure {failure}/{of}");
+            (true, vec![soft, format!("Check failed: {shown} ({id}): {outcome}")])
+        }
+        Change::Reset => (false, vec![format!("Resetting soft failure count: {shown} ({id})")]),
+        Change::Up => (false, vec![format!("Check passed: {shown} ({id})")]),
+        Change::Down => (true, vec![format!("Check failed: {shown} ({id}): {outcome}")]),
+    };
+    texts.into_iter().map(|text| Line { warning, text }).collect()
+}
