@@ -85,7 +85,7 @@ impl Starting {
     /// is told (`READY=1`).
     pub fn ready(self) {
         let Some(caller) = self.caller else {
-            crate::notify::ready();
+            crate::notify::ready_at_last();
             return;
         };
         crate::notify::ready_as_main_process();

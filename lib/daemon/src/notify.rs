@@ -1,12 +1,19 @@
 //! What systemd is told: readiness, reloads, status, and that the daemon is alive (`sd_notify(3)`).
 //!
 //! Every function does nothing when the program was not started by systemd with `Type=notify`
-//! (no `NOTIFY_SOCKET` in the environment), and a failure to tell it is not an error of the daemon. Each
-//! sends one datagram, which waits if systemd itself hangs: not for a thread that must be on time.
+//! (no `NOTIFY_SOCKET` in the environment), and a failure to tell it is not an error of the daemon. None
+//! waits: what a systemd that hangs has no room for is not sent. Only the end of the start is worth a second.
 
-use std::time::Duration;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use sd_notify::NotifyState;
+
+/// How long the end of the start is offered to a systemd that has no room for it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The start, or a reload, is complete (`READY=1`).
 pub fn ready() {
@@ -44,11 +51,39 @@ pub fn watchdog() {
 
 /// Readiness of a process that systemd did not start itself, with its process id.
 pub(crate) fn ready_as_main_process() {
-    tell(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready]);
+    tell_patiently(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready]);
+}
+
+/// The start is complete, in a process that systemd started itself.
+pub(crate) fn ready_at_last() {
+    tell_patiently(&[NotifyState::Ready]);
 }
 
 fn tell(what: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(what);
+    if let Some(socket) = std::env::var_os("NOTIFY_SOCKET") {
+        let _ = send(&socket, what);
+    }
+}
+
+fn tell_patiently(what: &[NotifyState<'_>]) {
+    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let deadline = Instant::now() + PATIENCE;
+    while send(&socket, what) == Err(Errno::AGAIN) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// One datagram to a path, or with `@` to an abstract name (`sd_notify(3)`), without waiting.
+fn send(socket: &OsStr, what: &[NotifyState<'_>]) -> Result<(), Errno> {
+    let address = match socket.as_bytes() {
+        [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,
+        path => SocketAddrUnix::new(path)?,
+    };
+    let text: String = what.iter().map(|state| format!("{state}\n")).collect();
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let from = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    rustix::net::sendto(&from, text.as_bytes(), SendFlags::NOSIGNAL, &address)?;
+    Ok(())
 }
 
 #[cfg(test)]
