@@ -9,6 +9,9 @@ use std::time::Duration;
 /// anything about a machine that does not let go.
 const MOST_FAILED_STOPS: u32 = 2;
 
+/// A lock is free a moment after the job that held it has ended.
+const AFTER: Duration = Duration::from_micros(1);
+
 /// How jobs go in one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Jobs {
@@ -69,7 +72,7 @@ impl World {
         let most = if slow { self.jobs.longest.as_millis() as u64 } else { 5 };
         let took = Duration::from_millis(self.random.between(1, most));
         if task.kind != JobKind::Announce {
-            self.nodes[task.node].locked[task.home] = Some(self.now + took);
+            self.nodes[task.node].locked[task.home] = Some(self.now + took + AFTER);
         }
         self.at(took, Due::JobDone(task));
     }
@@ -81,7 +84,7 @@ impl World {
         }
         if let Some(until) = self.nodes[node].paused_until {
             let rest = until.saturating_sub(self.now);
-            self.nodes[node].locked[home] = Some(until);
+            self.nodes[node].locked[home] = Some(until + AFTER);
             return self.at(rest, Due::JobDone(task));
         }
         let end = self.end_of(&task);
