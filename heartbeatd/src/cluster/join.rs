@@ -230,12 +230,11 @@ impl Cluster {
         if let Some(peer) = self.peer.as_mut() {
             (peer.holds, peer.stable) = (None, false);
         }
-        self.await_report();
         self.send_status(NodeState::Active);
         if alone && self.peer.is_some() {
             self.say_not_fenced("n_stnth");
         }
-        self.send(Message::new("starting"), false);
+        self.say_starting();
     }
 
     fn await_report(&mut self) {

@@ -263,9 +263,18 @@ impl Cluster {
         }
     }
 
+    /// The node on which the groups of a share are homed; `None` when there is no other node.
+    fn home(&self, index: usize) -> Option<&str> {
+        if index == LOCAL {
+            Some(&self.settings.me)
+        } else {
+            self.peer.as_ref().map(|peer| peer.name.as_str())
+        }
+    }
+
     /// Starts a job; `None` when there is no node whose groups these would be.
     fn start(&mut self, index: usize, kind: JobKind) -> Option<JobId> {
-        let home = if index == LOCAL { self.settings.me.clone() } else { self.peer.as_ref()?.name.clone() };
+        let home = self.home(index)?.to_owned();
         let id = JobId(self.next_job);
         self.next_job += 1;
         self.jobs.insert(id, (index, kind));
@@ -275,10 +284,7 @@ impl Cluster {
 
     fn job_done(&mut self, id: JobId, outcome: JobOutcome) {
         let Some((index, kind)) = self.jobs.remove(&id) else { return };
-        let home = match (index, &self.peer) {
-            (FOREIGN, Some(peer)) => peer.name.clone(),
-            _ => self.settings.me.clone(),
-        };
+        let home = self.home(index).unwrap_or_default().to_owned();
         if outcome.failed > 0 {
             let (failed, held) = (outcome.failed, outcome.done);
             self.notice(Notice::JobFailed { kind, home: home.clone(), failed, held });

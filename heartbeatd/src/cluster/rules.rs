@@ -66,21 +66,20 @@ impl Cluster {
         let left_over = self.wants().both(extra.have).without(extra.want);
         self.shares[LOCAL].contested |= left_over.local;
         self.shares[FOREIGN].contested |= left_over.foreign;
-        let homes = [self.settings.me.clone(), peer.name.clone()];
         let doubly = self.wants().both(extra.want);
         for (index, is, set) in [(LOCAL, doubly.local, Set::LOCAL), (FOREIGN, doubly.foreign, Set::FOREIGN)] {
             let seen = std::mem::replace(&mut self.shares[index].doubly, is);
             if !is {
                 continue;
             }
-            let home = &homes[index];
+            let home = self.home(index).unwrap_or_default().to_owned();
             let (mine, theirs) = (self.shares[index].term, extra.terms[index]);
             let stays = mine < theirs || mine == theirs && index == LOCAL;
             if !stays {
-                self.notice(Notice::BothHold { home: home.clone(), stays });
+                self.notice(Notice::BothHold { home, stays });
                 self.release(set, "the other node held them before");
             } else if !seen {
-                self.notice(Notice::BothHold { home: home.clone(), stays });
+                self.notice(Notice::BothHold { home, stays });
                 self.shares[index].contested = true;
                 self.start(index, JobKind::Announce);
             }

@@ -107,11 +107,7 @@ impl Cluster {
 
     fn share_view(&self, index: usize) -> ShareView {
         let share = &self.shares[index];
-        let home = match (index, &self.peer) {
-            (FOREIGN, Some(peer)) => peer.name.clone(),
-            (FOREIGN, None) => String::new(),
-            _ => self.settings.me.clone(),
-        };
+        let home = self.home(index).unwrap_or_default().to_owned();
         ShareView {
             home,
             wanted: share.want,
