@@ -118,7 +118,10 @@ fn facts() -> String {
         std::fs::read_link(format!("/proc/self/{name}")).unwrap_or_default().display().to_string()
     };
     let pid = std::process::id();
-    let session = rustix::process::getsid(None).unwrap().as_raw_nonzero();
+    // Not getsid(2) through a type that cannot be 0: in a pid namespace the session's leader may be outside.
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    let session = after_name.split_whitespace().nth(3).unwrap();
     let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let targets = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
     let sockets = targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count();
