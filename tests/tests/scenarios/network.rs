@@ -38,6 +38,16 @@ fn partition_and_heal_by_unicast() -> Result<()> {
 }
 
 #[test]
+fn partition_and_heal_by_multicast_of_ipv6() -> Result<()> {
+    partition(Media::Mcast6)
+}
+
+#[test]
+fn partition_and_heal_by_unicast_of_ipv6() -> Result<()> {
+    partition(Media::Ucast6)
+}
+
+#[test]
 fn one_of_two_links_is_enough() -> Result<()> {
     let pair = Pair::started(Options { media: Media::Two, ..Options::default() })?;
     let link = |name: &str, state: &str| -> Result<()> {

@@ -25,6 +25,10 @@ pub(crate) enum Media {
     Mcast,
     Bcast,
     Ucast,
+    /// Multicast of IPv6.
+    Mcast6,
+    /// Unicast of IPv6.
+    Ucast6,
     /// Multicast on eth0 and broadcast on eth1.
     Two,
 }
@@ -36,6 +40,8 @@ impl Media {
             Self::Bcast => "bcast eth0\n",
             // The same file on both nodes: each also names itself.
             Self::Ucast => "ucast eth0 192.0.2.1\nucast eth0 192.0.2.2\n",
+            Self::Mcast6 => "mcast6 eth0 ff15::694 694 1 0\n",
+            Self::Ucast6 => "ucast6 eth0 2001:db8::1\nucast6 eth0 2001:db8::2\n",
             Self::Two => "mcast eth0 225.0.0.1 694 1 0\nbcast eth1\n",
         }
     }
@@ -74,9 +80,13 @@ impl Pair {
         lab.switch("lan1")?;
         let files = files(options);
         let mut node = |name: &str, number: u8| -> Result<Node> {
-            let addresses = [format!("192.0.2.{number}/24"), format!("198.51.100.{number}/24")];
-            let spec =
-                Spec::new(name).link("eth0", "lan0", &[&addresses[0]]).link("eth1", "lan1", &[&addresses[1]]);
+            let first = [format!("192.0.2.{number}/24"), format!("2001:db8::{number}/64")];
+            let second = format!("198.51.100.{number}/24");
+            let spec = Spec::new(name).link("eth0", "lan0", &first.each_ref().map(String::as_str)).link(
+                "eth1",
+                "lan1",
+                &[&second],
+            );
             let node = lab.boot(spec)?;
             files.install(&node)?;
             Ok(node)
