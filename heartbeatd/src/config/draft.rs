@@ -1,6 +1,6 @@
 //! What `ha.cf` says, before it is checked as a whole and completed with defaults.
 
-use super::plan::{Failback, GenerationMethod, Log, Medium, Timing, UuidFrom};
+use super::plan::{Failback, GenerationMethod, Log, Medium, PingNode, Timing, UuidFrom};
 use super::time::shown;
 use config::{Diagnostic, Report, Span};
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub(super) struct Draft {
     pub(super) media_lines: usize,
     /// Those of them that carry no heartbeats here: serial, ping.
     pub(super) other_media: usize,
-    pub(super) ping_nodes: Vec<String>,
+    pub(super) pings: Vec<Spanned<PingNode>>,
     /// `udpport` so far, and whether a line of this kind has used it.
     pub(super) port: u16,
     pub(super) bcast_port: Option<u16>,
@@ -69,7 +69,7 @@ impl Draft {
             media: Vec::new(),
             media_lines: 0,
             other_media: 0,
-            ping_nodes: Vec::new(),
+            pings: Vec::new(),
             port: services_port.unwrap_or(694),
             bcast_port: None,
             ucast_port: None,

@@ -1,8 +1,9 @@
 //! The media lines of `ha.cf`.
 
+use super::draft::Spanned;
 use super::hacf::Parser;
 use super::line::{Line, Word};
-use super::plan::{Medium, MediumKind};
+use super::plan::{Medium, MediumKind, PingNode};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The longest name of a network interface (IFNAMSIZ without its NUL, netdevice(7)).
@@ -135,18 +136,39 @@ fn hops_and_loop(
 }
 
 fn ping(parser: &mut Parser<'_>, line: &Line<'_>) {
+    let v6 = line.directive.text == "ping6";
     for host in &line.values {
-        add_ping_node(parser, host.text);
+        if ping_host_is_valid(parser, line.directive, *host, v6) {
+            let hosts = vec![host.text.to_owned()];
+            add_ping_node(parser, *host, PingNode { name: host.text.to_owned(), hosts, v6, group: false });
+        }
     }
     warn_of_ping(parser, line);
 }
 
 fn ping_group(parser: &mut Parser<'_>, line: &Line<'_>) {
-    let [group, _host, ..] = line.values.as_slice() else {
+    let [group, members @ ..] = line.values.as_slice() else { return };
+    if members.is_empty() {
         parser.draft.other_media += 1;
         return usage(parser, line, "ping_group NAME HOST...", "ping_group routers 192.0.2.1 192.0.2.129");
-    };
-    add_ping_node(parser, group.text);
+    }
+    let mut hosts: Vec<String> = Vec::new();
+    for member in members {
+        if hosts.iter().any(|known| known == member.text) {
+            let message = format!("{} is in the group {} twice", member.text, group.text);
+            parser.warning(member.span, message, "the second one is ignored");
+        } else if ping_host_is_valid(parser, line.directive, *member, false) {
+            hosts.push(member.text.to_owned());
+        }
+    }
+    // Without a valid member the errors above refuse the file.
+    if !hosts.is_empty() {
+        add_ping_node(
+            parser,
+            *group,
+            PingNode { name: group.text.to_owned(), hosts, v6: false, group: true },
+        );
+    }
     warn_of_ping(parser, line);
 }
 
@@ -157,9 +179,31 @@ fn warn_of_ping(parser: &mut Parser<'_>, line: &Line<'_>) {
     parser.warning(line.directive.span, format!("{name} has no effect in this release"), help);
 }
 
-fn add_ping_node(parser: &mut Parser<'_>, name: &str) {
-    if !parser.draft.ping_nodes.iter().any(|known| known == name) {
-        parser.draft.ping_nodes.push(name.to_owned());
+fn ping_host_is_valid(parser: &mut Parser<'_>, directive: Word<'_>, host: Word<'_>, v6: bool) -> bool {
+    let valid = peer_is_valid(host.text, v6);
+    if !valid {
+        let message = format!("{}: \"{}\" is neither an address nor a host name", directive.text, host.text);
+        let help = match (v6, host.text.parse::<IpAddr>()) {
+            (true, _) => "an IPv6 address, 2001:db8::1, or a host name",
+            (false, Ok(IpAddr::V6(_))) => "an IPv6 address is written with ping6",
+            (false, _) => "an IPv4 address, 192.0.2.1, or a host name",
+        };
+        parser.error(host.span, message, help);
+    }
+    valid
+}
+
+fn add_ping_node(parser: &mut Parser<'_>, at: Word<'_>, node: PingNode) {
+    match parser.draft.pings.iter().find(|known| known.value.name == node.name) {
+        Some(known) if known.value == node => {
+            let message = format!("ping node {} is configured twice", node.name);
+            parser.warning(at.span, message, "the second one is ignored");
+        }
+        Some(_) => {
+            let message = format!("there is another ping node {}", node.name);
+            parser.error(at.span, message, "each ping node and each group has a name of its own");
+        }
+        None => parser.draft.pings.push(Spanned::new(node, at.span)),
     }
 }
 

@@ -16,7 +16,7 @@ mod time;
 
 pub use defaults::defaults;
 pub use haresources::Group;
-pub use plan::{Failback, GenerationMethod, Log, Medium, MediumKind, Plan, Timing, UuidFrom};
+pub use plan::{Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Timing, UuidFrom};
 pub use state::{next_generation, node_name, save_generation, uuid};
 
 use config::{Diagnostic, Level, Report, Source};
@@ -134,6 +134,7 @@ struct Completed {
 fn complete(report: &mut Report, draft: Draft, node: &str) -> Completed {
     let timing = draft.timing(report);
     let nodes = nodes(report, &draft.nodes, node);
+    ping_nodes(report, &draft.pings, &nodes);
     if draft.media_lines == draft.other_media {
         let help = match draft.other_media {
             0 => "add a line \"bcast eth0\", \"ucast eth0 PEER\" or \"mcast eth0 239.0.0.1 694 1 0\"",
@@ -196,6 +197,22 @@ fn nodes(report: &mut Report, words: &[Spanned<String>], me: &str) -> Vec<String
     nodes
 }
 
+/// A name means one node: tools and the other node's ipfail know nodes by their names alone.
+fn ping_nodes(report: &mut Report, pings: &[Spanned<PingNode>], nodes: &[String]) {
+    for ping in pings {
+        let name = &ping.value.name;
+        // names of nodes are read in lower case
+        if nodes.contains(&name.to_lowercase()) {
+            let message = format!("ping node {name} has the name of a node of the cluster");
+            let help = match ping.value.group {
+                true => "give the group another name",
+                false => "ping a router or a switch, by its address: what fails with a node proves nothing",
+            };
+            report.push(Diagnostic::error(ping.span, message).help(help));
+        }
+    }
+}
+
 impl Completed {
     fn plan(self, node: &str, keys: crate::wire::Keys) -> Plan {
         let Completed { draft, timing, failback, nodes } = self;
@@ -209,7 +226,7 @@ impl Completed {
             nodes,
             timing,
             media: draft.media,
-            ping_nodes: draft.ping_nodes,
+            pings: draft.pings.into_iter().map(|ping| ping.value).collect(),
             failback,
             hop_fudge: draft.hop_fudge,
             generation: draft.generation,

@@ -18,8 +18,8 @@ pub struct Plan {
     pub timing: Timing,
     /// The heartbeat media, in the order of the file; never empty.
     pub media: Vec<Medium>,
-    /// Hosts of `ping`, `ping6` and `ping_group`: nodes that only answer. Each is one node for the `ttl` field.
-    pub ping_nodes: Vec<String>,
+    /// `ping`, `ping6` and `ping_group`: nodes that only answer. Each is one node for the `ttl` field.
+    pub pings: Vec<PingNode>,
     /// `auto_failback`.
     pub failback: Failback,
     /// `hopfudge`: how much the `ttl` field exceeds the number of nodes.
@@ -129,6 +129,19 @@ impl fmt::Display for Medium {
             }
         }
     }
+}
+
+/// A node that only answers pings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PingNode {
+    /// Its name, exactly as written: the host itself, or the name of a group.
+    pub name: String,
+    /// Addresses or host names; never empty. It is alive if any of them answers.
+    pub hosts: Vec<String>,
+    /// `ping6`: the host's IPv6 address is meant.
+    pub v6: bool,
+    /// `ping_group`.
+    pub group: bool,
 }
 
 /// `auto_failback`.

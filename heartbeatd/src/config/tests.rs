@@ -150,6 +150,14 @@ fn wrong_media_lines() {
         ("bcast interface-with-a-long-name", "cannot be the name"),
         ("bcast", "bcast has no value"),
         ("ping_group routers", "ping_group has 1 words"),
+        ("ping 192.0.2.300", "ping: \"192.0.2.300\" is neither an address nor a host name"),
+        ("ping 2001:db8::1", "an IPv6 address is written with ping6"),
+        ("ping6 192.0.2.1", "ping6: \"192.0.2.1\" is neither an address nor a host name"),
+        ("ping_group routers 192.0.2.1 $GATEWAY", "neither an address nor a host name"),
+        ("ping 192.0.2.1 Beta", "ping node Beta has the name of a node of the cluster"),
+        ("ping_group alpha 192.0.2.1", "give the group another name"),
+        ("ping_group a 192.0.2.1\nping_group a 192.0.2.2", "there is another ping node a"),
+        ("ping 192.0.2.1\nping_group 192.0.2.1 192.0.2.1", "there is another ping node 192.0.2.1"),
     ] {
         let shown = refused(&format!("{GOOD}{line}\n"));
         assert!(shown.contains(said), "{line}: {said:?} is missing in:\n{shown}");
@@ -218,7 +226,7 @@ fn directives_without_effect_are_accepted_with_a_warning_where_it_matters() {
     let warned: Vec<&str> = reading.reports[0].diagnostics().iter().map(|d| d.message.as_str()).collect();
     assert_eq!(warned.len(), 5, "{warned:?}");
     let plan = reading.plan.unwrap();
-    assert_eq!(plan.ping_nodes, ["192.0.2.254"]);
+    assert_eq!(plan.pings.iter().map(|ping| ping.name.as_str()).collect::<Vec<_>>(), ["192.0.2.254"]);
     assert_eq!(plan.environment.get("LANG").map(String::as_str), Some("C"));
     assert_eq!(plan.parameters.get("cluster").map(String::as_str), Some("blue"));
     assert_eq!(plan.parameters.get("keepalive").map(String::as_str), Some("1000ms"));
@@ -365,4 +373,28 @@ proptest::proptest! {
         complete(&mut report, draft, "alpha");
         report.render();
     }
+}
+
+#[test]
+fn ping_nodes_are_named_as_written() {
+    let text = format!(
+        "{GOOD}ping 192.0.2.254, Gateway\nping6 2001:db8::1\nping_group g1 192.0.2.1 192.0.2.129 192.0.2.1\nping Gateway\n"
+    );
+    let reading = Files::new(&text).read();
+    let shown = reading.render();
+    assert!(shown.contains("ping node Gateway is configured twice"), "{shown}");
+    assert!(shown.contains("192.0.2.1 is in the group g1 twice"), "{shown}");
+    let node = |name: &str, hosts: &[&str], v6, group| PingNode {
+        name: name.to_owned(),
+        hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        v6,
+        group,
+    };
+    let wanted = [
+        node("192.0.2.254", &["192.0.2.254"], false, false),
+        node("Gateway", &["Gateway"], false, false),
+        node("2001:db8::1", &["2001:db8::1"], true, false),
+        node("g1", &["192.0.2.1", "192.0.2.129"], false, true),
+    ];
+    assert_eq!(reading.plan.unwrap().pings, wanted);
 }

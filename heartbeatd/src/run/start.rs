@@ -324,7 +324,7 @@ pub(super) fn packets(plan: &Plan) -> Packets {
 
 /// What the core needs to know of a plan.
 pub(super) fn settings(plan: &Plan, links: &[String], uuid: [u8; 16], generation: u64) -> Settings {
-    let nodes = (plan.nodes.len() + plan.ping_nodes.len()) as u32;
+    let nodes = (plan.nodes.len() + plan.pings.len()) as u32;
     let seed = clock::mono().as_nanos() as u64;
     Settings {
         me: plan.node.clone(),

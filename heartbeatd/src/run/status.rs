@@ -108,8 +108,8 @@ impl Sources<'_> {
 
     fn nodes(&self) -> Vec<Node> {
         let mut nodes: Vec<Node> = self.plan.nodes.iter().map(|name| self.node(name)).collect();
-        nodes.extend(self.plan.ping_nodes.iter().map(|name| Node {
-            name: name.clone(),
+        nodes.extend(self.plan.pings.iter().map(|ping| Node {
+            name: ping.name.clone(),
             kind: NodeKind::Ping,
             ..Node::default()
         }));
