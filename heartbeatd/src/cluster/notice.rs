@@ -27,6 +27,7 @@ pub enum Notice {
     NodeRestarted { node: String },
     NodeReturned { node: String },
     LateBeat { node: String, interval: Duration },
+    StrangeDeadtime { node: String, said: Duration, used: Duration },
     Slept { time: Duration },
     UnknownNode { node: String },
     Replay { node: String },
@@ -64,6 +65,7 @@ impl Notice {
             NodeDead { .. }
             | LateBeat { .. }
             | LinkDead { .. }
+            | StrangeDeadtime { .. }
             | Slept { .. }
             | UnknownNode { .. }
             | Replay { .. }
@@ -102,6 +104,12 @@ impl fmt::Display for Notice {
             LateBeat { node, interval } => {
                 write!(f, "Late heartbeat: Node {node}: interval {} ms", interval.as_millis())
             }
+            StrangeDeadtime { node, said, used } => write!(
+                f,
+                "node {node} announces a deadtime of {} ms, which cannot be meant: {} ms are used",
+                said.as_millis(),
+                used.as_millis()
+            ),
             Slept { time } => write!(
                 f,
                 "this node did not run for {} ms, longer than its deadtime: it releases its resources, then asks who holds them",

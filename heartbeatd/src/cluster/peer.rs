@@ -77,6 +77,8 @@ pub(super) struct Peer {
     pub(super) extra_seq: u64,
     /// Its own deadtime (`dt`).
     pub(super) deadtime: Duration,
+    /// What it announces as its deadtime, when that is out of bounds and another one is used.
+    pub(super) strange_deadtime: Option<Duration>,
     /// It speaks a protocol with acknowledgements and `reqnodes` (`protocol=1`).
     pub(super) flow_control: bool,
     /// Its latest extra fields; `None` for a heartbeat 3.0.6.
@@ -113,6 +115,7 @@ impl Peer {
             report_seq: 0,
             extra_seq: 0,
             deadtime,
+            strange_deadtime: None,
             flow_control: true,
             extra: None,
             holds: None,

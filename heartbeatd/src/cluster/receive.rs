@@ -10,6 +10,13 @@ use std::time::Duration;
 const STRANGER_INTERVAL: Duration = Duration::from_secs(60);
 /// Shortest delay before a missing message is asked for.
 const REXMIT_MIN: Duration = Duration::from_millis(50);
+/// The shortest deadtime that another node may ask for, unless this node's own is shorter: heartbeat 3.0.6 honours
+/// 100 ms.
+const DEADTIME_MIN: Duration = Duration::from_millis(100);
+/// The longest is ten of this node's own and as much more: heartbeat 3.0.6 adds 30 s while it restarts. A node that
+/// announces years would never be replaced.
+const DEADTIME_TIMES: u32 = 10;
+const DEADTIME_MORE: Duration = Duration::from_secs(60);
 
 impl Cluster {
     pub(super) fn receive(&mut self, link: usize, message: Message) {
@@ -170,7 +177,7 @@ impl Cluster {
 
     fn receive_status(&mut self, message: &Message, seq: u64) {
         let now = self.now.mono;
-        let warntime = self.settings.warntime;
+        let (warntime, own) = (self.settings.warntime, self.settings.deadtime);
         let Some(peer) = self.peer.as_mut() else { return };
         if seq < peer.status_seq {
             return;
@@ -178,7 +185,17 @@ impl Cluster {
         let (node, before) = (peer.name.clone(), peer.state);
         peer.status_seq = seq;
         if let Some(deadtime) = message.hex("dt").filter(|dt| *dt > 0) {
-            peer.deadtime = Duration::from_millis(deadtime);
+            let said = Duration::from_millis(deadtime);
+            let used = said.clamp(DEADTIME_MIN.min(own), own.saturating_mul(DEADTIME_TIMES) + DEADTIME_MORE);
+            let told = std::mem::replace(&mut peer.strange_deadtime, (used != said).then_some(said));
+            peer.deadtime = used;
+            if used != said && told != Some(said) {
+                self.actions.push_back(Action::Notice(Notice::StrangeDeadtime {
+                    node: peer.name.clone(),
+                    said,
+                    used,
+                }));
+            }
         }
         peer.flow_control = message.text("protocol").is_some();
         let resting = peer.extra.is_some_and(|extra| extra.stable);

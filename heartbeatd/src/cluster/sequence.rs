@@ -16,6 +16,8 @@ pub(super) const REXMIT_INTERVAL: Duration = Duration::from_millis(250);
 const RESEND_INTERVAL: Duration = Duration::from_millis(240);
 /// At most so many messages are sent again for one request.
 const MOST_RESENT: u64 = 50;
+/// Requests for numbers that were never sent are reported once in this time.
+const UNKNOWN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What a sequence number says about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +98,7 @@ pub(super) struct Resent {
     pub(super) messages: Vec<Message>,
     /// Numbers that are no longer kept.
     pub(super) too_old: Vec<u64>,
-    /// Numbers that were never sent.
+    /// A number that was never sent, if that was not reported lately.
     pub(super) unknown: Option<u64>,
 }
 
@@ -108,6 +110,11 @@ pub(super) struct History {
     sent: VecDeque<(u64, Message, Option<Duration>)>,
     /// The highest number the other node has acknowledged.
     acked: u64,
+    /// Numbers refused within [`RESEND_INTERVAL`]: requests are outside the numbering, so an old one can come again
+    /// and again, and must not be answered each time.
+    refused: VecDeque<(u64, Duration)>,
+    /// When a request for a number never sent was reported.
+    unknown_at: Option<Duration>,
 }
 
 impl History {
@@ -140,16 +147,24 @@ impl History {
     /// Answers a request for `first..=last`.
     pub(super) fn resend(&mut self, first: u64, last: u64, now: Duration) -> Resent {
         let mut answer = Resent::default();
-        if last > self.last {
+        if last > self.last && self.unknown_at.is_none_or(|at| now.saturating_sub(at) >= UNKNOWN_INTERVAL) {
+            self.unknown_at = Some(now);
             answer.unknown = Some(last);
         }
+        self.refused.retain(|(_, at)| now.saturating_sub(*at) < RESEND_INTERVAL);
         let last = last.min(self.last).min(first.saturating_add(MOST_RESENT - 1));
         for seq in first.max(1)..=last {
             if seq <= self.acked {
                 continue;
             }
             match self.sent.iter_mut().find(|(kept, ..)| *kept == seq) {
-                None => answer.too_old.push(seq),
+                None => {
+                    let full = self.refused.len() as u64 >= MOST_RESENT;
+                    if !full && !self.refused.iter().any(|(refused, _)| *refused == seq) {
+                        self.refused.push_back((seq, now));
+                        answer.too_old.push(seq);
+                    }
+                }
                 Some((_, message, resent)) => {
                     if resent.is_none_or(|at| now.saturating_sub(at) >= RESEND_INTERVAL) {
                         *resent = Some(now);

@@ -188,3 +188,49 @@ fn a_starting_node_whose_report_was_lost_unnoticed_asks_again() {
     }
     assert!(again, "nobody has said yet what beta holds");
 }
+
+#[test]
+fn a_deadtime_that_cannot_be_meant_neither_kills_nor_keeps_a_dead_node() {
+    // own deadtime 1 s: from 100 ms to 70 s
+    for (dt, used, notices) in [("64", 100, 0), ("1", 100, 1), ("84d0", 34_000, 0), (LAST, 70_000, 1)] {
+        let mut alpha = Alpha::new(7);
+        let mut said = 0;
+        for seq in ["1", "2", "3"] {
+            let fields = [("st", "active"), ("dt", dt), ("protocol", "1")];
+            let actions = alpha.receive(from_beta("status", "9", seq, &fields));
+            let strange = |action: &&Action| matches!(action, Action::Notice(Notice::StrangeDeadtime { .. }));
+            said += actions.iter().filter(strange).count();
+        }
+        let peer = |alpha: &Alpha| alpha.cluster.snapshot().peer.map(|peer| (peer.state, peer.deadtime));
+        assert_eq!(peer(&alpha), Some((NodeState::Active, ms(used))), "{dt}");
+        assert_eq!(said, notices, "{dt}: said once");
+        alpha.pass(ms(used - 1));
+        assert_eq!(peer(&alpha).map(|(state, _)| state), Some(NodeState::Active), "{dt}");
+        alpha.pass(ms(1));
+        assert_eq!(peer(&alpha).map(|(state, _)| state), Some(NodeState::Dead), "{dt}");
+    }
+}
+
+#[test]
+fn a_request_for_old_messages_that_comes_again_and_again_is_answered_at_a_bounded_rate() {
+    let mut alpha = Alpha::new(7);
+    alpha.receive(from_beta("status", "9", "1", &[("st", "active"), ("dt", "3e8"), ("protocol", "1")]));
+    alpha.pass(ms(200 * 600)); // the first messages are no longer kept
+    alpha.receive(from_beta("status", "9", "2", &[("st", "active"), ("dt", "3e8"), ("protocol", "1")]));
+    for (first, last) in [("1", "400"), ("500", "100000")] {
+        let (mut sent, mut said) = (0, 0);
+        for _ in 0..200 {
+            let fields = [("firstseq", first), ("lastseq", last)];
+            for action in alpha.receive(from_beta("NS_rexmit", "9", "", &fields)) {
+                match action {
+                    Action::Notice(Notice::CannotResend { .. }) => said += 1,
+                    Action::Send(message) if message.kind() == "NS_nak_rexmit" => sent += 1,
+                    Action::Send(message) if message.hex("seq").is_some_and(|seq| seq < 600) => sent += 1,
+                    _ => {}
+                }
+            }
+        }
+        assert!((1..=50).contains(&sent), "{first}..{last}: {sent} in 200 ms");
+        assert_eq!(said, usize::from(last == "100000"), "{first}..{last}");
+    }
+}
