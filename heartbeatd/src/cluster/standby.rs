@@ -62,8 +62,9 @@ impl Standby {
 }
 
 impl Cluster {
-    /// Why a stand-by cannot begin now; `None` when it can.
-    pub(super) fn standby_refusal(&self) -> Option<&'static str> {
+    /// Why a stand-by cannot begin now; `None` when it can. As of the last event: to know it at a later moment, give
+    /// [`super::Event::Timer`] first.
+    pub fn standby_refusal(&self) -> Option<&'static str> {
         let Some(peer) = self.peer.as_ref() else { return Some("there is no other node in ha.cf") };
         if !peer.alive() {
             return Some("the other node is not alive");

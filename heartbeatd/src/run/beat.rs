@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::Duration;
 use std::{io, thread};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Orders on their way to the thread.
 const ORDERS: usize = 64;
@@ -47,6 +47,8 @@ const LATE_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) enum Order {
     /// An event for the core.
     Event(Event),
+    /// An event that moves resources, and who wants to know at once why it would be refused (`None`: it was not).
+    Move(Event, oneshot::Sender<Option<&'static str>>),
     /// A medium was opened or lost.
     Media(usize, Change),
     /// Other media on the same links.
@@ -300,6 +302,15 @@ impl Beat {
                         self.keepalive = settings.keepalive;
                     }
                     self.handle(event);
+                }
+                Ok(Order::Move(event, answer)) => {
+                    // what is due by now comes first: the answer is about the moment of the request
+                    self.handle(Event::Timer);
+                    let refusal = self.cluster.standby_refusal();
+                    if refusal.is_none() {
+                        self.handle(event);
+                    }
+                    let _ = answer.send(refusal); // nobody waits any more
                 }
                 Ok(Order::Media(number, change)) => {
                     let old = self.slots.get_mut(number).and_then(|slot| slot.change(change));

@@ -26,6 +26,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 const CONNECTIONS: usize = 64;
 /// A stop that takes longer has failed (heartbeat 3.0.6 exits with 100 then, too).
 const STOP_LIMIT: Duration = Duration::from_secs(3600);
+/// How long the beat thread may take to answer a tool; it does so within its turn of a few milliseconds.
+const MOVE_LIMIT: Duration = Duration::from_secs(2);
 /// How long the last generation may take to be written at the end.
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
 /// What the load average is sampled at.
@@ -283,17 +285,23 @@ impl Shell {
         }
     }
 
+    /// The core itself says whether it can be: a picture of it may be older than what has just happened.
     async fn move_resources(&mut self, event: Event, set: Which) -> Answer {
-        let refusal = self.picture.as_ref().and_then(|picture| picture.cluster.standby_refusal);
-        if let Some(reason) = refusal {
-            return Answer::Refused { reason: reason.to_owned() };
-        }
+        let refused = |reason: &str| Answer::Refused { reason: reason.to_owned() };
         let note = match event {
             Event::Standby(_) => format!("giving {set} resources to the other node"),
             _ => format!("asking the other node for {set} resources"),
         };
-        self.give(Order::Event(event)).await;
-        Answer::Accepted { note }
+        let (answer, answered) = oneshot::channel();
+        self.give(Order::Move(event, answer)).await;
+        match tokio::time::timeout(MOVE_LIMIT, answered).await {
+            Ok(Ok(None)) => Answer::Accepted { note },
+            Ok(Ok(Some(reason))) => refused(reason),
+            Ok(Err(_)) => refused("the daemon is ending"),
+            Err(_elapsed) => {
+                refused("the daemon's beat thread does not answer; the request may still be obeyed later")
+            }
+        }
     }
 
     fn sources<'a>(&'a self, picture: &'a Picture) -> Sources<'a> {

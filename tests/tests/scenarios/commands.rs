@@ -1,9 +1,11 @@
 //! Moves by hand.
 
-use lab::pair::{standby, start, takeover};
-use lab::{Node, Result};
+use std::io::{BufRead, BufReader, Write};
 
-use crate::world::{ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, Options, Pair};
+use lab::pair::{standby, start, takeover};
+use lab::{Context, Node, Result, check};
+
+use crate::world::{ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND};
 
 type Command = fn(&Node, &str) -> Result<()>;
 
@@ -64,4 +66,22 @@ fn a_standby_without_a_partner_changes_nothing() -> Result<()> {
     pair.wait_placed(ALL_ON_ALPHA)?;
     assert!(standby(&pair.alpha, "all").is_err());
     pair.stays_placed(ALL_ON_ALPHA, pair.options.deadtime * 2)
+}
+
+/// Two administrators at the same moment: the second is told what the first has begun, not what was true before.
+#[test]
+fn a_second_request_within_the_same_moment_is_refused() -> Result<()> {
+    let pair = Pair::started(Options { deadtime: 5 * SECOND, ..Options::default() })?;
+    pair.beta.freeze()?; // it cannot agree, so the first request stays open
+    let mut socket = pair.alpha.connect("/run/heartbeat/heartbeatd.sock")?;
+    socket.set_read_timeout(Some(LIMIT))?;
+    let request = "{\"request\":\"standby\",\"set\":\"all\"}\n";
+    socket.write_all(request.repeat(2).as_bytes())?;
+    let mut answers = BufReader::new(socket).lines();
+    let mut answer = || answers.next().context(|| "the daemon has closed the connection".to_owned());
+    let (first, second) = (answer()??, answer()??);
+    pair.beta.thaw()?;
+    check(first.contains("accepted"), || format!("the first request: {first}"))?;
+    check(second.contains("Standby in progress"), || format!("the second request: {second}"))?;
+    pair.wait_placed(ALL_ON_BETA).map(drop)
 }
