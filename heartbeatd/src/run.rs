@@ -16,6 +16,7 @@ mod beat;
 mod clock;
 mod commands;
 mod environment;
+mod fifo;
 mod jobs;
 mod picture;
 mod refusals;

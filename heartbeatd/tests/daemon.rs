@@ -196,6 +196,43 @@ fn a_pair_lives_through_what_happens_to_it() {
 }
 
 #[test]
+fn old_scripts_ask_by_the_fifo() {
+    let [alpha, beta] = pair(7);
+    alpha.start();
+    beta.start();
+    alpha.holds(Hold::Local);
+    beta.holds(Hold::Local);
+    let path = alpha.directory.join("state/fifo");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    // What they must not do: claim what the other node holds, or stop the daemon by what is no message.
+    let hostile = [
+        &b">>>\nt=resource\nrsc_hold=foreign\ninfo=mach_down\n<<<\n"[..],
+        &[0xff; 20_000],
+        b"\n>>>\nt=shutdone\nst=dead\n<<<\n>>>\nt=ask_resources\n",
+    ];
+    for bytes in hostile {
+        fs::write(&path, bytes).unwrap();
+    }
+    alpha.until("ready to move groups", |status| status.resources.standby_refusal.is_none());
+    fs::write(&path, ">>>\nt=ask_resources\nrsc_hold=local\ninfo=me\n<<<\n").unwrap();
+    beta.holds(Hold::All);
+    alpha.holds(Hold::None);
+    assert!(alpha.log().contains("message \"resource\" needs nothing to be done here"), "{}", alpha.log());
+
+    alpha.until("ready to move groups", |status| status.resources.standby_refusal.is_none());
+    fs::write(&path, ">>>\nt=hb_takeover\nrsc_hold=failback\n<<<\n").unwrap();
+    alpha.holds(Hold::Local);
+    beta.holds(Hold::Local);
+    assert!(alpha.run(&["-k"]).status.success());
+    alpha.start();
+    beta.holds(Hold::All);
+    // The FIFO of the last run is used again.
+    alpha.until("ready to move groups", |status| status.resources.standby_refusal.is_none());
+    fs::write(&path, ">>>\nt=hb_takeover\nrsc_hold=local\n<<<\n").unwrap();
+    alpha.holds(Hold::Local);
+}
+
+#[test]
 fn a_changed_configuration_is_applied_without_moving_anything() {
     let [alpha, beta] = pair(2);
     alpha.start();

@@ -262,3 +262,13 @@ fn waiting_is_limited() {
     let text = "hb_takeover: not done after 1 s: nothing has begun; this node holds foreign\n";
     assert_eq!((out.as_str(), err.as_str(), code), ("", text, 1));
 }
+
+#[test]
+fn nodes_are_not_added_or_removed_while_the_pair_runs() {
+    for program in [env!("CARGO_BIN_EXE_hb_addnode"), env!("CARGO_BIN_EXE_hb_delnode")] {
+        let output = Command::new(program).args(["gamma", "delta"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("refused") && said.contains("ha.cf"), "{said}");
+    }
+}

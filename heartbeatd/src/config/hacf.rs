@@ -111,7 +111,8 @@ impl Parser<'_> {
             | "ping_group" => media::apply(self, line),
             "env" => self.environment(line),
             // These take the whole line: a value is a command or a host with its parameters.
-            "respawn" | "failfast" | "apiauth" | "stonith" | "stonith_host" => self.without_effect(line),
+            "apiauth" => self.api_authority(line),
+            "respawn" | "failfast" | "stonith" | "stonith_host" => self.without_effect(line),
             _ => line.values.iter().for_each(|value| self.value(line.directive, *value)),
         }
     }
@@ -325,6 +326,28 @@ impl Parser<'_> {
         }
     }
 
+    /// `apiauth CLIENT uid=NAME,... gid=NAME,...`: only checked, for the mode of the control socket decides who may ask;
+    /// so a mistake in it is no reason to refuse the start.
+    fn api_authority(&mut self, line: &Line<'_>) {
+        // The comma separates words, too: what follows a list is one more name of it.
+        let mut in_list = false;
+        for value in line.values.iter().skip(1) {
+            match value.text.split_once('=') {
+                Some(("uid" | "gid", names)) if !names.is_empty() => in_list = true,
+                None if in_list => {}
+                _ => {
+                    let message = format!("apiauth \"{}\" is not valid", value.text);
+                    let help = "write \"apiauth CLIENT uid=NAME,NAME gid=NAME\", without blanks around \"=\"";
+                    return self.warning(value.span, message, help);
+                }
+            }
+        }
+        if !in_list {
+            let help = "write \"apiauth CLIENT uid=NAME,NAME gid=NAME\"";
+            self.warning(line.directive.span, "apiauth names neither a user nor a group", help);
+        }
+    }
+
     /// Directives whose values are still checked, and which have no effect here.
     fn checked_without_effect(&mut self, directive: Word<'_>, value: Word<'_>) {
         let rates = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800];
@@ -360,8 +383,7 @@ impl Parser<'_> {
                 "ipfail is not started: a node whose ping nodes are lost keeps its resources"
             }
             "respawn" | "failfast" => "the program is not started; give it a systemd unit",
-            "stonith" | "stonith_host" => "a dead peer's resources are taken without fencing it first",
-            _ => return, // apiauth: the control socket's mode decides who may ask
+            _ => "a dead peer's resources are taken without fencing it first",
         };
         self.warning(line.directive.span, format!("{name} has no effect in this release"), help);
     }

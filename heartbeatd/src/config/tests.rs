@@ -233,6 +233,24 @@ fn directives_without_effect_are_accepted_with_a_warning_where_it_matters() {
 }
 
 #[test]
+fn who_may_use_the_api() {
+    let good = "apiauth ipfail gid=haclient uid=hacluster\napiauth default uid=root,hacluster gid=haclient\n";
+    let reading = Files::new(&format!("{GOOD}{good}")).read();
+    assert!(reading.plan.is_some() && reading.lines().next().is_none(), "{}", reading.render());
+    for (line, said) in [
+        ("apiauth ipfail", "apiauth names neither a user nor a group"),
+        ("apiauth ipfail user=root", "ha.cf:4:16: warning: apiauth \"user=root\" is not valid"),
+        ("apiauth ipfail uid=", "apiauth \"uid=\" is not valid"),
+        ("apiauth ipfail root uid=root", "apiauth \"root\" is not valid"),
+    ] {
+        let reading = Files::new(&format!("{GOOD}{line}\n")).read();
+        assert!(reading.plan.is_some(), "{line}: {}", reading.render());
+        let shown: String = reading.lines().map(|(_, line)| line + "\n").collect();
+        assert!(shown.contains(said), "{line}: {said:?} is missing in:\n{shown}");
+    }
+}
+
+#[test]
 fn keys() {
     let files = Files::new(GOOD);
     for (text, said) in [

@@ -6,7 +6,7 @@ use super::environment;
 use super::jobs::{News, Runner, Running};
 use super::picture::{Picture, Report};
 use super::status::{Memory, Sources};
-use super::{clock, reload, start};
+use super::{clock, fifo, reload, start};
 use crate::cluster::{Event, Job, JobId, JobKind, Set, Settings, Severity};
 use crate::config::{self, Plan};
 use crate::control::{Answer, Request, Which};
@@ -124,6 +124,8 @@ impl Shell {
             tokio::spawn(keep_generation(self.arguments.state_dir.clone(), self.generation.subscribe()));
         let (ask, mut asked) = mpsc::channel(CONNECTIONS);
         let serving = tokio::spawn(serve(listener, ask));
+        let (tell, mut told) = mpsc::channel(1);
+        let fifo = self.listen_to_old_tools(tell);
         let mut load = tokio::time::interval(self.plan.timing.keepalive.max(LOAD_INTERVAL));
         let mut watchdog =
             tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
@@ -145,6 +147,11 @@ impl Shell {
                     let answer = self.answer(ask.request).await;
                     let _ = ask.answer.send(answer); // the tool may have gone
                 }
+                Some(request) = told.recv() => {
+                    if let Answer::Refused { reason } = self.answer(request).await {
+                        tracing::warn!("request by the FIFO refused: {reason}");
+                    }
+                }
                 Some(signal) = signals.next() => self.signal(signal).await,
                 _ = load.tick() => self.sample_load(),
                 _ = watchdog.tick() => self.feed_watchdog(),
@@ -160,12 +167,27 @@ impl Shell {
                 break End::Restart;
             }
         };
+        if let Some(fifo) = fifo {
+            fifo.abort();
+        }
         serving.abort();
         let _ = serving.await; // aborted: the socket file is gone with it
         drop(self.generation);
         // It ends when the last one is written; a disk that hangs keeps nobody.
         let _ = tokio::time::timeout(WRITE_LIMIT, generation).await;
         end
+    }
+
+    /// Old scripts write into the FIFO; without it only they are missing something.
+    fn listen_to_old_tools(&self, tell: mpsc::Sender<Request>) -> Option<tokio::task::JoinHandle<()>> {
+        let path = self.arguments.state_dir.join("fifo");
+        match fifo::open_fifo(&path) {
+            Ok(fifo) => Some(tokio::spawn(fifo::read(fifo, tell))),
+            Err(error) => {
+                tracing::warn!("{}: {error}; hb_standby of old scripts will not work", path.display());
+                None
+            }
+        }
     }
 
     fn at_rest(&self) -> bool {

@@ -5,6 +5,7 @@
 
 pub mod cl_status;
 pub mod handover;
+pub mod members;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

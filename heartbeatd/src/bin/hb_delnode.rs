@@ -1,0 +1,6 @@
+//! `hb_delnode`: in heartbeat it removes a node; with haresources that is refused.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    heartbeatd::tools::members::run("hb_delnode").print()
+}
