@@ -1,6 +1,7 @@
 //! A message: ordered fields. Bytes throughout, because a peer may send anything.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// One value as its netstring type digit says.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,7 +72,8 @@ impl fmt::Debug for Value {
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Message {
-    fields: Vec<(Vec<u8>, Value)>,
+    /// Shared: what is kept for retransmission, and sent on each medium, is not copied.
+    fields: Arc<Vec<(Vec<u8>, Value)>>,
 }
 
 impl Message {
@@ -137,7 +139,7 @@ impl Message {
 
     /// Removes every field of this name.
     pub fn remove(&mut self, name: &str) {
-        self.fields.retain(|(field, _)| field != name.as_bytes());
+        Arc::make_mut(&mut self.fields).retain(|(field, _)| field != name.as_bytes());
     }
 
     /// Every field in order, names as the bytes they are.
@@ -146,7 +148,7 @@ impl Message {
     }
 
     pub(super) fn push(&mut self, name: Vec<u8>, value: Value) -> &mut Self {
-        self.fields.push((name, value));
+        Arc::make_mut(&mut self.fields).push((name, value));
         self
     }
 }

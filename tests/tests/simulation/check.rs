@@ -64,6 +64,8 @@ impl Checker {
                 | Fault::BriefVisit(..)
                 | Fault::PowerOn(_)
                 | Fault::CutLink(..)
+                | Fault::OneWay { .. }
+                | Fault::WallClock(..)
                 | Fault::Reload(..)
         ) {
             return;

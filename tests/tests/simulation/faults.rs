@@ -36,6 +36,10 @@ pub(crate) enum Fault {
     PowerCycle(usize, Duration),
     /// A daemon that is started and stopped again before or soon after it has joined.
     BriefVisit(usize, Duration),
+    /// What one node sends on one link is lost.
+    OneWay { from: usize, link: usize, time: Duration },
+    /// The machine's wall clock is set, by so many seconds.
+    WallClock(usize, i64),
     /// Changed timers or fail-back: one of four configurations.
     Reload(usize, u64),
 }
@@ -45,7 +49,7 @@ pub(crate) fn draw(random: &mut Random, deadtime: Duration, links: usize) -> Fau
     let node = random.between(0, 1) as usize;
     let long = |random: &mut Random| deadtime * random.between(1, 60) as u32 / 10;
     let set = |random: &mut Random| random.of(&[Set::ALL, Set::LOCAL, Set::FOREIGN]);
-    match random.between(0, 17) {
+    match random.between(0, 20) {
         0 | 1 => Fault::PowerOff(node),
         2 | 3 => Fault::PowerOn(node),
         4 => Fault::Restart(node, deadtime * random.between(1, 15) as u32 / 10),
@@ -60,6 +64,13 @@ pub(crate) fn draw(random: &mut Random, deadtime: Duration, links: usize) -> Fau
         13 => Fault::PowerCycle(node, deadtime * random.between(1, 15) as u32 / 10),
         14 => Fault::BriefVisit(node, deadtime * random.between(0, 30) as u32 / 10),
         15 | 16 => Fault::Reload(node, random.between(0, 3)),
+        17 => Fault::OneWay {
+            from: node,
+            link: random.between(0, links as u64 - 1) as usize,
+            time: long(random),
+        },
+        18 => Fault::WallClock(node, random.of(&[-2_000_000_000, -86_400, -1, 3_600, 40_000_000])),
+        19 => Fault::Standby(node, set(random)),
         _ => Fault::Start(node),
     }
 }
@@ -106,6 +117,12 @@ impl World {
                     self.at(time, Due::EndCut(link));
                 }
             }
+            Fault::OneWay { from, link, time } => {
+                if !std::mem::replace(&mut self.one_way[from][link], true) {
+                    self.at(time, Due::EndOneWay(from, link));
+                }
+            }
+            Fault::WallClock(node, seconds) => self.wall[node] = seconds,
             Fault::Loss(percent, time) => {
                 if self.loss == self.base_loss {
                     self.loss = percent;

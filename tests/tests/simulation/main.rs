@@ -1,59 +1,72 @@
 //! Two cores of heartbeatd on a virtual clock and a virtual network, from a seed.
 //!
 //! Every run draws a cluster (timers, one or two links, fail-back on or off) and a list of faults (power-off, killed and
-//! restarted daemons, paused machines, partitions, cut links, loss, stand-by commands, stops) from its seed and checks
+//! restarted daemons, paused machines, partitions, cut and one-way links, loss, wall clocks, stand-by commands, stops, reloads) from its seed and checks
 //! the promises I1, I2 and I3 in every state (`check.rs`). A failure prints the seed and how to replay it:
 //!
 //! ```text
 //! TANDEM_SIM_SEED=4711 cargo test --release -p tandem-tests --test simulation -- --nocapture
-//! TANDEM_SIM_RUNS=1000000 ...          more runs (10,000 by default)
+//! TANDEM_SIM_RUNS=1000000 ...          more runs (100,000 by default)
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod check;
+mod coverage;
 mod faults;
 mod jobs;
 mod random;
 mod world;
 
+use coverage::Coverage;
 use std::sync::atomic::{AtomicU64, Ordering};
 use world::World;
 
-const DEFAULT_RUNS: u64 = 10_000;
+const DEFAULT_RUNS: u64 = 100_000;
+/// In so many runs every rule is taken.
+const COVERING_RUNS: u64 = 50_000;
 
 #[test]
 fn no_fault_makes_two_holders_and_a_holder_always_returns() {
     if let Some(seed) = number("TANDEM_SIM_SEED") {
         let outcome = World::new(seed, true).run();
-        assert_eq!(outcome, Ok(()), "seed {seed}");
+        assert_eq!(outcome.map(|_| ()), Ok(()), "seed {seed}");
         return;
     }
     let runs = number("TANDEM_SIM_RUNS").unwrap_or(DEFAULT_RUNS);
     let first = number("TANDEM_SIM_FIRST").unwrap_or(1);
     let next = AtomicU64::new(first);
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let failures: Vec<(u64, String)> = std::thread::scope(|scope| {
+    let results: Vec<(Coverage, Vec<(u64, String)>)> = std::thread::scope(|scope| {
         let work = || {
-            let mut failures = Vec::new();
+            let (mut coverage, mut failures) = (Coverage::default(), Vec::new());
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= first + runs || failures.len() >= 10 {
-                    return failures;
+                    return (coverage, failures);
                 }
-                if let Err(what) = World::new(seed, false).run() {
-                    failures.push((seed, what));
+                match World::new(seed, false).run() {
+                    Ok(run) => coverage.add(run),
+                    Err(what) => failures.push((seed, what)),
                 }
             }
         };
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("a worker panicked")).collect()
+        threads.into_iter().map(|thread| thread.join().expect("a worker panicked")).collect()
     });
+    let (mut coverage, mut failures) = (Coverage::default(), Vec::new());
+    for (some, wrong) in results {
+        coverage.add(some);
+        failures.extend(wrong);
+    }
+    coverage.print();
     for (seed, what) in &failures {
         println!(
             "seed {seed}: {what}\n  replay: TANDEM_SIM_SEED={seed} cargo test --release -p tandem-tests --test simulation -- --nocapture"
         );
     }
     assert!(failures.is_empty(), "{} of {runs} runs broke a promise", failures.len());
+    let missing = coverage.missing();
+    assert!(runs < COVERING_RUNS || missing.is_empty(), "never taken in {runs} runs: {missing:?}");
     println!("{runs} runs from seed {first}, every promise kept in every state");
 }
 

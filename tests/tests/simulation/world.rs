@@ -1,6 +1,7 @@
 //! The virtual world: two machines, their kernels' addresses, the network between them, and time.
 
 use crate::check::Checker;
+use crate::coverage::Coverage;
 use crate::faults::{self, Fault};
 use crate::jobs::{Jobs, Task};
 use crate::random::Random;
@@ -12,7 +13,9 @@ use std::time::Duration;
 
 pub(crate) const NAMES: [&str; 2] = ["alpha", "beta"];
 /// How long faults rain; after that everything is healed and must come to rest.
-pub(crate) const RAIN: Duration = Duration::from_secs(40);
+pub(crate) const RAIN: Duration = Duration::from_secs(15);
+/// Everything has to stay as it should be for so long after the last fault: longer than any delay of a rule.
+const REST: Duration = Duration::from_secs(6);
 
 /// What a machine is.
 pub(crate) struct Machine {
@@ -56,6 +59,7 @@ pub(crate) enum Due {
     EndPartition,
     EndDeaf(usize),
     EndCut(usize),
+    EndOneWay(usize, usize),
     EndLoss,
     /// The second half of a fault.
     Fault(Fault),
@@ -71,25 +75,32 @@ pub(crate) struct World {
     pub first_settings: [Settings; 2],
     queue: BinaryHeap<Reverse<(Duration, u64, usize)>>,
     due: Vec<Option<Due>>,
+    /// Places in `due` that are free again.
+    free: Vec<usize>,
     count: u64,
     pub partition: bool,
     pub deaf: [bool; 2],
     pub cut: [bool; 2],
+    /// What a node sends on one link is lost.
+    pub one_way: [[bool; 2]; 2],
     pub loss: u64,
     pub base_loss: u64,
     max_delay: u64,
     pub jobs: Jobs,
     pub checker: Checker,
+    pub coverage: Coverage,
+    /// Added to the seconds since 1970 that each machine believes in.
+    pub wall: [i64; 2],
     verbose: bool,
 }
 
 impl World {
     pub(crate) fn new(seed: u64, verbose: bool) -> World {
         let mut random = Random(seed.wrapping_mul(0x1234_5678_9abc_def1));
-        let keepalive = Duration::from_millis(random.of(&[50, 100, 200]));
+        let keepalive = Duration::from_millis(random.of(&[100, 200]));
         let deadtime = keepalive * random.between(5, 10) as u32;
         let links = random.between(1, 2) as usize;
-        let failback = random.of(&[Failback::On, Failback::Off]);
+        let failback = random.of(&[Failback::On, Failback::Off, Failback::Legacy]);
         let settings = [0, 1].map(|me| Settings {
             me: NAMES[me].to_owned(),
             nodes: NAMES.map(str::to_owned).to_vec(),
@@ -130,15 +141,19 @@ impl World {
             settings,
             queue: BinaryHeap::new(),
             due: Vec::new(),
+            free: Vec::new(),
             count: 0,
             partition: false,
             deaf: [false; 2],
             cut: [false; 2],
+            one_way: [[false; 2]; 2],
             loss: base_loss,
             base_loss,
             max_delay: random.of(&[300, 2_000, 10_000]),
             jobs,
             checker: Checker::new(jobs),
+            coverage: Coverage::default(),
+            wall: [0; 2],
             verbose,
             random,
         };
@@ -151,12 +166,21 @@ impl World {
     }
 
     /// Runs the rain and the calm after it.
-    pub(crate) fn run(mut self) -> Result<(), String> {
+    pub(crate) fn run(mut self) -> Result<Coverage, String> {
         self.step_until(RAIN)?;
         self.calm();
         let rest = self.now + self.settings[0].initdead * 2 + Duration::from_secs(20) + self.jobs.longest * 8;
-        self.step_until(rest)?;
-        self.checker.at_rest(&self.nodes)
+        // ends when everything is as it should be for a while, at the latest when it has to be
+        let mut since = None;
+        while self.now < rest {
+            self.step_until((self.now + Duration::from_millis(500)).min(rest))?;
+            since = self.checker.at_rest(&self.nodes).is_ok().then(|| since.unwrap_or(self.now));
+            if since.is_some_and(|since| self.now >= since + REST) {
+                break;
+            }
+        }
+        self.checker.at_rest(&self.nodes)?;
+        Ok(self.coverage)
     }
 
     pub(crate) fn trace(&self, text: impl FnOnce() -> String) {
@@ -167,8 +191,12 @@ impl World {
 
     pub(crate) fn at(&mut self, after: Duration, due: Due) {
         self.count += 1;
-        self.queue.push(Reverse((self.now + after, self.count, self.due.len())));
-        self.due.push(Some(due));
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.due.push(None);
+            self.due.len() - 1
+        });
+        self.due[place] = Some(due);
+        self.queue.push(Reverse((self.now + after, self.count, place)));
     }
 
     fn step_until(&mut self, end: Duration) -> Result<(), String> {
@@ -194,6 +222,7 @@ impl World {
             self.now = self.now.max(next);
             if queued == Some(next) {
                 let Some(Reverse((_, _, index))) = self.queue.pop() else { continue };
+                self.free.push(index);
                 if let Some(due) = self.due[index].take() {
                     self.happen(due);
                 }
@@ -201,6 +230,7 @@ impl World {
                 let node = if timers[0] == Some(next) { 0 } else { 1 };
                 self.event(node, Event::Timer);
             }
+            self.coverage.bounded().map_err(|what| format!("at {:.3} s: {what}", self.now.as_secs_f64()))?;
             let verdict = self.checker.look(self.now, &self.nodes, &self.first_settings[0], self.troubled());
             verdict.map_err(|what| format!("at {:.3} s: {what}", self.now.as_secs_f64()))?;
         }
@@ -208,10 +238,12 @@ impl World {
 
     /// Something is wrong right now that may make two holders for a while.
     fn troubled(&self) -> bool {
-        let all_cut = self.cut.iter().take(self.settings[0].links.len()).all(|cut| *cut);
+        let links = self.settings[0].links.len();
+        let mute = |from: usize| (0..links).all(|link| self.cut[link] || self.one_way[from][link]);
         self.partition
             || self.deaf.contains(&true)
-            || all_cut
+            || mute(0)
+            || mute(1)
             || self.loss > self.base_loss
             || self.nodes.iter().any(|node| {
                 node.powered && (node.paused_until.is_some() || (node.enabled && node.cluster.is_none()))
@@ -226,8 +258,9 @@ impl World {
         machine.cluster.as_ref().map(|cluster| cluster.next_deadline().max(self.now))
     }
 
-    fn time(&self) -> Time {
-        Time { mono: self.now, epoch: 1_700_000_000 + self.now.as_secs() }
+    fn time(&self, node: usize) -> Time {
+        let epoch = 1_700_000_000_u64.saturating_add_signed(self.wall[node]);
+        Time { mono: self.now, epoch: epoch + self.now.as_secs() }
     }
 
     fn happen(&mut self, due: Due) {
@@ -260,6 +293,7 @@ impl World {
             Due::EndPartition => self.partition = false,
             Due::EndDeaf(node) => self.deaf[node] = false,
             Due::EndCut(link) => self.cut[link] = false,
+            Due::EndOneWay(from, link) => self.one_way[from][link] = false,
             Due::EndLoss => self.loss = self.base_loss,
             Due::Fault(fault) => {
                 if self.now < RAIN {
@@ -274,7 +308,7 @@ impl World {
                         self.settings[0].links.len(),
                     );
                     self.fault(fault);
-                    let pause = self.random.of(&[100, 500, 2_000, 6_000]);
+                    let pause = self.random.of(&[50, 300, 1_500, 5_000]);
                     let after = Duration::from_millis(self.random.between(1, pause));
                     self.at(after, Due::Rain);
                 }
@@ -289,13 +323,13 @@ impl World {
         machine.generation += 1;
         let seed = self.random.next();
         let settings = Settings { generation: machine.generation, seed, ..self.settings[node].clone() };
-        let cluster = Cluster::new(settings, self.time());
+        let cluster = Cluster::new(settings, self.time(node));
         self.nodes[node].cluster = Some(cluster);
         self.perform(node);
     }
 
     pub(crate) fn event(&mut self, node: usize, event: Event) {
-        let time = self.time();
+        let time = self.time(node);
         if let Some(cluster) = self.nodes[node].cluster.as_mut() {
             cluster.handle(event, time);
         }
@@ -303,14 +337,23 @@ impl World {
     }
 
     fn perform(&mut self, node: usize) {
+        let mut actions = 0;
         while let Some(action) = self.nodes[node].cluster.as_mut().and_then(Cluster::poll_action) {
+            actions += 1;
+            self.coverage.actions(actions);
             match action {
-                Action::Send(message) => self.transmit(node, message),
+                Action::Send(message) => {
+                    self.coverage.sent(node, self.now);
+                    self.transmit(node, message);
+                }
                 Action::Start(job) => {
                     self.trace(|| format!("{} job {:?} {}", NAMES[node], job.kind, job.home));
                     self.start_job(node, &job);
                 }
-                Action::Notice(notice) => self.trace(|| format!("{} says: {notice}", NAMES[node])),
+                Action::Notice(notice) => {
+                    self.coverage.saw(&notice);
+                    self.trace(|| format!("{} says: {notice}", NAMES[node]));
+                }
                 Action::SaveGeneration(generation) => self.nodes[node].generation = generation,
                 Action::Exit => {
                     self.trace(|| format!("{} leaves", NAMES[node]));
@@ -337,7 +380,12 @@ impl World {
         for link in 0..self.settings[0].links.len() {
             let copies = if self.random.percent(1) { 2 } else { 1 };
             for _ in 0..copies {
-                if self.partition || self.deaf[from] || self.cut[link] || self.random.percent(self.loss) {
+                if self.partition
+                    || self.deaf[from]
+                    || self.cut[link]
+                    || self.one_way[from][link]
+                    || self.random.percent(self.loss)
+                {
                     continue;
                 }
                 let delay = Duration::from_micros(self.random.between(20, self.max_delay));
@@ -351,6 +399,7 @@ impl World {
         self.trace(|| "calm".to_owned());
         self.checker.calm(self.now);
         (self.partition, self.deaf, self.cut, self.loss) = (false, [false; 2], [false; 2], self.base_loss);
+        self.one_way = [[false; 2]; 2];
         for node in 0..2 {
             self.nodes[node].powered = true;
             self.nodes[node].enabled = true;

@@ -1,0 +1,136 @@
+//! What the runs have exercised, and how much the cores did for it: a generator of faults that silently stops reaching
+//! a rule is found here, and so is a storm.
+
+use heartbeatd::cluster::Notice;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Most messages that one node may send within a second: beats, reports, and requests for what a lossy network lost.
+const MOST_SENT: u64 = 1_500;
+/// Most actions that may follow from one event.
+const MOST_ACTIONS: u64 = 200;
+
+/// Every rule that speaks when it is taken, but for those that need a wrong configuration or a hostile network (the
+/// core's own tests have them).
+const EXPECTED: &[&str] = &[
+    "Alone",
+    "BothHold false",
+    "BothHold true",
+    "GaveUpStopping",
+    "Giving: standby",
+    "Giving: the other node does not hear us and holds them",
+    "Giving: the other node held them before",
+    "Giving: this node stops",
+    "Giving: this node was not running",
+    "JobFailed Clear",
+    "JobFailed Give",
+    "JobFailed Take",
+    "Joined",
+    "LateBeat",
+    "LinkDead",
+    "LinkUp",
+    "LostForEver",
+    "LostMessages",
+    "NodeDead",
+    "NodeRestarted",
+    "NodeReturned",
+    "NodeStatus",
+    "PeerStable",
+    "PeerStops",
+    "Slept",
+    "StandbyCancelled: the other node is at rest and does not take part",
+    "StandbyCancelled: the other node is dead",
+    "StandbyCancelled: the other node keeps its resources",
+    "StandbyCancelled: the other node restarted",
+    "StandbyDone",
+    "StandbyRefused: Other side is in flux.",
+    "StandbyRefused: Standby in progress",
+    "StandbyRefused: resources of this node are in transition",
+    "StandbyRefused: the other node is not alive",
+    "StandbyRefused: the other node stops",
+    "StandbyRefused: this node is starting or stopping",
+    "StandbyStarted",
+    "StandbyTimedOut",
+    "StopDelayed",
+    "Stopping",
+    "Taking: no other node is alive",
+    "Taking: nobody holds them",
+    "Taking: the other node did not answer",
+    "Taking: the other node gave them up",
+    "Taking: the other node is dead",
+    "Taking: the other node restarted before it had taken them",
+    "Taking: the other node stops",
+    "Unheard",
+];
+
+/// Counters of one run, or of many.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Coverage {
+    rules: BTreeMap<String, u64>,
+    most_actions: u64,
+    most_sent: u64,
+    second: [u64; 2],
+    sent: [u64; 2],
+}
+
+impl Coverage {
+    pub(crate) fn saw(&mut self, notice: &Notice) {
+        let key = match notice {
+            Notice::Taking { why, .. } => format!("Taking: {why}"),
+            Notice::Giving { why, .. } => format!("Giving: {why}"),
+            Notice::StandbyRefused { why } => format!("StandbyRefused: {why}"),
+            Notice::StandbyCancelled { why } => format!("StandbyCancelled: {why}"),
+            Notice::JobFailed { kind, .. } => format!("JobFailed {kind:?}"),
+            Notice::BothHold { stays, .. } => format!("BothHold {stays}"),
+            other => {
+                let text = format!("{other:?}");
+                text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+            }
+        };
+        *self.rules.entry(key).or_default() += 1;
+    }
+
+    pub(crate) fn actions(&mut self, of_one_event: u64) {
+        self.most_actions = self.most_actions.max(of_one_event);
+    }
+
+    pub(crate) fn sent(&mut self, node: usize, now: Duration) {
+        if self.second[node] != now.as_secs() {
+            (self.second[node], self.sent[node]) = (now.as_secs(), 0);
+        }
+        self.sent[node] += 1;
+        self.most_sent = self.most_sent.max(self.sent[node]);
+    }
+
+    /// No storm so far.
+    pub(crate) fn bounded(&self) -> Result<(), String> {
+        if self.most_sent > MOST_SENT {
+            return Err(format!("I8: a node sent {} messages within a second", self.most_sent));
+        }
+        if self.most_actions > MOST_ACTIONS {
+            return Err(format!("I8: {} actions followed from one event", self.most_actions));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add(&mut self, other: Coverage) {
+        for (rule, count) in other.rules {
+            *self.rules.entry(rule).or_default() += count;
+        }
+        self.most_actions = self.most_actions.max(other.most_actions);
+        self.most_sent = self.most_sent.max(other.most_sent);
+    }
+
+    /// What should have happened in many runs and did not.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        EXPECTED.iter().copied().filter(|rule| !self.rules.contains_key(*rule)).collect()
+    }
+
+    pub(crate) fn print(&self) {
+        for (rule, count) in &self.rules {
+            println!("{count:>10} {rule}");
+        }
+        println!("most messages of a node in a second: {}", self.most_sent);
+        println!("most actions after one event: {}", self.most_actions);
+    }
+}
