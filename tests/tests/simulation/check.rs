@@ -128,7 +128,9 @@ impl Checker {
         nodes: &[Machine; 2],
         settings: &Settings,
     ) -> Result<(), String> {
-        let answers = |node: &Machine| node.powered && node.paused_until.is_none() && node.runs[home];
+        let answers = |node: &Machine| {
+            node.powered && (node.paused_until.is_none() || node.only_daemon) && node.runs[home]
+        };
         if nodes.iter().all(answers) {
             let since = *self.doubly_since[home].get_or_insert(now);
             let excused = self.trouble + self.settle_time(settings);

@@ -6,17 +6,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Most messages that one node may send within a second: beats, reports, and requests for what a lossy network lost.
-const MOST_SENT: u64 = 1_500;
+const MOST_SENT: u64 = 1_000;
 /// Most actions that may follow from one event.
-const MOST_ACTIONS: u64 = 200;
+const MOST_ACTIONS: u64 = 150;
 
-/// Every rule that speaks when it is taken, but for those that need a wrong configuration or a hostile network (the
-/// core's own tests have them).
+/// Every rule that speaks when it is taken, but for those that need a wrong configuration, a hostile network, or
+/// more luck than 50,000 runs have (the core's own tests have them).
 const EXPECTED: &[&str] = &[
     "Alone",
     "BothHold false",
     "BothHold true",
-    "GaveUpStopping",
     "Giving: standby",
     "Giving: the other node does not hear us and holds them",
     "Giving: the other node held them before",
@@ -29,7 +28,6 @@ const EXPECTED: &[&str] = &[
     "LateBeat",
     "LinkDead",
     "LinkUp",
-    "LostForEver",
     "LostMessages",
     "NodeDead",
     "NodeRestarted",
@@ -38,7 +36,6 @@ const EXPECTED: &[&str] = &[
     "PeerStable",
     "PeerStops",
     "Slept",
-    "StandbyCancelled: the other node is at rest and does not take part",
     "StandbyCancelled: the other node is dead",
     "StandbyCancelled: the other node keeps its resources",
     "StandbyCancelled: the other node restarted",
@@ -55,7 +52,6 @@ const EXPECTED: &[&str] = &[
     "Stopping",
     "Taking: no other node is alive",
     "Taking: nobody holds them",
-    "Taking: the other node did not answer",
     "Taking: the other node gave them up",
     "Taking: the other node is dead",
     "Taking: the other node restarted before it had taken them",

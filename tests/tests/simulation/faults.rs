@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Restart(usize, Duration),
     /// The whole machine stands still (a paused VM).
     Pause(usize, Duration),
+    /// The daemon is stopped and goes on (SIGSTOP, SIGCONT): addresses answer, scripts go on.
+    Freeze(usize, Duration),
     /// No link works, in both directions.
     Partition(Duration),
     /// Only what this node sends is lost.
@@ -49,7 +51,7 @@ pub(crate) fn draw(random: &mut Random, deadtime: Duration, links: usize) -> Fau
     let node = random.between(0, 1) as usize;
     let long = |random: &mut Random| deadtime * random.between(1, 60) as u32 / 10;
     let set = |random: &mut Random| random.of(&[Set::ALL, Set::LOCAL, Set::FOREIGN]);
-    match random.between(0, 20) {
+    match random.between(0, 21) {
         0 | 1 => Fault::PowerOff(node),
         2 | 3 => Fault::PowerOn(node),
         4 => Fault::Restart(node, deadtime * random.between(1, 15) as u32 / 10),
@@ -70,7 +72,8 @@ pub(crate) fn draw(random: &mut Random, deadtime: Duration, links: usize) -> Fau
             time: long(random),
         },
         18 => Fault::WallClock(node, random.of(&[-2_000_000_000, -86_400, -1, 3_600, 40_000_000])),
-        19 => Fault::Standby(node, set(random)),
+        19 => Fault::Freeze(node, long(random)),
+        20 => Fault::Standby(node, set(random)),
         _ => Fault::Start(node),
     }
 }
@@ -96,9 +99,10 @@ impl World {
                     self.at(after, Due::Boot { node, life });
                 }
             }
-            Fault::Pause(node, time) => {
+            Fault::Pause(node, time) | Fault::Freeze(node, time) => {
                 if self.nodes[node].powered && self.nodes[node].paused_until.is_none() {
                     self.nodes[node].paused_until = Some(self.now + time);
+                    self.nodes[node].only_daemon = matches!(fault, Fault::Freeze(..));
                     self.at(time, Due::Wake { node });
                 }
             }

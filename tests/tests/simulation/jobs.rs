@@ -82,7 +82,7 @@ impl World {
         if self.nodes[node].power != task.power {
             return;
         }
-        if let Some(until) = self.nodes[node].paused_until {
+        if let (Some(until), false) = (self.nodes[node].paused_until, self.nodes[node].only_daemon) {
             let rest = until.saturating_sub(self.now);
             self.nodes[node].locked[home] = Some(until + AFTER);
             return self.at(rest, Due::JobDone(task));
@@ -110,9 +110,18 @@ impl World {
             self.trace(|| format!("{} job {kind:?} of {} fails: {end:?}", NAMES[node], NAMES[home]));
             self.checker.job_failed(self.now);
         }
-        if self.nodes[node].life == task.life && self.nodes[node].cluster.is_some() {
-            let outcome = JobOutcome { done: 1 - failed, failed };
-            self.event(node, Event::JobDone { id: task.id, outcome });
+        self.report_job(task, JobOutcome { done: 1 - failed, failed });
+    }
+
+    /// The daemon that waits for it learns how it ended; one that stands still, afterwards.
+    pub(crate) fn report_job(&mut self, task: Task, outcome: JobOutcome) {
+        let machine = &self.nodes[task.node];
+        if machine.life != task.life || machine.cluster.is_none() {
+            return;
+        }
+        match machine.paused_until {
+            Some(until) => self.at(until.saturating_sub(self.now), Due::JobReported(task, outcome)),
+            None => self.event(task.node, Event::JobDone { id: task.id, outcome }),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::coverage::Coverage;
 use crate::faults::{self, Fault};
 use crate::jobs::{Jobs, Task};
 use crate::random::Random;
-use heartbeatd::cluster::{Action, Cluster, Event, Failback, Settings, Time};
+use heartbeatd::cluster::{Action, Cluster, Event, Failback, JobOutcome, Settings, Time};
 use heartbeatd::wire::Message;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -21,6 +21,8 @@ const REST: Duration = Duration::from_secs(6);
 pub(crate) struct Machine {
     pub powered: bool,
     pub paused_until: Option<Duration>,
+    /// Only the daemon stands still: the kernel answers, and jobs go on.
+    pub only_daemon: bool,
     pub cluster: Option<Cluster>,
     pub generation: u64,
     /// Started on purpose and not stopped on purpose.
@@ -49,6 +51,7 @@ pub(crate) enum Due {
     },
     JobBegins(Task),
     JobDone(Task),
+    JobReported(Task, JobOutcome),
     Wake {
         node: usize,
     },
@@ -119,6 +122,7 @@ impl World {
         let machine = || Machine {
             powered: true,
             paused_until: None,
+            only_daemon: false,
             cluster: None,
             generation: 1_000,
             enabled: true,
@@ -275,8 +279,10 @@ impl World {
             }
             Due::JobBegins(task) => self.begin_job(task),
             Due::JobDone(task) => self.job_done(task),
+            Due::JobReported(task, outcome) => self.report_job(task, outcome),
             Due::Wake { node } => {
                 self.nodes[node].paused_until = None;
+                self.nodes[node].only_daemon = false;
                 self.trace(|| format!("{} runs again", NAMES[node]));
                 if self.nodes[node].cluster.is_some() {
                     self.event(node, Event::Timer);
