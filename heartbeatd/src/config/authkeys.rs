@@ -4,6 +4,9 @@ use crate::wire::{Key, Keys, MAX_KEYS, Method};
 use config::{Diagnostic, Report, Span};
 use std::collections::BTreeMap;
 
+/// A secret shorter than this, in bytes, can be guessed from one recorded packet.
+const SHORT: usize = 8;
+
 /// Checks the mode and reads the text of `report`'s source; `None` when it must be refused.
 ///
 /// `mode` are the permission bits of the file. As with heartbeat 3.0.6, being readable by the group or by others
@@ -57,7 +60,8 @@ fn finish(report: &mut Report, default: Option<(u8, Span)>, keys: BTreeMap<u8, K
             report.push(Diagnostic::error(span, message).help(help));
         }
         Some(key) if key.method() == Method::Crc => {
-            let help = "whoever reaches the network can take the cluster over; use sha1 with a secret";
+            let help =
+                "whoever reaches the network can take the cluster over; use sha256 or sha1 with a secret";
             report.push(Diagnostic::warning(span, "crc does not authenticate anybody").help(help));
         }
         _ => {}
@@ -99,9 +103,10 @@ fn key_line(report: &mut Report, words: &[(&str, Span)]) -> Option<(u8, Key)> {
         "crc" => Method::Crc,
         "md5" => Method::Md5,
         "sha1" => Method::Sha1,
+        "sha256" => Method::Sha256,
         other => {
             let message = format!("Invalid authtype [{other}]");
-            report.push(Diagnostic::error(*method_span, message).help("sha1, md5 or crc"));
+            report.push(Diagnostic::error(*method_span, message).help("sha256, sha1, md5 or crc"));
             return None;
         }
     };
@@ -112,12 +117,17 @@ fn key_line(report: &mut Report, words: &[(&str, Span)]) -> Option<(u8, Key)> {
             report.push(Diagnostic::error(*span, message).help("remove the word, or use sha1"));
             None
         }
-        (Method::Md5 | Method::Sha1, None) => {
+        (Method::Md5 | Method::Sha1 | Method::Sha256, None) => {
             let message = format!("Auth method [{method_word}] requires a key");
             report.push(Diagnostic::error(*method_span, message).help("a secret word behind it"));
             None
         }
         _ => {
+            if let Some((text, span)) = secret.filter(|(text, _)| text.len() < SHORT) {
+                let message = format!("the secret of key {number} has only {} characters", text.len());
+                let help = "whoever records one packet can guess it: write 32 random ones on both nodes";
+                report.push(Diagnostic::warning(*span, message).help(help));
+            }
             let key = Key::new(method, secret.map_or("", |(text, _)| *text));
             key.map_err(|error| report.push(Diagnostic::error(*method_span, error.to_string())))
                 .ok()

@@ -17,7 +17,7 @@ impl Files {
         fs::create_dir_all(&path).unwrap();
         let files = Files(path);
         files.write("ha.cf", ha_cf, 0o644);
-        files.write("authkeys", "auth 1\n1 sha1 secret\n", 0o600);
+        files.write("authkeys", "auth 1\n1 sha1 topsecret\n", 0o600);
         files.write("haresources", "alpha 192.0.2.100\n", 0o644);
         files
     }
@@ -66,7 +66,7 @@ fn defaults_are_those_of_heartbeat() {
     assert_eq!(plan.hop_fudge, 1);
     assert!(plan.inner_auth && plan.log_bad_packets && plan.realtime == Some(1));
     assert_eq!(plan.log, Log { facility: Some("daemon".into()), ..Log::default() });
-    let keys = Keys::single(1, Key::new(Method::Sha1, "secret").unwrap()).unwrap();
+    let keys = Keys::single(1, Key::new(Method::Sha1, "topsecret").unwrap()).unwrap();
     assert_eq!(plan.keys, keys);
 }
 
@@ -415,4 +415,21 @@ fn ping_nodes_are_named_as_written() {
         node("g1", &["192.0.2.1", "192.0.2.129"], false, true),
     ];
     assert_eq!(reading.plan.unwrap().pings, wanted);
+}
+
+#[test]
+fn sha256_keys_and_secrets_that_are_short() {
+    let read = |text: &str| {
+        let mut report = Report::new(Source::new("authkeys", text));
+        let keys = authkeys::parse(&mut report, 0o600);
+        (keys, report.lines().collect::<Vec<_>>().join("\n"))
+    };
+    let (keys, said) = read("auth 2\n1 sha1 a-long-enough-secret\n2 sha256 another-long-secret\n");
+    let keys = keys.expect("a good file");
+    assert_eq!(keys.get(2).map(crate::wire::Key::method), Some(crate::wire::Method::Sha256));
+    assert_eq!((keys.default_number(), said.as_str()), (2, ""));
+    let (keys, said) = read("auth 1\n1 sha256 hunter2\n");
+    assert!(keys.is_some() && said.contains("only 7 characters"), "{said}");
+    let (keys, said) = read("auth 1\n1 sha256\n");
+    assert!(keys.is_none() && said.contains("Auth method [sha256] requires a key"), "{said}");
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha1::Sha1;
+use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -23,6 +24,8 @@ pub enum Method {
     Md5,
     /// HMAC-SHA1 (RFC 2104).
     Sha1,
+    /// HMAC-SHA-256 (RFC 4231), 64 digits; only between two of ours: heartbeat 3.0.6 refuses an authkeys with it.
+    Sha256,
 }
 
 impl fmt::Display for Method {
@@ -32,6 +35,7 @@ impl fmt::Display for Method {
             Self::Crc => "crc",
             Self::Md5 => "md5",
             Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
         })
     }
 }
@@ -52,7 +56,7 @@ impl Key {
         let secret = Zeroizing::new(secret.into());
         match (method, secret.is_empty()) {
             (Method::Crc, false) => Err(KeyError::TakesNoSecret(method)),
-            (Method::Md5 | Method::Sha1, true) => Err(KeyError::NeedsSecret(method)),
+            (Method::Md5 | Method::Sha1 | Method::Sha256, true) => Err(KeyError::NeedsSecret(method)),
             _ => Ok(Key { method, secret }),
         }
     }
@@ -68,6 +72,7 @@ impl Key {
             Method::Crc => format!("{:x}", crc(data)),
             Method::Md5 => sign::<Hmac<Md5>>(&self.secret, data),
             Method::Sha1 => sign::<Hmac<Sha1>>(&self.secret, data),
+            Method::Sha256 => sign::<Hmac<Sha256>>(&self.secret, data),
         }
     }
 
@@ -77,6 +82,7 @@ impl Key {
             Method::Crc => self.sign(data).as_bytes() == digest,
             Method::Md5 => verify::<Hmac<Md5>>(&self.secret, data, digest),
             Method::Sha1 => verify::<Hmac<Sha1>>(&self.secret, data, digest),
+            Method::Sha256 => verify::<Hmac<Sha256>>(&self.secret, data, digest),
         }
     }
 }
@@ -90,7 +96,7 @@ impl fmt::Debug for Key {
 /// What is wrong with keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum KeyError {
-    /// `md5` or `sha1` without a secret.
+    /// `md5`, `sha1` or `sha256` without a secret.
     #[error("auth method [{0}] requires a key")]
     NeedsSecret(Method),
     /// `crc` with a secret.

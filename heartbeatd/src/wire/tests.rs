@@ -324,3 +324,40 @@ fn nested_types_are_kept_as_they_came() {
     assert_eq!(message.value("n"), Some(&Value::Other { kind: 2, bytes: b"a\x14b\n".to_vec() }));
     assert_eq!(decode(&encode(&message, &ring(), false), &ring()), Ok(message));
 }
+
+#[test]
+fn sha256_signs_as_rfc_4231_says() {
+    // test case 2, and 6: a secret longer than a block
+    let key = |secret: &[u8]| Keys::single(1, Key::new(Method::Sha256, secret).unwrap()).unwrap();
+    assert_eq!(
+        key(b"Jefe").sign(b"what do ya want for nothing?"),
+        "1 5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    );
+    assert_eq!(
+        key(&[0xaa; 131]).sign(b"Test Using Larger Than Block-Size Key - Hash Key First"),
+        "1 60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+    );
+    for datagram in [encode(&status(), &key(b"Jefe"), true), encode_text(&status(), &key(b"Jefe"))] {
+        assert_eq!(decode(&datagram, &key(b"Jefe")), Ok(status()));
+        assert_eq!(decode(&datagram, &key(b"jefe")), Err(DecodeError::WrongMac(1)));
+        assert_eq!(decode(&datagram, &Keys::single(1, sha1("Jefe")).unwrap()), Err(DecodeError::WrongMac(1)));
+    }
+}
+
+#[test]
+fn keys_are_changed_one_node_at_a_time_without_a_gap() {
+    let (old, new) = (sha1("the-old-secret"), Key::new(Method::Sha256, "the-new-secret").unwrap());
+    let both = |default| Keys::new(default, [(1, old.clone()), (2, new.clone())]).unwrap();
+    // add the new key, sign with it, remove the old one: after each step on one node, then on the other
+    let steps =
+        [Keys::single(1, old.clone()).unwrap(), both(1), both(2), Keys::single(2, new.clone()).unwrap()];
+    for step in steps.windows(2) {
+        for (sender, receiver) in [(0, 1), (1, 0), (1, 1)] {
+            let datagram = encode(&status(), &step[sender], true);
+            assert_eq!(decode(&datagram, &step[receiver]), Ok(status()));
+        }
+    }
+    // a step left out makes the gap
+    let datagram = encode(&status(), &steps[2], true);
+    assert_eq!(decode(&datagram, &steps[0]), Err(DecodeError::UnknownKey(2)));
+}

@@ -3,7 +3,7 @@
 use lab::pair;
 use lab::{Moment, Result, check, wait_until};
 
-use crate::world::{ADDRESSES, ALL_ON_ALPHA, AT_HOME, LIMIT, Media, Options, Pair};
+use crate::world::{ADDRESSES, ALL_ON_ALPHA, AT_HOME, LIMIT, Media, Options, Pair, SECOND};
 
 /// Both hold everything while they cannot hear each other; afterwards one does, says so again, and the other has let go.
 fn partition(media: Media) -> Result<()> {
@@ -130,4 +130,27 @@ fn a_neighbour_with_another_key_is_not_heard_and_said_so() -> Result<()> {
     pair.beta.run(&["heartbeatd", "-r"])?;
     pair.wait_placed(AT_HOME)?;
     pair.stays_placed(AT_HOME, pair.options.deadtime * 2)
+}
+
+/// The key is changed step by step on a running pair, one node after the other: no beat is refused or lost.
+#[test]
+fn a_key_is_changed_without_a_gap() -> Result<()> {
+    let pair = Pair::started(Options { deadtime: SECOND * 5, ..Options::default() })?;
+    let (old, new) = ("1 sha1 a-key-for-the-lab\n", "2 sha256 another-key-for-the-lab\n");
+    for text in [format!("auth 1\n{old}{new}"), format!("auth 2\n{old}{new}"), format!("auth 2\n{new}")] {
+        for node in pair.nodes() {
+            node.write_mode("/etc/ha.d/authkeys", &text, 0o600)?;
+            node.run(&["heartbeatd", "-r"])?;
+            pair.stays_placed(AT_HOME, SECOND)?;
+        }
+    }
+    for node in pair.nodes() {
+        check(pair.dropped(node)? == 0, || format!("{} has refused packets", node.name()))?;
+        let log = node.read("/var/log/ha-log")?;
+        check(log.matches("new: keys").count() == 3, || {
+            format!("the keys were not read three times:\n{log}")
+        })?;
+        check(!log.contains("is dead (nothing heard"), || format!("{} lost its peer:\n{log}", node.name()))?;
+    }
+    Ok(())
 }
