@@ -10,7 +10,7 @@
 //!
 //! * [`world`] the lab as a whole, [`node`] power, cables, programs and files of a node, [`network`] the switches;
 //!   [`machine`] and [`init`] are what a node is made of.
-//! * [`probe`] the client's view and its outages, [`arp`] who announces an address, [`kernel`] the IPVS table and the addresses as
+//! * [`probe`] the client's view and its outages, [`arp`] who announces an address, [`holding`] whether two nodes held it, [`kernel`] the IPVS table and the addresses as
 //!   the kernel tells them, [`process`] helpers at work in a node, [`flood`] noise.
 //! * [`web`] real servers, [`pair`] two heartbeat nodes, [`story`] the demonstration.
 //! * [`moment`] the clock and waiting, [`timeline`] what happened when, [`failure`] what went wrong, [`programs`] of this build.
@@ -21,6 +21,7 @@
 pub mod arp;
 pub mod failure;
 pub mod flood;
+pub mod holding;
 pub mod init;
 pub mod kernel;
 pub mod machine;

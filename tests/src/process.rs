@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::failure::{Context, Result, fail};
-use crate::moment::wait_until;
+use crate::moment::{Moment, wait_until};
 use crate::node::lock;
 
 /// A running helper and the lines it has printed.
@@ -16,7 +16,7 @@ pub struct Process {
     what: String,
     child: Child,
     stdin: Option<ChildStdin>,
-    lines: Arc<Mutex<Vec<String>>>,
+    lines: Arc<Mutex<Vec<(Moment, String)>>>,
     errors: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -32,7 +32,7 @@ impl Process {
         let readers = vec![
             std::thread::spawn(move || {
                 for line in BufReader::new(stdout).lines().map_while(std::result::Result::ok) {
-                    lock(&to_lines).push(line);
+                    lock(&to_lines).push((Moment::now(), line));
                 }
             }),
             std::thread::spawn(move || {
@@ -47,12 +47,17 @@ impl Process {
 
     /// Everything it has printed.
     pub fn lines(&self) -> Vec<String> {
+        lock(&self.lines).iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    /// The same, with when each line was read.
+    pub fn stamped_lines(&self) -> Vec<(Moment, String)> {
         lock(&self.lines).clone()
     }
 
     /// What it has printed from line `start` on.
     pub fn lines_from(&self, start: usize) -> Vec<String> {
-        lock(&self.lines).get(start..).unwrap_or_default().to_vec()
+        lock(&self.lines).iter().skip(start).map(|(_, line)| line.clone()).collect()
     }
 
     /// Wait until it has printed something: it is at work.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Context, Result, fail};
+use crate::holding::HoldingWatcher;
 use crate::machine::Machine;
 use crate::network::Fabric;
 use crate::node::{Node, Spec, lock};
@@ -113,6 +114,11 @@ impl Lab {
         let node = self.node(spec)?;
         node.power_on()?;
         Ok(node)
+    }
+
+    /// Watch from now on who holds which address; to be started before the nodes are.
+    pub fn watch_holding(&self) -> Result<HoldingWatcher> {
+        HoldingWatcher::start(lock(&self.fabric).machine())
     }
 
     /// A node by its name.

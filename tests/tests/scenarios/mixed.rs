@@ -3,12 +3,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::thread::sleep;
 use std::time::Duration;
 
 use lab::pair;
 use lab::{Context, Node, Result, check, wait_until};
 
 use crate::world::{ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Media, Options, Pair};
+
+/// Between two questions to the old daemon: each is a process, and several pairs share the machine.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The old daemon and its tools, with nothing of ours in their path.
 const OLD: &str = "env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin";
@@ -44,62 +48,177 @@ fn copy_scripts(folder: &Path, node: &Node) -> Result<()> {
 
 fn wait_old_says(node: &Node, wanted: &str) -> Result<()> {
     let what = format!("the old cl_status on {} says {wanted}", node.name());
-    wait_until(LIMIT, &what, || Ok(old(node, "cl_status rscstatus || true")?.trim() == wanted)).map(drop)
+    wait_until(LIMIT, &what, || {
+        let says = old(node, "cl_status rscstatus || true")?;
+        if says.trim() != wanted {
+            sleep(LOOK);
+        }
+        Ok(says.trim() == wanted)
+    })
+    .map(drop)
 }
 
-/// Cold start, stand-by and take-over from either side, power failure and return of either, graceful stop.
-fn migrate(ours: usize, media: Media) -> Result<()> {
-    let pair = Pair::new(Options { media, deadtime: Duration::from_secs(3), ..Options::default() })?;
-    let (new, aged) = (pair.nodes()[ours], pair.nodes()[1 - ours]);
-    let (all_on_new, all_on_old) =
-        if ours == 0 { (ALL_ON_ALPHA, ALL_ON_BETA) } else { (ALL_ON_BETA, ALL_ON_ALPHA) };
-    start_old(aged)?;
-    pair::start(new)?;
-    pair.wait_placed(AT_HOME)?;
-    wait_old_says(aged, "local")?;
-
-    new.run(&["hb_standby", "all", "--wait"])?;
-    pair.wait_placed(all_on_old)?;
-    wait_old_says(aged, "all")?;
-    new.run(&["hb_takeover", "local", "--wait"])?;
-    pair.wait_placed(AT_HOME)?;
-    wait_old_says(aged, "local")?;
-    old(aged, "/usr/share/heartbeat/hb_standby local")?;
-    pair.wait_placed(all_on_new)?;
-    wait_old_says(aged, "none")?;
-    old(aged, "/usr/share/heartbeat/hb_takeover local")?;
-    pair.wait_placed(AT_HOME)?;
-    wait_old_says(aged, "local")?;
-
-    aged.power_off()?;
-    pair.wait_placed(all_on_new)?;
-    aged.power_on()?;
-    start_old(aged)?;
-    pair.wait_placed(AT_HOME)?;
-    wait_old_says(aged, "local")?;
-
-    new.power_off()?;
-    pair.wait_placed(all_on_old)?;
-    new.power_on()?;
-    pair::start(new)?;
-    pair.wait_placed(AT_HOME)?;
-    wait_old_says(aged, "local")?;
-
-    pair::stop(new)?;
-    pair.wait_placed(all_on_old)?;
-    let log = aged.sh("grep ERROR /var/log/ha-log || true")?;
-    // a pair of old nodes complains about memory limits in a namespace, too
-    let complaints: Vec<&str> =
-        log.lines().filter(|line| !line.contains("lock ourselves into memory")).collect();
-    check(complaints.is_empty(), || format!("the old node's log: {complaints:#?}"))
+/// One of the configurations: over all of them, in each direction, every medium, every method of authkeys and both
+/// values of `auto_failback` occur; and every failback with every medium and every method.
+#[derive(Clone, Copy)]
+struct Case {
+    /// Which node of haresources is ours.
+    ours: usize,
+    failback: &'static str,
+    media: Media,
+    key: &'static str,
 }
 
-#[test]
-fn the_first_node_of_a_pair_is_replaced() -> Result<()> {
-    migrate(0, Media::Mcast)
+const SHA1: &str = "sha1 a-key-for-the-lab";
+const MD5: &str = "md5 another-key-for-the-lab";
+const CRC: &str = "crc";
+
+const PLACES: [[&str; 2]; 2] = [ALL_ON_ALPHA, ALL_ON_BETA];
+
+/// A pair under way: what is expected is worked out from what was done.
+struct Mixed {
+    pair: Pair,
+    case: Case,
 }
 
-#[test]
-fn the_second_node_of_a_pair_is_replaced() -> Result<()> {
-    migrate(1, Media::Bcast)
+impl Mixed {
+    fn boot(case: Case) -> Result<Self> {
+        let Case { failback, media, key, .. } = case;
+        let pair = Pair::new(Options { media, failback, key, deadtime: Duration::from_secs(3) })?;
+        Ok(Self { pair, case })
+    }
+
+    fn node(&self, index: usize) -> &Node {
+        self.pair.nodes()[index]
+    }
+
+    fn is_ours(&self, index: usize) -> bool {
+        index == self.case.ours
+    }
+
+    fn start(&self, index: usize) -> Result<()> {
+        if self.is_ours(index) { pair::start(self.node(index)) } else { start_old(self.node(index)) }
+    }
+
+    /// Both nodes' kernels and both programs say that the groups are there.
+    fn wait(&self, wanted: [&str; 2], step: &str) -> Result<()> {
+        let told = |failure| lab::Failure::new(format!("{step}: {failure}"));
+        self.pair.wait_placed(wanted).map_err(told)?;
+        let aged = self.node(1 - self.case.ours);
+        let runs = aged.pid().is_some() && aged.read("/run/heartbeat.pid").is_ok();
+        if !runs && !wanted.contains(&aged.name()) {
+            return Ok(());
+        }
+        let (home, away) = (1 - self.case.ours, self.case.ours);
+        let says = match (wanted[home] == aged.name(), wanted[away] == aged.name()) {
+            (true, true) => "all",
+            (true, false) => "local",
+            (false, true) => "foreign",
+            (false, false) => "none",
+        };
+        wait_old_says(aged, says).map_err(told)
+    }
+
+    /// A move by hand; the old tools are refused in silence while the last move is being finished, so both programs are asked
+    /// again, as an administrator would.
+    fn order(&self, index: usize, tool: &str, set: &str, wanted: [&str; 2]) -> Result<()> {
+        let node = self.node(index);
+        let step = format!("{tool} {set} on {}", node.name());
+        if self.is_ours(index) {
+            wait_until(LIMIT, &step, || node.run(&[tool, set]).map(|_| true))?;
+        } else {
+            old(node, &format!("/usr/share/heartbeat/{tool} {set}"))?;
+        }
+        self.wait(wanted, &step)
+    }
+
+    /// The old node complains about nothing, and no address was on two nodes.
+    fn finish(self) -> Result<()> {
+        self.pair.never_two_holders()?;
+        let log = self.node(1 - self.case.ours).sh("grep -E 'ERROR|CRIT' /var/log/ha-log || true")?;
+        // a pair of old nodes complains about memory limits in a namespace, too
+        let complaints: Vec<&str> =
+            log.lines().filter(|line| !line.contains("lock ourselves into memory")).collect();
+        check(complaints.is_empty(), || format!("the old node's log: {complaints:#?}"))
+    }
+}
+
+/// Cold start together; stand-by and take-over of each set, asked for on either node.
+fn moves_by_hand(case: Case) -> Result<()> {
+    let mixed = Mixed::boot(case)?;
+    mixed.start(1 - case.ours)?;
+    mixed.start(case.ours)?;
+    mixed.wait(AT_HOME, "cold start")?;
+    for index in [case.ours, 1 - case.ours] {
+        let (mine, others) = (PLACES[index], PLACES[1 - index]);
+        mixed.order(index, "hb_standby", "all", others)?;
+        mixed.order(index, "hb_takeover", "local", AT_HOME)?;
+        mixed.order(index, "hb_takeover", "foreign", mine)?;
+        mixed.order(index, "hb_standby", "failback", AT_HOME)?;
+        mixed.order(index, "hb_standby", "local", others)?;
+        mixed.order(index, "hb_takeover", "all", mine)?;
+        mixed.order(index, "hb_standby", "foreign", AT_HOME)?;
+    }
+    mixed.finish()
+}
+
+/// One node alone and the other joins; power failure and return of either; graceful stop and return of either.
+fn failures(case: Case) -> Result<()> {
+    let mixed = Mixed::boot(case)?;
+    let home_again = |holder: usize| -> Result<()> {
+        if case.failback == "on" {
+            return mixed.wait(AT_HOME, "return with failback on");
+        }
+        mixed.pair.wait_status(mixed.node(case.ours), mixed.node(1 - case.ours).name(), "active")?;
+        mixed.wait(PLACES[holder], "return with failback off")?;
+        mixed.pair.stays_placed(PLACES[holder], Duration::from_secs(3))?;
+        mixed.order(holder, "hb_standby", "foreign", AT_HOME)
+    };
+    mixed.start(case.ours)?;
+    mixed.wait(PLACES[case.ours], "alone")?;
+    mixed.start(1 - case.ours)?;
+    home_again(case.ours)?;
+    for index in [1 - case.ours, case.ours] {
+        mixed.node(index).power_off()?;
+        mixed.wait(PLACES[1 - index], "power failure")?;
+        mixed.node(index).power_on()?;
+        mixed.start(index)?;
+        home_again(1 - index)?;
+    }
+    pair::stop(mixed.node(case.ours))?;
+    mixed.wait(PLACES[1 - case.ours], "graceful stop of ours")?;
+    mixed.start(case.ours)?;
+    home_again(1 - case.ours)?;
+    old(mixed.node(1 - case.ours), "/usr/libexec/heartbeat/heartbeat -k")?;
+    mixed.wait(PLACES[case.ours], "graceful stop of the old one")?;
+    mixed.finish()
+}
+
+macro_rules! cases {
+    ($($name:ident: $ours:literal $failback:literal $media:ident $key:ident,)*) => {$(
+        mod $name {
+            use super::*;
+
+            const CASE: Case = Case { ours: $ours, failback: $failback, media: Media::$media, key: $key };
+
+            #[test]
+            fn moves_by_hand() -> Result<()> {
+                super::moves_by_hand(CASE)
+            }
+
+            #[test]
+            fn failures() -> Result<()> {
+                super::failures(CASE)
+            }
+        }
+    )*};
+}
+
+cases! {
+    first_on_mcast_sha1: 0 "on" Mcast SHA1,
+    first_off_bcast_md5: 0 "off" Bcast MD5,
+    first_on_ucast_crc: 0 "on" Ucast CRC,
+    second_off_mcast_crc: 1 "off" Mcast CRC,
+    second_on_bcast_md5: 1 "on" Bcast MD5,
+    second_off_ucast_sha1: 1 "off" Ucast SHA1,
 }

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use lab::arp::ArpWatcher;
+use lab::holding::HoldingWatcher;
 use lab::pair::{self, Files};
 use lab::{Context, Lab, Moment, Node, Result, Spec, check, fail, wait_for, wait_until};
 
@@ -52,13 +53,15 @@ impl Media {
 pub(crate) struct Options {
     pub(crate) media: Media,
     pub(crate) failback: &'static str,
+    /// Key 1 of authkeys: method, and key if it needs one.
+    pub(crate) key: &'static str,
     /// The pair's deadtime; everything else follows from it.
     pub(crate) deadtime: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { media: Media::Mcast, failback: "on", deadtime: SECOND }
+        Self { media: Media::Mcast, failback: "on", key: "sha1 a-key-for-the-lab", deadtime: SECOND }
     }
 }
 
@@ -67,6 +70,7 @@ pub(crate) struct Pair {
     pub(crate) beta: Node,
     pub(crate) client: Node,
     pub(crate) announcements: ArpWatcher,
+    pub(crate) holding: HoldingWatcher,
     pub(crate) options: Options,
     // Last: it ends the nodes, and what runs in them.
     pub(crate) lab: Lab,
@@ -78,6 +82,7 @@ impl Pair {
         let mut lab = Lab::new()?;
         lab.switch("lan0")?;
         lab.switch("lan1")?;
+        let holding = lab.watch_holding()?;
         let files = files(options);
         let mut node = |name: &str, number: u8| -> Result<Node> {
             let first = [format!("192.0.2.{number}/24"), format!("2001:db8::{number}/64")];
@@ -94,7 +99,7 @@ impl Pair {
         let (alpha, beta, client) = (node("alpha", 1)?, node("beta", 2)?, node("client", 9)?);
         client.sh("ip route add 224.0.0.0/4 dev eth0")?;
         let announcements = ArpWatcher::start(&client)?;
-        Ok(Self { alpha, beta, client, announcements, options, lab })
+        Ok(Self { alpha, beta, client, announcements, holding, options, lab })
     }
 
     /// The pair with both nodes started and each group at home.
@@ -158,6 +163,16 @@ impl Pair {
         .map_err(|failure| self.explain(failure))
     }
 
+    /// No address was ever on two nodes at once.
+    pub(crate) fn never_two_holders(&self) -> Result<()> {
+        match self.holding.longest_overlap(&ADDRESSES) {
+            Some(overlap) => {
+                fail(format!("two nodes held an address: {overlap:?}")).map_err(|f| self.explain(f))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// An address is announced by a node after a moment.
     pub(crate) fn wait_announced(&self, address: Ipv4Addr, node: &Node, after: Moment) -> Result<()> {
         let claim = self.announcements.wait_announcement(address, &node.mac("eth0")?, after, LIMIT);
@@ -216,7 +231,7 @@ pub(crate) fn files(options: Options) -> Files {
     );
     Files {
         ha_cf,
-        authkeys: "auth 1\n1 sha1 a-key-for-the-lab\n".to_owned(),
+        authkeys: format!("auth 1\n1 {}\n", options.key),
         haresources: format!("alpha {}/24/eth0\nbeta {}/24/eth0\n", ADDRESSES[0], ADDRESSES[1]),
         others: Vec::new(),
     }
