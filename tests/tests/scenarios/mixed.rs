@@ -105,7 +105,7 @@ impl Mixed {
         let told = |failure| lab::Failure::new(format!("{step}: {failure}"));
         self.pair.wait_placed(wanted).map_err(told)?;
         let aged = self.node(1 - self.case.ours);
-        let runs = aged.pid().is_some() && aged.read("/run/heartbeat.pid").is_ok();
+        let runs = aged.pid().is_some() && old(aged, "cl_status hbstatus || true")?.contains("is running");
         if !runs && !wanted.contains(&aged.name()) {
             return Ok(());
         }
