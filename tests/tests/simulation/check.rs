@@ -4,6 +4,7 @@ use crate::faults::Fault;
 use crate::jobs::Jobs;
 use crate::world::{Machine, NAMES};
 use heartbeatd::cluster::{NodeState, Set, Settings};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Time that a lost message may cost: one random delay and a few repetitions.
@@ -27,11 +28,20 @@ pub(crate) struct Checker {
     /// After two holders became one, the holder has to announce by then (home, from, until).
     announce: Option<(usize, Duration, Duration)>,
     jobs: Jobs,
+    /// How often each promise was put to the test and kept.
+    pub kept: BTreeMap<&'static str, u64>,
 }
 
 impl Checker {
     pub(crate) fn new(jobs: Jobs) -> Checker {
-        Checker { trouble: Duration::ZERO, doubly_since: [None; 2], takeover: None, announce: None, jobs }
+        Checker {
+            trouble: Duration::ZERO,
+            doubly_since: [None; 2],
+            takeover: None,
+            announce: None,
+            jobs,
+            kept: BTreeMap::new(),
+        }
     }
 
     /// A job failed: it is tried again, or the other node takes the groups.
@@ -99,6 +109,7 @@ impl Checker {
         if let Some((node, deadline)) = self.takeover {
             if nodes[node].serves == [true, true] {
                 self.takeover = None;
+                *self.kept.entry("I2: held again after a power-off").or_default() += 1;
             } else if now > deadline {
                 return Err(format!(
                     "I2: {} does not serve everything at deadtime + 50 ms after a power-off",
@@ -110,6 +121,7 @@ impl Checker {
             if nodes.iter().any(|node| node.serves[home] && node.announced[home].is_some_and(|at| at >= from))
             {
                 self.announce = None;
+                *self.kept.entry("I3: announced after the other let go").or_default() += 1;
             } else if now > until {
                 return Err(format!(
                     "I3: nobody announced {}'s groups after one of two holders let go",
@@ -143,6 +155,7 @@ impl Checker {
                 ));
             }
         } else if self.doubly_since[home].take().is_some() {
+            *self.kept.entry("I1: two holders became one in time").or_default() += 1;
             if nodes.iter().any(answers) {
                 // one that is off has told nobody, and nobody can know
                 if self.trouble < now && nodes.iter().all(|node| node.powered) {

@@ -13,6 +13,9 @@ const MOST_ACTIONS: u64 = 150;
 /// Every rule that speaks when it is taken, but for those that need a wrong configuration, a hostile network, or
 /// more luck than 50,000 runs have (the core's own tests have them).
 const EXPECTED: &[&str] = &[
+    "I1: two holders became one in time",
+    "I2: held again after a power-off",
+    "I3: announced after the other let go",
     "Alone",
     "BothHold false",
     "BothHold true",
@@ -96,6 +99,13 @@ impl Coverage {
         }
         self.sent[node] += 1;
         self.most_sent = self.most_sent.max(self.sent[node]);
+    }
+
+    /// The promises that were put to the test.
+    pub(crate) fn checked(&mut self, kept: &BTreeMap<&'static str, u64>) {
+        for (promise, count) in kept {
+            *self.rules.entry((*promise).to_owned()).or_default() += count;
+        }
     }
 
     /// No storm so far.

@@ -184,6 +184,7 @@ impl World {
             }
         }
         self.checker.at_rest(&self.nodes)?;
+        self.coverage.checked(&self.checker.kept);
         Ok(self.coverage)
     }
 
