@@ -94,6 +94,8 @@ pub(crate) struct World {
     pub coverage: Coverage,
     /// Added to the seconds since 1970 that each machine believes in.
     pub wall: [i64; 2],
+    /// Few faults, mostly power-offs of a calm pair: single faults, which I2 speaks of.
+    sparse: bool,
     verbose: bool,
 }
 
@@ -158,6 +160,7 @@ impl World {
             checker: Checker::new(jobs),
             coverage: Coverage::default(),
             wall: [0; 2],
+            sparse: random.percent(20),
             verbose,
             random,
         };
@@ -165,7 +168,7 @@ impl World {
             let after = Duration::from_millis(world.random.between(0, 3_000));
             world.at(after, Due::Boot { node, life: 0 });
         }
-        world.at(Duration::from_secs(1), Due::Rain);
+        world.at(Duration::from_secs(if world.sparse { 8 } else { 1 }), Due::Rain);
         world
     }
 
@@ -309,14 +312,18 @@ impl World {
             }
             Due::Rain => {
                 if self.now < RAIN {
-                    let fault = faults::draw(
+                    let mut fault = faults::draw(
                         &mut self.random,
                         self.first_settings[0].deadtime,
                         self.settings[0].links.len(),
                     );
+                    if self.sparse && self.random.percent(70) {
+                        fault = Fault::PowerOff(usize::from(self.random.percent(50)));
+                    }
                     self.fault(fault);
                     let pause = self.random.of(&[50, 300, 1_500, 5_000]);
-                    let after = Duration::from_millis(self.random.between(1, pause));
+                    let after = Duration::from_millis(self.random.between(1, pause))
+                        + if self.sparse { self.first_settings[0].deadtime * 4 } else { Duration::ZERO };
                     self.at(after, Due::Rain);
                 }
             }
