@@ -147,6 +147,8 @@ pub struct Node {
     pub deadtime_ms: u64,
     /// It has said that it stops.
     pub leaving: bool,
+    /// The files of its configuration that do not mean the same as this node's: `ha.cf`, `haresources`.
+    pub differs: Vec<String>,
 }
 
 /// A member of the pair or a ping node.

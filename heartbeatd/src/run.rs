@@ -17,6 +17,7 @@ mod clock;
 mod commands;
 mod environment;
 mod fifo;
+mod files;
 mod jobs;
 mod picture;
 mod refusals;

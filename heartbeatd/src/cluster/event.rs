@@ -1,5 +1,6 @@
 //! What goes into the core and what comes out of it.
 
+use super::agreement::ConfigHash;
 use super::notice::Notice;
 use super::set::Set;
 use crate::wire::Message;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub initdead: Duration,
     /// Whether a returning node gets its groups back.
     pub auto_failback: Failback,
+    /// What the configuration means, to be compared with the other node's.
+    pub configuration: ConfigHash,
     /// Longest random delay before a lost message is asked for again.
     pub rexmit_delay: Duration,
     /// `hopfudge` + number of configured nodes, ping nodes included.

@@ -17,6 +17,7 @@
 //! node *wants* it; jobs bring what *runs* to that. Messages of heartbeat 3.0.6 carry the events; between two of
 //! our nodes every beat repeats the whole state (`peer::Extra`), so that nothing rests on one message.
 
+mod agreement;
 mod event;
 mod join;
 mod notice;
@@ -33,6 +34,7 @@ mod standby;
 #[cfg(test)]
 mod tests;
 
+pub use agreement::ConfigHash;
 pub use event::{Action, Event, Failback, Job, JobId, JobKind, JobOutcome, Settings, Time};
 pub use notice::{Notice, Severity};
 pub use peer::NodeState;
@@ -317,5 +319,6 @@ impl Cluster {
         self.beat_at = self.beat_at.min(self.now.mono + settings.keepalive);
         self.settings =
             Settings { generation: self.settings.generation, uuid: self.settings.uuid, ..settings };
+        self.compare_configurations();
     }
 }

@@ -37,6 +37,8 @@ pub enum Notice {
     LostForEver { node: String, seq: u64 },
     CannotResend { node: String, seq: u64 },
     NodeListDiffers { node: String, theirs: String },
+    ConfigurationDiffers { node: String, file: &'static str },
+    ConfigurationAgrees { node: String, file: &'static str },
     Joined,
     Alone,
     Taking { set: Set, why: &'static str },
@@ -76,6 +78,7 @@ impl Notice {
             | StandbyCancelled { .. }
             | NodeReturned { .. }
             | UuidChanged { .. }
+            | ConfigurationDiffers { .. }
             | ReloadNeedsRestart => Severity::Warning,
             SameUuid { .. }
             | LostForEver { .. }
@@ -134,6 +137,14 @@ impl fmt::Display for Notice {
             NodeListDiffers { node, theirs } => {
                 write!(f, "node {node} has other nodes in its ha.cf: {theirs}")
             }
+            ConfigurationDiffers { node, file } => {
+                let help = match *file {
+                    "ha.cf" => "nodes, timers or auto_failback are not the same there",
+                    _ => "the two nodes would start different resources, or in another order",
+                };
+                write!(f, "{file} differs on {node}: {help}; make the files equal")
+            }
+            ConfigurationAgrees { node, file } => write!(f, "{file} is the same on {node} again"),
             Joined => write!(f, "Communication is up: the other node is heard"),
             Alone => write!(f, "No other node was heard within initdead: this node is alone"),
             Taking { set, why } => write!(f, "acquiring {set} resources: {why}"),

@@ -1,5 +1,6 @@
 //! What this node knows of the other one.
 
+use super::agreement::Agreement;
 use super::sequence::Inbound;
 use super::set::Set;
 use std::time::Duration;
@@ -97,6 +98,8 @@ pub(super) struct Peer {
     pub(super) unheard_since: Option<Duration>,
     /// A replayed message was already reported in this life of it.
     pub(super) replay_reported: bool,
+    /// Whether its configuration is ours.
+    pub(super) agreement: Agreement,
     /// Our uuid was seen with its name, and that was reported.
     pub(super) same_uuid_reported: bool,
 }
@@ -125,6 +128,7 @@ impl Peer {
             links: vec![(None, false); links],
             unheard_since: None,
             replay_reported: false,
+            agreement: Agreement::default(),
             same_uuid_reported: false,
         }
     }
@@ -142,6 +146,7 @@ impl Peer {
             heard: self.heard,
             links: std::mem::take(&mut self.links),
             same_uuid_reported: self.same_uuid_reported,
+            agreement: self.agreement,
             ..Peer::new(&self.name.clone(), 0, self.deadtime)
         };
     }

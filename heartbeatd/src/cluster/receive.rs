@@ -209,6 +209,7 @@ impl Cluster {
         if changed {
             self.notice(Notice::NodeStatus { node, status: state.word() });
         }
+        self.learn_configuration(message);
         if resting {
             self.standby_cancelled_by_giver(seq);
         }

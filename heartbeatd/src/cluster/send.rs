@@ -11,6 +11,7 @@ impl Cluster {
         message.push_text("st", state.word());
         message.push_text("dt", format!("{:x}", self.settings.deadtime.as_millis()));
         message.push_text("protocol", "1");
+        self.settings.configuration.push(&mut message);
         self.send(message, false);
         self.last_beat = self.now.mono;
     }

@@ -45,6 +45,8 @@ pub struct NodeView {
     pub deadtime: Duration,
     /// What it holds, from our point of view; `None` until it has said so.
     pub holds: Option<Set>,
+    /// The files of the configuration that mean something else there; empty while that is not known.
+    pub differs: Vec<&'static str>,
     /// Each link and whether it is up.
     pub links: Vec<LinkView>,
 }
@@ -101,6 +103,11 @@ impl Cluster {
             silent: peer.heard.map(|at| self.now.mono.saturating_sub(at)),
             deadtime: peer.deadtime,
             holds: self.peer_report().map(|(holds, _)| holds),
+            differs: if peer.alive() {
+                peer.agreement.differing(self.settings.configuration)
+            } else {
+                Vec::new()
+            },
             links: names.zip(&peer.links).map(|(name, (_, up))| LinkView { name, up: *up }).collect(),
         })
     }

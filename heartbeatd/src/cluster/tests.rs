@@ -1,6 +1,7 @@
 //! The machine, event by event: two of ours on a perfect network, and one of ours against the messages of an old
 //! heartbeat. (The imperfect network is the simulation's.)
 
+mod agreement;
 mod hostile;
 mod old_peer;
 mod pair;

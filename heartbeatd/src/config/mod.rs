@@ -6,6 +6,7 @@
 mod authkeys;
 mod defaults;
 mod draft;
+pub(crate) mod fingerprint;
 mod hacf;
 mod haresources;
 mod line;

@@ -47,7 +47,8 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
         applied.push("keys");
     }
     let links = start::links(&plan);
-    let settings = start::settings(&plan, &links, shell.settings.uuid, shell.settings.generation);
+    let old = &shell.settings;
+    let settings = start::settings(&plan, &links, old.uuid, old.generation, old.configuration.haresources);
     let settings = Settings { seed: shell.settings.seed, ..settings };
     if settings != shell.settings {
         // before the media: they name their links by the number in this list

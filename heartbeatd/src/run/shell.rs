@@ -6,7 +6,7 @@ use super::environment;
 use super::jobs::{News, Runner, Running};
 use super::picture::{Picture, Report};
 use super::status::{Memory, Sources};
-use super::{clock, fifo, reload, start};
+use super::{clock, fifo, files, reload, start};
 use crate::cluster::{Event, Job, JobId, JobKind, Set, Settings, Severity};
 use crate::config::{self, Plan};
 use crate::control::{Answer, Request, Which};
@@ -126,6 +126,8 @@ impl Shell {
         let serving = tokio::spawn(serve(listener, ask));
         let (tell, mut told) = mpsc::channel(1);
         let fifo = self.listen_to_old_tools(tell);
+        let (tell, mut rewritten) = mpsc::channel(1);
+        let files = tokio::spawn(files::watch(self.arguments.config_dir.clone(), tell));
         let mut load = tokio::time::interval(self.plan.timing.keepalive.max(LOAD_INTERVAL));
         let mut watchdog =
             tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
@@ -152,6 +154,7 @@ impl Shell {
                         tracing::warn!("request by the FIFO refused: {reason}");
                     }
                 }
+                Some(number) = rewritten.recv() => self.haresources_changed(number).await,
                 Some(signal) = signals.next() => self.signal(signal).await,
                 _ = load.tick() => self.sample_load(),
                 _ = watchdog.tick() => self.feed_watchdog(),
@@ -170,6 +173,7 @@ impl Shell {
         if let Some(fifo) = fifo {
             fifo.abort();
         }
+        files.abort();
         serving.abort();
         let _ = serving.await; // aborted: the socket file is gone with it
         drop(self.generation);

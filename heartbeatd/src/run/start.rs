@@ -6,8 +6,8 @@ use super::clock;
 use super::picture::Report;
 use super::shell::{self, End, Shell};
 use super::slot::Slot;
-use crate::cluster::{self, Settings};
-use crate::config::{self, Failback, Plan};
+use crate::cluster::{self, ConfigHash, Settings};
+use crate::config::{self, Failback, Plan, fingerprint};
 use crate::control;
 use crate::media::{self, Keeper, Medium, Target, Watched};
 use ::config::Level;
@@ -128,7 +128,9 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
     let uuid = config::uuid(&arguments.state_dir, plan.uuid_from, &plan.node).map_err(state)?;
     let epoch = clock::now().epoch;
     let generation = config::next_generation(&arguments.state_dir, plan.generation, epoch).map_err(state)?;
-    let settings = settings(&plan, &links, uuid, generation);
+    let haresources = config::groups(&arguments.config_dir).map_err(state)?;
+    let haresources = fingerprint::of_groups(&haresources);
+    let settings = settings(&plan, &links, uuid, generation, haresources);
     Ok(Prepared {
         arguments,
         plan,
@@ -322,8 +324,14 @@ pub(super) fn packets(plan: &Plan) -> Packets {
     Packets { keys: plan.keys.clone(), inner_auth: plan.inner_auth, log_bad: plan.log_bad_packets }
 }
 
-/// What the core needs to know of a plan.
-pub(super) fn settings(plan: &Plan, links: &[String], uuid: [u8; 16], generation: u64) -> Settings {
+/// What the core needs to know of a plan; `haresources` is that file's number.
+pub(super) fn settings(
+    plan: &Plan,
+    links: &[String],
+    uuid: [u8; 16],
+    generation: u64,
+    haresources: u32,
+) -> Settings {
     let nodes = (plan.nodes.len() + plan.pings.len()) as u32;
     let seed = clock::mono().as_nanos() as u64;
     Settings {
@@ -341,6 +349,7 @@ pub(super) fn settings(plan: &Plan, links: &[String], uuid: [u8; 16], generation
             Failback::Off => cluster::Failback::Off,
             Failback::Legacy => cluster::Failback::Legacy,
         },
+        configuration: ConfigHash { ha_cf: fingerprint::of_plan(plan), haresources },
         rexmit_delay: plan.timing.rexmit_delay,
         ttl: plan.hop_fudge + nodes,
         seed: seed ^ u64::from(std::process::id()).rotate_left(32) ^ generation,

@@ -134,6 +134,7 @@ impl Sources<'_> {
                 silent_ms: peer.silent.map(|silent| milliseconds(silent) + self.ago(self.picture.at)),
                 deadtime_ms: milliseconds(peer.deadtime),
                 leaving: peer.leaving,
+                differs: peer.differs.iter().map(|file| (*file).to_owned()).collect(),
             },
             None if name == self.plan.node => Node {
                 name: name.to_owned(),
@@ -144,6 +145,7 @@ impl Sources<'_> {
                 silent_ms: Some(0),
                 deadtime_ms: milliseconds(self.plan.timing.deadtime),
                 leaving: matches!(cluster.phase, "stopping" | "stopped"),
+                differs: Vec::new(),
             },
             None => Node { name: name.to_owned(), ..Node::default() },
         }

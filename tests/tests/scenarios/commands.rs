@@ -85,3 +85,38 @@ fn a_second_request_within_the_same_moment_is_refused() -> Result<()> {
     check(second.contains("Standby in progress"), || format!("the second request: {second}"))?;
     pair.wait_placed(ALL_ON_BETA).map(drop)
 }
+
+/// An administrator edits one node's haresources and forgets the other: both say so until the files are equal again.
+#[test]
+fn a_file_that_differs_between_the_nodes_is_told() -> Result<()> {
+    const FILE: &str = "/etc/ha.d/haresources";
+    let pair = Pair::started(Options::default())?;
+    let views = [(&pair.alpha, "beta"), (&pair.beta, "alpha")];
+    let wait = |wanted: bool| {
+        for (node, of) in views {
+            let what = format!("{} says whether haresources differs on {of}: {wanted}", node.name());
+            lab::wait_until(LIMIT, &what, || {
+                let page = pair.cl_status(node, &["status"])?;
+                let line = page.lines().find(|line| line.trim_start().starts_with(&format!("{of}: active")));
+                Ok(line.is_some_and(|line| line.contains("haresources differs") == wanted))
+            })?;
+        }
+        Ok::<(), lab::Failure>(())
+    };
+    wait(false)?;
+    let text = pair.beta.read(FILE)?;
+    pair.beta.write(FILE, &format!("# another comment\n{text}beta 192.0.2.102/24/eth0\n"))?;
+    wait(true)?;
+    pair.beta.write(FILE, &format!("{text}# means the same\n"))?;
+    wait(false)?;
+    for (node, of) in views {
+        let log = node.read("/var/log/ha-log")?;
+        for words in
+            [format!("haresources differs on {of}:"), format!("haresources is the same on {of} again")]
+        {
+            check(log.matches(&words).count() == 1, || format!("{}: not once: {words}\n{log}", node.name()))?;
+        }
+        check(!log.contains("ha.cf differs"), || log.clone())?;
+    }
+    pair.stays_placed(AT_HOME, SECOND)
+}

@@ -5,7 +5,7 @@ use crate::coverage::Coverage;
 use crate::faults::{self, Fault};
 use crate::jobs::{Jobs, Task};
 use crate::random::Random;
-use heartbeatd::cluster::{Action, Cluster, Event, Failback, JobOutcome, Settings, Time};
+use heartbeatd::cluster::{Action, Cluster, ConfigHash, Event, Failback, JobOutcome, Settings, Time};
 use heartbeatd::wire::Message;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -117,6 +117,7 @@ impl World {
             warntime: deadtime / 2,
             initdead: deadtime * 2,
             auto_failback: failback,
+            configuration: ConfigHash::default(),
             rexmit_delay: Duration::from_millis(250),
             ttl: 3,
             seed: seed ^ me as u64,

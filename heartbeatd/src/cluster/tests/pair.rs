@@ -23,6 +23,7 @@ pub(super) fn settings(node: usize, auto_failback: Failback, generation: u64) ->
         warntime: ms(500),
         initdead: ms(2_000),
         auto_failback,
+        configuration: ConfigHash { ha_cf: 1, haresources: 1 },
         rexmit_delay: ms(250),
         ttl: 3,
         seed: node as u64 + generation,

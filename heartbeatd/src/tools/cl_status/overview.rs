@@ -62,6 +62,9 @@ fn write_node(page: &mut String, node: &Node, me: &str) -> std::fmt::Result {
     if node.leaving {
         write!(page, ", stops")?;
     }
+    for file in &node.differs {
+        write!(page, ", {} differs", clean(file))?;
+    }
     for link in &node.links {
         write!(page, "; {} {}", link.name, super::state(link.up))?;
     }

@@ -17,6 +17,7 @@ fn pair() -> Status {
     let mut beta = member("beta", NodeStatus::Dead, [true, false]);
     beta.software = "heartbeat 3.0.6 or compatible".to_owned();
     beta.silent_ms = Some(12_345);
+    beta.differs = vec!["haresources".to_owned()];
     let mut gateway = member("192.0.2.254", NodeStatus::Ping, [true, true]);
     gateway.kind = NodeKind::Ping;
     gateway.links = vec![Link { name: "192.0.2.254".to_owned(), up: true }];
@@ -235,7 +236,7 @@ fn overview() {
          \n\
          nodes\n\
          \x20 alpha: active, this node; eth0 up; eth1 up\n\
-         \x20 beta: dead, heard 12.3 s ago, heartbeat 3.0.6 or compatible; eth0 up; eth1 dead\n\
+         \x20 beta: dead, heard 12.3 s ago, heartbeat 3.0.6 or compatible, haresources differs; eth0 up; eth1 dead\n\
          \x20 192.0.2.254: ping, ping node; 192.0.2.254 up\n\
          \n\
          resources: this node holds all; auto_failback off\n\

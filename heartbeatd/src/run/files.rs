@@ -1,0 +1,65 @@
+//! Looks at `haresources` every few seconds: `ha-resources` reads it for each job, so a changed file counts at once,
+//! and the other node is told of it.
+
+use super::beat::Order;
+use super::shell::Shell;
+use crate::cluster::{ConfigHash, Event, Settings};
+use crate::config::{self, fingerprint};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How often the file's date is looked at.
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// By what a changed file is told from an unchanged one: device, inode, length, and its last change in seconds and
+/// nanoseconds.
+type Stamp = (u64, u64, u64, i64, i64);
+
+/// Tells the number of `haresources` in a directory whenever the file was changed, the first time at once. A disk
+/// that hangs keeps only this waiting.
+pub(super) async fn watch(directory: PathBuf, tell: mpsc::Sender<u32>) {
+    let mut known = None;
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let directory = directory.clone();
+        let Ok((stamp, number)) = tokio::task::spawn_blocking(move || look(&directory, known)).await else {
+            return; // the program ends
+        };
+        known = stamp;
+        if let Some(number) = number {
+            if tell.send(number).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The file's stamp, and its number if the stamp is another than `known`. One that cannot be read now, perhaps
+/// because an editor is about to replace it, is looked at again.
+fn look(directory: &Path, known: Option<Stamp>) -> (Option<Stamp>, Option<u32>) {
+    let Ok(meta) = std::fs::metadata(directory.join("haresources")) else { return (None, None) };
+    let stamp = Some((meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()));
+    if stamp == known {
+        return (known, None);
+    }
+    match config::groups(directory) {
+        Ok(groups) => (stamp, Some(fingerprint::of_groups(&groups))),
+        Err(_) => (None, None),
+    }
+}
+
+impl Shell {
+    /// Takes the number of `haresources` as it is now.
+    pub(super) async fn haresources_changed(&mut self, haresources: u32) {
+        let configuration = ConfigHash { haresources, ..self.settings.configuration };
+        if configuration != self.settings.configuration {
+            tracing::info!("haresources was changed; a group's next move is by the new file");
+            self.settings = Settings { configuration, ..self.settings.clone() };
+            self.give(Order::Event(Event::Reload(self.settings.clone()))).await;
+        }
+    }
+}
