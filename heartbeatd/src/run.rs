@@ -20,6 +20,7 @@ mod fifo;
 mod files;
 mod jobs;
 mod picture;
+mod pinging;
 mod refusals;
 mod reload;
 mod shell;

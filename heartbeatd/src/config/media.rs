@@ -143,7 +143,7 @@ fn ping(parser: &mut Parser<'_>, line: &Line<'_>) {
             add_ping_node(parser, *host, PingNode { name: host.text.to_owned(), hosts, v6, group: false });
         }
     }
-    warn_of_ping(parser, line);
+    parser.draft.other_media += 1;
 }
 
 fn ping_group(parser: &mut Parser<'_>, line: &Line<'_>) {
@@ -169,14 +169,7 @@ fn ping_group(parser: &mut Parser<'_>, line: &Line<'_>) {
             PingNode { name: group.text.to_owned(), hosts, v6: false, group: true },
         );
     }
-    warn_of_ping(parser, line);
-}
-
-fn warn_of_ping(parser: &mut Parser<'_>, line: &Line<'_>) {
     parser.draft.other_media += 1;
-    let name = line.directive.text;
-    let help = "ping nodes are not asked: they decide nothing here";
-    parser.warning(line.directive.span, format!("{name} has no effect in this release"), help);
 }
 
 fn ping_host_is_valid(parser: &mut Parser<'_>, directive: Word<'_>, host: Word<'_>, v6: bool) -> bool {

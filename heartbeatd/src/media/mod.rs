@@ -2,13 +2,16 @@
 //!
 //! A [`Medium`] is one line of `ha.cf`: one socket that receives and one that sends, neither of which ever blocks.
 //! Nothing is answered to a packet's source: destinations come from `ha.cf` alone. [`Keeper`] is the thread that
-//! watches the interfaces, and opens a medium again when its interface has gone and come back.
+//! watches the interfaces, and opens a medium again when its interface has gone and come back. [`Pings`] are hosts that
+//! only answer.
 
 mod keeper;
 mod open;
+mod ping;
 
 pub use keeper::{Change, Keeper, Watched};
 pub use open::{OpenError, interfaces, resolve};
+pub use ping::{PingChange, PingSockets, PingState, PingView, Pings};
 
 use crate::config;
 use socket2::{SockAddr, Socket};

@@ -10,10 +10,11 @@
 
 use super::clock;
 use super::picture::{Counters, Picture, Report};
+use super::pinging::{self, PingPlan, Pinging, Resolved};
 use super::refusals::Refusals;
 use super::slot::Slot;
 use crate::cluster::{Action, Cluster, Event, Notice, Settings, Severity, Time};
-use crate::media::{Change, Medium};
+use crate::media::{Change, Medium, PingChange};
 use crate::sys;
 use crate::wire::{self, Keys, Message};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -53,6 +54,10 @@ pub(super) enum Order {
     Media(usize, Change),
     /// Other media on the same links.
     Replace(Vec<Slot>),
+    /// Other ping nodes.
+    Pings(Box<PingPlan>),
+    /// A ping node's name has this address.
+    PingName(Resolved),
     /// Another way to sign packets and to read them.
     Packets(Box<Packets>),
 }
@@ -101,6 +106,7 @@ impl Orders {
 pub(super) struct Start {
     pub(super) settings: Settings,
     pub(super) slots: Vec<Slot>,
+    pub(super) pings: PingPlan,
     pub(super) packets: Packets,
     /// SCHED_RR with this priority.
     pub(super) realtime: Option<u8>,
@@ -126,9 +132,19 @@ pub(super) fn start(start: Start) -> io::Result<(Orders, thread::JoinHandle<()>)
     Ok((Orders { channel, wake }, thread))
 }
 
+/// A socket with something to read.
+#[derive(Clone, Copy)]
+enum Readable {
+    /// The number of a medium.
+    Medium(usize),
+    /// Answers to pings.
+    Pings { v6: bool },
+}
+
 struct Beat {
     cluster: Cluster,
     slots: Vec<Slot>,
+    pinging: Pinging,
     packets: Packets,
     orders: Receiver<Order>,
     wake: Arc<OwnedFd>,
@@ -156,6 +172,7 @@ impl Beat {
         Beat {
             cluster: Cluster::new(start.settings, now),
             slots: start.slots,
+            pinging: Pinging::new(start.pings),
             packets: start.packets,
             orders,
             wake,
@@ -180,6 +197,7 @@ impl Beat {
             self.deliver();
             self.picture(clock::mono());
             let deadline = self.cluster.next_deadline();
+            let deadline = self.pinging.next_deadline().map_or(deadline, |pings| pings.min(deadline));
             let readable = self.wait(deadline);
             self.measure(deadline);
             self.turn(&readable);
@@ -194,8 +212,8 @@ impl Beat {
         }
     }
 
-    /// Waits for a packet, an order or the deadline; returns which media have packets.
-    fn wait(&self, deadline: Duration) -> Vec<usize> {
+    /// Waits for a packet, an order or the deadline; returns who has packets.
+    fn wait(&self, deadline: Duration) -> Vec<Readable> {
         let mut until = deadline;
         if self.dirty {
             until = until.min(self.pictured + PICTURE_INTERVAL);
@@ -208,16 +226,20 @@ impl Beat {
         for (number, slot) in self.slots.iter().enumerate() {
             if let Some(medium) = &slot.medium {
                 fds.push(PollFd::from_borrowed_fd(medium.receiver(), PollFlags::IN));
-                numbers.push(number);
+                numbers.push(Readable::Medium(number));
             }
+        }
+        for (v6, socket) in self.pinging.receivers() {
+            fds.push(PollFd::from_borrowed_fd(socket, PollFlags::IN));
+            numbers.push(Readable::Pings { v6 });
         }
         let pause = until.saturating_sub(clock::mono());
         let limit = Timespec { tv_sec: pause.as_secs() as i64, tv_nsec: pause.subsec_nanos().into() };
         if poll(&mut fds, Some(&limit)).is_err() {
             return Vec::new(); // interrupted: what is there will still be there
         }
-        let media = fds.iter().skip(1).zip(numbers);
-        media.filter(|(fd, _)| !fd.revents().is_empty()).map(|(_, number)| number).collect()
+        let sockets = fds.iter().skip(1).zip(numbers);
+        sockets.filter(|(fd, _)| !fd.revents().is_empty()).map(|(_, number)| number).collect()
     }
 
     /// How late this thread is; it says so, because a late beat is what the other node takes for death.
@@ -237,11 +259,18 @@ impl Beat {
     }
 
     /// Packets come before timers: what arrived while this process did not run may say that the peer is alive.
-    fn turn(&mut self, readable: &[usize]) {
+    fn turn(&mut self, readable: &[Readable]) {
         let (mut arrived, begun) = (Vec::new(), clock::mono());
         let mut flooded = false;
-        for &number in readable {
-            flooded |= self.receive(number, &mut arrived);
+        for &readable in readable {
+            match readable {
+                Readable::Medium(number) => flooded |= self.receive(number, &mut arrived),
+                Readable::Pings { v6 } => {
+                    let now = clock::mono();
+                    let changes = self.pinging.receive(v6, &mut self.buffer, &self.packets, now);
+                    self.pings_changed(&changes);
+                }
+            }
         }
         // Those of others first: our own, from a broadcast, say nothing about the peer.
         arrived.sort_by_key(|(_, message): &(usize, Message)| message.text("src") == Some(self.me.as_str()));
@@ -254,6 +283,9 @@ impl Beat {
             self.dirty = true;
         }
         self.perform();
+        // after the timers: a request that was due shows whether this program had slept
+        let silent = self.pinging.expire(clock::mono());
+        self.pings_changed(&silent);
         if flooded {
             // At real-time priority this thread would keep everything else from running: half of one processor is
             // all that a flood gets.
@@ -320,6 +352,11 @@ impl Beat {
                     let old = std::mem::replace(&mut self.slots, slots);
                     self.close(old.into_iter().filter_map(|slot| slot.medium));
                 }
+                Ok(Order::Pings(plan)) => {
+                    self.pinging.replace(*plan);
+                    self.dirty = true;
+                }
+                Ok(Order::PingName(name)) => self.pinging.resolved(&name),
                 Ok(Order::Packets(packets)) => self.packets = *packets,
                 // Whoever gives orders keeps the way open for as long as the program runs.
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
@@ -368,23 +405,38 @@ impl Beat {
         }
         self.counters.sent += 1;
         match message.hex("seq") {
-            Some(seq) if seq > self.highest => self.highest = seq,
+            Some(seq) if seq > self.highest => {
+                self.highest = seq;
+                if message.kind() == "status" {
+                    self.pinging.ask(clock::now(), &self.packets);
+                }
+            }
             Some(_) => self.counters.resent += 1,
             None => {}
         }
     }
 
     fn say(&mut self, notice: &Notice) {
-        let text = notice.to_string();
-        match notice.severity() {
+        if let Notice::LostMessages { count, .. } = notice {
+            self.counters.lost = self.counters.lost.saturating_add(*count);
+        }
+        self.log(notice.severity(), notice.to_string());
+    }
+
+    fn pings_changed(&mut self, changes: &[PingChange]) {
+        for (severity, text) in changes.iter().flat_map(pinging::sentences) {
+            self.log(severity, text);
+        }
+        self.dirty |= !changes.is_empty();
+    }
+
+    fn log(&mut self, severity: Severity, text: String) {
+        match severity {
             Severity::Info => tracing::info!("{text}"),
             Severity::Warning => tracing::warn!("{text}"),
             Severity::Error => tracing::error!("{text}"),
         }
-        if let Notice::LostMessages { count, .. } = notice {
-            self.counters.lost = self.counters.lost.saturating_add(*count);
-        }
-        self.tell(Report::Said(notice.severity(), text));
+        self.tell(Report::Said(severity, text));
     }
 
     /// A report that may be dropped.
@@ -417,7 +469,13 @@ impl Beat {
         let media = self.slots.iter().map(|slot| (slot.link, slot.works())).collect();
         let mut counters = self.counters.clone();
         counters.refused.clone_from(self.refusals.counts());
-        let picture = Picture { at: now, cluster: self.cluster.snapshot(), media, counters };
+        let picture = Picture {
+            at: now,
+            cluster: self.cluster.snapshot(),
+            media,
+            pings: self.pinging.view(now),
+            counters,
+        };
         // One that finds no room is taken again.
         self.dirty = self.reports.try_send(Report::Picture(Box::new(picture))).is_err();
     }

@@ -1,7 +1,7 @@
 //! What the beat thread tells the rest of the program: everything moves by value, so nobody waits for anybody.
 
 use crate::cluster::{Job, Severity, Snapshot};
-use crate::media::Medium;
+use crate::media::{Medium, PingView};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct Picture {
     pub(super) cluster: Snapshot,
     /// Each medium: the index of its link, and whether it is open and its packets leave.
     pub(super) media: Vec<(usize, bool)>,
+    /// Each ping node, in the order of `ha.cf`.
+    pub(super) pings: Vec<PingView>,
     pub(super) counters: Counters,
 }
 

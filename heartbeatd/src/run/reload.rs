@@ -2,6 +2,7 @@
 
 use super::beat::Order;
 use super::environment;
+use super::pinging::PingPlan;
 use super::shell::Shell;
 use super::start;
 use crate::cluster::{Event, Settings};
@@ -59,6 +60,11 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
     if plan.media != shell.plan.media {
         replace_media(shell, targets).await.inspect_err(|error| tracing::error!("{error}"))?;
         applied.push("media");
+    }
+    if (&plan.pings, plan.timing.deadping) != (&shell.plan.pings, shell.plan.timing.deadping) {
+        shell.give(Order::Pings(Box::new(PingPlan::open(&plan)))).await;
+        shell.look_up_pings(&plan.pings);
+        applied.push("ping nodes");
     }
     let log = start::log_settings(&plan, &shell.arguments, shell.debug);
     if log != start::log_settings(&shell.plan, &shell.arguments, shell.debug) {

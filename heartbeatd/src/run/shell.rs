@@ -6,9 +6,9 @@ use super::environment;
 use super::jobs::{News, Runner, Running};
 use super::picture::{Picture, Report};
 use super::status::{Memory, Sources};
-use super::{clock, fifo, files, reload, start};
+use super::{clock, fifo, files, pinging, reload, start};
 use crate::cluster::{Event, Job, JobId, JobKind, Set, Settings, Severity};
-use crate::config::{self, Plan};
+use crate::config::{self, PingNode, Plan};
 use crate::control::{Answer, Request, Which};
 use crate::media::Keeper;
 use daemon::control::{Connection, Listener};
@@ -64,6 +64,8 @@ pub(super) struct Shell {
     pub(super) debug: i32,
     /// A reload needs a new process, as soon as nothing is under way.
     pub(super) restart: bool,
+    /// Looks up the names of ping nodes.
+    names: Option<tokio::task::JoinHandle<()>>,
     news: mpsc::UnboundedReceiver<News>,
     /// To be written to `hb_generation`.
     generation: watch::Sender<u64>,
@@ -103,6 +105,7 @@ impl Shell {
             keeper,
             debug: 0,
             restart: false,
+            names: None,
             news,
             generation: watch::Sender::new(settings.generation),
             running: Running::new(),
@@ -128,6 +131,8 @@ impl Shell {
         let fifo = self.listen_to_old_tools(tell);
         let (tell, mut rewritten) = mpsc::channel(1);
         let files = tokio::spawn(files::watch(self.arguments.config_dir.clone(), tell));
+        let pings = self.plan.pings.clone();
+        self.look_up_pings(&pings);
         let mut load = tokio::time::interval(self.plan.timing.keepalive.max(LOAD_INTERVAL));
         let mut watchdog =
             tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
@@ -192,6 +197,14 @@ impl Shell {
                 None
             }
         }
+    }
+
+    /// Looks up the names of these ping nodes from now on.
+    pub(super) fn look_up_pings(&mut self, nodes: &[PingNode]) {
+        if let Some(before) = self.names.take() {
+            before.abort();
+        }
+        self.names = Some(tokio::spawn(pinging::look_up(nodes.to_vec(), self.orders.clone())));
     }
 
     fn at_rest(&self) -> bool {

@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use super::beat::{self, Orders, Packets};
 use super::clock;
 use super::picture::Report;
+use super::pinging::PingPlan;
 use super::shell::{self, End, Shell};
 use super::slot::Slot;
 use crate::cluster::{self, ConfigHash, Settings};
@@ -215,6 +216,7 @@ fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
     let (orders, thread) = beat::start(beat::Start {
         settings: settings.clone(),
         slots,
+        pings: PingPlan::open(plan),
         packets: packets(plan),
         realtime: plan.realtime.filter(|_| !arguments.low_priority),
         reports: sender,

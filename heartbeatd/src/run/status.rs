@@ -8,6 +8,7 @@ use crate::control::{
     Counters, Event, Group, GroupState, Hold, Link, Node, NodeKind, NodeStatus, Resources,
     Severity as Weight, Status,
 };
+use crate::media::PingState;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::Duration;
@@ -108,12 +109,29 @@ impl Sources<'_> {
 
     fn nodes(&self) -> Vec<Node> {
         let mut nodes: Vec<Node> = self.plan.nodes.iter().map(|name| self.node(name)).collect();
-        nodes.extend(self.plan.pings.iter().map(|ping| Node {
-            name: ping.name.clone(),
-            kind: NodeKind::Ping,
-            ..Node::default()
-        }));
+        nodes.extend(self.plan.pings.iter().map(|ping| self.ping_node(&ping.name)));
         nodes
+    }
+
+    /// The link to a ping node has the node's own name, as with heartbeat 3.0.6.
+    fn ping_node(&self, name: &str) -> Node {
+        let view = self.picture.pings.iter().find(|view| view.name == name);
+        let state = view.map_or(PingState::Init, |view| view.state);
+        Node {
+            name: name.to_owned(),
+            kind: NodeKind::Ping,
+            status: match state {
+                PingState::Init => NodeStatus::Init,
+                PingState::Alive => NodeStatus::Ping,
+                PingState::Dead => NodeStatus::Dead,
+            },
+            links: vec![Link { name: name.to_owned(), up: state == PingState::Alive }],
+            silent_ms: view
+                .and_then(|view| view.silent)
+                .map(|silent| milliseconds(silent) + self.ago(self.picture.at)),
+            deadtime_ms: milliseconds(self.plan.timing.deadping),
+            ..Node::default()
+        }
     }
 
     fn node(&self, name: &str) -> Node {

@@ -4,5 +4,6 @@
 mod commands;
 mod mixed;
 mod network;
+mod pings;
 mod power;
 mod world;

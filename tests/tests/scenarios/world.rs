@@ -57,11 +57,14 @@ pub(crate) struct Options {
     pub(crate) key: &'static str,
     /// The pair's deadtime; everything else follows from it.
     pub(crate) deadtime: Duration,
+    /// More lines of ha.cf.
+    pub(crate) more: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { media: Media::Mcast, failback: "on", key: "sha1 a-key-for-the-lab", deadtime: SECOND }
+        let key = "sha1 a-key-for-the-lab";
+        Self { media: Media::Mcast, failback: "on", key, deadtime: SECOND, more: "" }
     }
 }
 
@@ -222,12 +225,13 @@ pub(crate) fn files(options: Options) -> Files {
     let dead = options.deadtime.as_millis();
     let ha_cf = format!(
         "logfacility none\nlogfile /var/log/ha-log\nkeepalive {}ms\nwarntime {}ms\ndeadtime {dead}ms\ninitdead {}ms\nudpport 694\n{}auto_failback {}\n\
-         node alpha\nnode beta\n",
+         node alpha\nnode beta\n{}",
         dead.min(1000) / 10,
         dead / 2,
         dead * 2,
         options.media.lines(),
-        options.failback
+        options.failback,
+        options.more
     );
     Files {
         ha_cf,

@@ -1,0 +1,68 @@
+//! Ping nodes: hosts that only answer.
+
+use lab::pair;
+use lab::{Result, check, wait_until};
+
+use crate::world::{AT_HOME, LIMIT, Options, Pair};
+
+/// The client plays every host: on eth0 by address, by name and by IPv6, on eth1 as one of a group.
+const HOSTS: &str = "deadping 1500ms\nping 192.0.2.9 gateway\nping6 2001:db8::9\nping_group routers 203.0.113.9 198.51.100.9\n";
+const ON_ETH0: [&str; 3] = ["192.0.2.9", "gateway", "2001:db8::9"];
+
+#[test]
+fn ping_nodes_answer_are_cut_off_and_answer_again() -> Result<()> {
+    let pair = Pair::new(Options { more: HOSTS, ..Options::default() })?;
+    pair.alpha.sh("echo 192.0.2.9 gateway >>/etc/hosts")?;
+    pair.beta.sh("echo 192.0.2.9 gateway >>/etc/hosts")?;
+    pair::start(&pair.alpha)?;
+    pair::start(&pair.beta)?;
+    pair.wait_placed(AT_HOME)?;
+    let said = |words: &[&str]| pair.cl_status(&pair.alpha, words);
+    let all_are = |names: &[&str], status: &str| -> Result<()> {
+        for name in names {
+            pair.wait_status(&pair.alpha, name, status)?;
+            pair.wait_status(&pair.beta, name, status)?;
+        }
+        Ok(())
+    };
+    all_are(&ON_ETH0, "ping")?;
+    all_are(&["routers"], "ping")?;
+    let listed = said(&["listnodes"])?;
+    check(listed == "routers\n2001:db8::9\ngateway\n192.0.2.9\nbeta\nalpha", || listed.clone())?;
+    check(said(&["listnodes", "-p"])?.lines().count() == 4, || "four ping nodes".to_owned())?;
+    let blocks = said(&["listnodes", "-v"])?;
+    check(blocks.contains("routers\tping\t(nodetype: ping)\n\trouters\tup"), || blocks.clone())?;
+    check(said(&["nodetype", "gateway"])? == "ping", || "the type of a ping node".to_owned())?;
+    check(said(&["listhblinks", "2001:db8::9"])? == "2001:db8::9", || "the link of a ping node".to_owned())?;
+    let link = |name: &str, state: &str| -> Result<()> {
+        let what = format!("the link to {name} is {state}");
+        wait_until(LIMIT, &what, || Ok(said(&["hblinkstatus", name, name])? == state)).map(drop)
+    };
+
+    pair.client.cut("eth0")?;
+    all_are(&ON_ETH0, "dead")?;
+    link("gateway", "dead")?;
+    check(said(&["nodestatus", "routers"])? == "ping", || "one of the group still answers".to_owned())?;
+    pair.client.heal("eth0")?;
+    all_are(&ON_ETH0, "ping")?;
+    link("gateway", "up")?;
+
+    pair.client.cut("eth1")?;
+    all_are(&["routers"], "dead")?;
+    pair.client.heal("eth1")?;
+    all_are(&["routers"], "ping")?;
+    pair.stays_placed(AT_HOME, pair.options.deadtime)
+}
+
+#[test]
+fn a_reload_keeps_what_is_known_of_ping_nodes_that_stay() -> Result<()> {
+    let pair = Pair::started(Options { more: "deadping 1500ms\nping 192.0.2.9\n", ..Options::default() })?;
+    pair.wait_status(&pair.alpha, "192.0.2.9", "ping")?;
+    pair.alpha.sh("echo ping_group routers 203.0.113.9 198.51.100.9 >>/etc/ha.d/ha.cf")?;
+    pair.alpha.run(&["heartbeatd", "-r"])?;
+    pair.wait_status(&pair.alpha, "routers", "ping")?;
+    check(pair.cl_status(&pair.alpha, &["nodestatus", "192.0.2.9"])? == "ping", || "forgotten".to_owned())?;
+    let log = pair.alpha.read("/var/log/ha-log")?;
+    let up = log.matches("Status update for node 192.0.2.9: status ping").count();
+    check(up == 1, || format!("it became alive {up} times:\n{log}"))
+}
