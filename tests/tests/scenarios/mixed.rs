@@ -84,7 +84,13 @@ struct Mixed {
 impl Mixed {
     fn boot(case: Case) -> Result<Self> {
         let Case { failback, media, key, .. } = case;
-        let pair = Pair::new(Options { media, failback, key, deadtime: Duration::from_secs(3) })?;
+        let pair = Pair::new(Options {
+            media,
+            failback,
+            key,
+            deadtime: Duration::from_secs(3),
+            ..Options::default()
+        })?;
         Ok(Self { pair, case })
     }
 
