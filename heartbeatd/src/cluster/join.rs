@@ -299,6 +299,7 @@ impl Cluster {
     pub(super) fn peer_restarted(&mut self) {
         let lost = self.standby.take().map(|standby| standby.given());
         self.failback_due = true;
+        self.shares.iter_mut().for_each(|share| share.handed_at = None); // what it could not start may be mended
         if let (Some(set), Phase::Stable) = (lost, self.phase) {
             self.notice(Notice::StandbyCancelled { why: "the other node restarted" });
             self.claim(set, "the other node restarted before it had taken them");

@@ -211,7 +211,7 @@ impl Cluster {
         for (index, wanted) in [(LOCAL, set.local), (FOREIGN, set.foreign && self.peer.is_some())] {
             let share = &mut self.shares[index];
             if wanted && !share.want {
-                (share.want, share.failed) = (true, false);
+                (share.want, share.failed, share.hand_over) = (true, false, false);
                 share.term = share.term.max(theirs[index]).saturating_add(1);
                 share.since = self.now.mono;
                 news = news.with(if index == LOCAL { Set::LOCAL } else { Set::FOREIGN });

@@ -1,11 +1,11 @@
 //! Who holds what: the rules that look at the whole picture after every event.
 
-use super::{Cluster, FOREIGN, Failback, JobKind, LOCAL, NodeState, Notice, Phase, Set};
+use super::{Cluster, FOREIGN, Failback, JobKind, LOCAL, NodeState, Notice, Phase, Set, Share};
 use std::time::Duration;
 
 /// Groups that nobody claims go to their home node after this time...
 const ORPHAN_HOME: Duration = Duration::from_secs(1);
-/// ...and to the other one after this, if their home node does not take them.
+/// ...and to the other one after this, if their home node does not take them, or a node could not start them.
 const ORPHAN_OTHER: Duration = Duration::from_secs(5);
 
 impl Cluster {
@@ -111,7 +111,11 @@ impl Cluster {
             self.orphan_since[index] = if is { self.orphan_since[index].or(Some(now)) } else { None };
             if self.orphan_at(index).is_some_and(|at| at <= now) {
                 self.orphan_since[index] = None;
-                self.claim(set, "nobody holds them");
+                if !self.shares[index].failed {
+                    self.claim(set, "nobody holds them");
+                } else if self.standby_refusal().is_none() {
+                    self.ask_standby(set);
+                }
             }
         }
     }
@@ -125,15 +129,20 @@ impl Cluster {
             return Set::NONE;
         }
         let free = Set::ALL.without(self.wants()).without(claims);
+        // an old heartbeat takes nothing by itself while we live: what failed here is handed to it
+        let old = peer.extra.is_none();
+        let for_it = |share: &Share| old && share.hand_over && self.standby.is_none();
+        let [local, foreign] = &self.shares;
         Set {
-            local: free.local && !self.shares[LOCAL].failed,
-            // an old heartbeat takes its own groups when it joins, and gives no reason when it does not hold them
-            foreign: free.foreign && !self.shares[FOREIGN].failed && peer.extra.is_some(),
+            local: free.local && (!local.failed || for_it(local)),
+            // it takes its own groups when it joins, and gives no reason when it does not hold them
+            foreign: free.foreign && (!foreign.failed && !old || for_it(foreign)),
         }
     }
 
     fn orphan_at(&self, index: usize) -> Option<Duration> {
-        let patience = if index == LOCAL { ORPHAN_HOME } else { ORPHAN_OTHER };
+        let soon = index == LOCAL && !self.shares[LOCAL].failed;
+        let patience = if soon { ORPHAN_HOME } else { ORPHAN_OTHER };
         self.orphan_since[index].map(|since| since + patience)
     }
 

@@ -9,6 +9,10 @@ const STOP_RETRIES: u32 = 2;
 /// Time between two tries.
 const STOP_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Groups that could not be started here are handed over once in this time: an old heartbeat that cannot start them
+/// either hands them back after 30 s.
+const HAND_OVER_INTERVAL: Duration = Duration::from_secs(600);
+
 /// What runs here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Actual {
@@ -42,6 +46,10 @@ pub(super) struct Share {
     pub(super) since: Duration,
     /// They could not be started here; not tried again before a join, a take-over or an administrator says so.
     pub(super) failed: bool,
+    /// They could not be started here, and the other node has not been given them since.
+    pub(super) hand_over: bool,
+    /// When the other node was given them because of that.
+    pub(super) handed_at: Option<Duration>,
     /// Announce them again when the other node has let go of them.
     pub(super) contested: bool,
     /// Both nodes hold them, and that was said.
@@ -58,6 +66,8 @@ impl Share {
             term: 0,
             since: Duration::ZERO,
             failed: false,
+            hand_over: false,
+            handed_at: None,
             contested: false,
             doubly: false,
             retries: 0,
@@ -98,6 +108,7 @@ impl Share {
             // whoever started them may have died half-way: cleared before the other node may take them
             JobKind::Take if failed > 0 && done == 0 => {
                 (self.want, self.failed) = (false, true);
+                self.hand_over = self.handed_at.is_none_or(|at| now >= at + HAND_OVER_INTERVAL);
                 self.actual = Actual::Unknown;
                 (self.retries, self.retry_at) = (0, None);
             }

@@ -118,6 +118,11 @@ impl Cluster {
             },
             ("other", Some(Standby::Asked { set, .. })) => {
                 self.standby = Some(Standby::Releasing { set });
+                for (share, given) in self.shares.iter_mut().zip([set.local, set.foreign]) {
+                    if given && std::mem::take(&mut share.hand_over) {
+                        share.handed_at = Some(now);
+                    }
+                }
                 self.release(set, "standby");
                 self.send_report(Some("standby"));
             }

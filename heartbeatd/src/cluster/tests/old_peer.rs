@@ -14,14 +14,23 @@ struct Old {
     generation: u64,
     sent: Vec<Message>,
     jobs: Vec<(JobKind, String)>,
+    /// The groups of this home cannot be started here.
+    broken: Option<&'static str>,
 }
 
 impl Old {
     fn new(failback: Failback) -> Old {
         let now = ms(1_000);
         let alpha = Cluster::new(settings(0, failback, 7), Time { mono: now, epoch: 1 });
-        let mut old =
-            Old { now, alpha, seq: 0, generation: OLD_GENERATION, sent: Vec::new(), jobs: Vec::new() };
+        let mut old = Old {
+            now,
+            alpha,
+            seq: 0,
+            generation: OLD_GENERATION,
+            sent: Vec::new(),
+            jobs: Vec::new(),
+            broken: None,
+        };
         old.collect();
         old
     }
@@ -103,7 +112,9 @@ impl Old {
                 Action::Send(message) => self.sent.push(message),
                 Action::Start(job) => {
                     self.jobs.push((job.kind, job.home));
-                    let outcome = JobOutcome { done: 1, failed: 0 };
+                    let job_home = self.jobs.last().map(|(_, home)| home.as_str());
+                    let fails = job.kind == JobKind::Take && self.broken.is_some() && self.broken == job_home;
+                    let outcome = JobOutcome { done: usize::from(!fails), failed: usize::from(fails) };
                     self.alpha
                         .handle(Event::JobDone { id: job.id, outcome }, Time { mono: self.now, epoch: 1 });
                 }
@@ -299,4 +310,82 @@ fn strangers_replays_and_forgeries_change_nothing() {
     assert!(old.now > now && old.jobs.is_empty());
     let after = old.alpha.snapshot();
     assert_eq!((after.wants, after.stable, after.standby), (before.wants, before.stable, before.standby));
+}
+
+/// The old one has just handed over `set` (from its point of view), which cannot be started here.
+fn handed_what_fails_here(old: &mut Old, set: &str, rest: &str) {
+    old.ask(set, "me");
+    old.report(rest, "0", &[("info", "standby")]);
+    old.sent.clear();
+    old.ask(set, "done");
+    assert!(old.was_sent("ask_resources", &[("rsc_hold", set), ("info", "done")]), "{:?}", old.sent);
+    old.report(rest, "1", &[]);
+}
+
+/// Time passes, the old one beats.
+fn beats(old: &mut Old, seconds: u64) {
+    for _ in 0..seconds * 5 {
+        old.pass(ms(200));
+        old.status("active");
+    }
+}
+
+#[test]
+fn what_cannot_be_started_here_is_handed_back_to_it() {
+    let mut old = Old::alone(Failback::Off);
+    old.join("none");
+    old.event(Event::Standby(Set::FOREIGN));
+    old.ask("foreign", "other");
+    old.report("local", "1", &[]);
+    old.ask("foreign", "done");
+    old.broken = Some("beta");
+    handed_what_fails_here(&mut old, "local", "none");
+    assert_eq!(old.alpha.wants(), Set::LOCAL);
+    assert!(!old.was_sent("ask_resources", &[("info", "me")]), "not before it is at rest");
+    beats(&mut old, 8);
+    assert!(old.was_sent("ask_resources", &[("rsc_hold", "foreign"), ("info", "me")]), "{:?}", old.sent);
+    old.ask("foreign", "other");
+    assert!(old.was_sent("ask_resources", &[("rsc_hold", "foreign"), ("info", "done")]));
+    old.report("local", "1", &[]);
+    old.ask("foreign", "done");
+    assert!(old.alpha.snapshot().stable);
+}
+
+#[test]
+fn what_neither_can_start_is_not_thrown_to_and_fro() {
+    let mut old = Old::new(Failback::Off);
+    old.broken = Some("alpha");
+    old.status("active");
+    old.message("repnodes", &[("dest", "alpha"), ("nodelist", "alpha beta "), ("delnodelist", " ")]);
+    old.report("local", "1", &[]);
+    beats(&mut old, 8);
+    assert!(old.was_sent("ask_resources", &[("rsc_hold", "local"), ("info", "me")]), "{:?}", old.sent);
+    old.ask("local", "other");
+    old.report("all", "1", &[]); // it says so although its scripts failed
+    old.ask("local", "done");
+    beats(&mut old, 30);
+    handed_what_fails_here(&mut old, "foreign", "local");
+    assert_eq!(old.alpha.wants(), Set::NONE);
+    old.sent.clear();
+    beats(&mut old, 120);
+    assert!(!old.was_sent("ask_resources", &[]), "nobody can start them: {:?}", old.sent);
+    // an administrator may still order it
+    old.broken = None;
+    old.event(Event::Standby(Set::FOREIGN));
+    assert!(old.was_sent("ask_resources", &[("info", "me")]));
+}
+
+#[test]
+fn a_request_that_it_does_not_answer_is_repeated() {
+    let mut old = Old::new(Failback::Off);
+    old.broken = Some("alpha");
+    old.status("active");
+    old.message("repnodes", &[("dest", "alpha"), ("nodelist", "alpha beta "), ("delnodelist", " ")]);
+    old.report("local", "1", &[]);
+    beats(&mut old, 8);
+    assert!(old.was_sent("ask_resources", &[("rsc_hold", "local"), ("info", "me")]));
+    old.sent.clear();
+    beats(&mut old, 20);
+    assert!(old.was_sent("ask_resources", &[("rsc_hold", "local"), ("info", "me")]));
+    assert_eq!(old.alpha.wants(), Set::NONE);
 }
