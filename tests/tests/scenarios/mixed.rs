@@ -1,5 +1,7 @@
 //! One node runs heartbeat 3.0.6 as Debian ships it, the other heartbeatd: how a pair is migrated.
 
+mod troubles;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -83,14 +85,12 @@ struct Mixed {
 
 impl Mixed {
     fn boot(case: Case) -> Result<Self> {
+        Self::boot_with(case, Duration::from_secs(3))
+    }
+
+    fn boot_with(case: Case, deadtime: Duration) -> Result<Self> {
         let Case { failback, media, key, .. } = case;
-        let pair = Pair::new(Options {
-            media,
-            failback,
-            key,
-            deadtime: Duration::from_secs(3),
-            ..Options::default()
-        })?;
+        let pair = Pair::new(Options { media, failback, key, deadtime, ..Options::default() })?;
         Ok(Self { pair, case })
     }
 
