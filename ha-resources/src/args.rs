@@ -129,6 +129,9 @@ pub enum Verb {
     /// The background copy that reads what a script left running writes
     #[command(name = crate::agents::child::COMMAND, hide = true)]
     DrainOutput,
+    /// The process that releases everything when the daemon's beats stay away
+    #[command(name = crate::verbs::guard::COMMAND, hide = true)]
+    Guard,
 }
 
 /// What `plan` plans.

@@ -18,6 +18,7 @@ mod commands;
 mod environment;
 mod fifo;
 mod files;
+mod guard;
 mod jobs;
 mod picture;
 mod pinging;

@@ -79,13 +79,14 @@ pub(crate) fn set_dont_route(socket: BorrowedFd<'_>) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Gives the calling thread the real-time policy SCHED_RR with a priority of 1–99 (sched(7)); its children are
-/// ordinary again.
-pub(crate) fn set_round_robin(priority: u8) -> io::Result<()> {
+/// Gives a thread or process (0: the calling thread) the real-time policy SCHED_RR with a priority of 1–99
+/// (sched(7)); its children are ordinary again.
+pub(crate) fn set_round_robin(process: u32, priority: u8) -> io::Result<()> {
     let parameters = libc::sched_param { sched_priority: libc::c_int::from(priority) };
-    // SAFETY: 0 is the calling thread, and the parameters live through the call.
+    let process = libc::pid_t::try_from(process).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
+    // SAFETY: the parameters live through the call; a number that names no process is an error.
     let result = unsafe {
-        libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const parameters)
+        libc::sched_setscheduler(process, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const parameters)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,6 +1,6 @@
 //! Taking, giving and announcing groups.
 
-use super::{FAILED, Run, find};
+use super::{FAILED, Run, find, guard};
 use crate::agents::Done;
 use crate::event::{Event, GroupResult, GroupVerb, milliseconds};
 use crate::haresources::{Group, Haresources, Resource};
@@ -75,6 +75,11 @@ impl Run {
             let Some(resource) = group.resource(index) else { break order_lost(index) };
             let done = match which {
                 Which::Running if !self.may_run(resource).await => Done::already("not running here"),
+                _ if action == Action::Start && self.must_not_start() => Done {
+                    outcome: Outcome::Failed,
+                    detail: "everything on this node is being released".to_owned(),
+                    took: Duration::ZERO,
+                },
                 _ => self.agents.change(resource, action).await,
             };
             self.printer.print(&Event::resource(group.key(), &resource.text, action, &done));
@@ -99,6 +104,12 @@ impl Run {
         }
         self.print(group.key(), action, result, detail, started);
         u8::from(result == GroupResult::Failed)
+    }
+
+    /// Whether the guard releases, or has released, what this run would start.
+    fn must_not_start(&mut self) -> bool {
+        self.abandoned = self.abandoned || guard::releasing(&self.settings.run_dir);
+        self.abandoned
     }
 
     /// Whether a resource says that it runs; one that cannot be asked may.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod group;
+pub mod guard;
 
 use crate::agents::announce;
 use crate::agents::{Agents, Settings, child};
@@ -40,6 +41,7 @@ pub async fn run(args: &Args) -> ExitCode {
         printer: Printer { json: args.json },
         lock_wait: args.lock_wait,
         retries: args.retries(),
+        abandoned: false,
     };
     let code = run.verb(&args.verb).await;
     run.agents.repeat_announcements();
@@ -53,12 +55,17 @@ struct Run {
     printer: Printer,
     lock_wait: Duration,
     retries: u32,
+    /// The node was being released during this run: nothing is started any more.
+    abandoned: bool,
 }
 
 impl Run {
     async fn verb(&mut self, verb: &Verb) -> u8 {
         if let Verb::Status { resource } = verb {
             return self.status(resource).await;
+        }
+        if let Verb::Guard = verb {
+            return self.guard().await;
         }
         let file = match verb {
             Verb::GiveGroup { .. } | Verb::GiveNode { .. } | Verb::ClearNode { .. } => self.to_give(),
@@ -85,7 +92,7 @@ impl Run {
             Verb::VerifyAllIdle => self.verify_all_idle(&file).await,
             Verb::Plan { what, name } => self.plan(&file, *what, name),
             Verb::Check => self.check(&file),
-            Verb::Status { .. } | Verb::AnnounceBurst { .. } | Verb::DrainOutput => 0, // done above
+            Verb::Status { .. } | Verb::Guard | Verb::AnnounceBurst { .. } | Verb::DrainOutput => 0, // done above
         }
     }
 

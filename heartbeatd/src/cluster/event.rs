@@ -84,6 +84,11 @@ pub enum Event {
     Standby(Set),
     /// An administrator asks for groups of the other node (`hb_takeover`).
     Takeover(Set),
+    /// Because the beats stayed away, the guard began at this time to release everything that ran here.
+    Abandoned {
+        /// On the clock of [`Time::mono`].
+        at: Duration,
+    },
     /// Graceful stop.
     Stop,
     /// The first line of `/proc/loadavg`, sampled by the shell.

@@ -98,9 +98,10 @@ impl Cluster {
 
     /// After a sleep nothing that this node knew is sure: it lets go of everything and joins as if it had
     /// restarted, with a new generation, so that an old heartbeat sees a restart and not a healed partition.
-    pub(super) fn wake(&mut self) {
+    pub(super) fn wake(&mut self, why: Notice) {
         let now = self.now.mono;
-        self.notice(Notice::Slept { time: now.saturating_sub(self.last_beat) });
+        self.notice(why);
+        self.woken = now;
         if matches!(self.phase, Phase::Stopping | Phase::Lingering { .. }) {
             self.last_beat = now;
             return;

@@ -76,6 +76,8 @@ pub struct Cluster {
     orphan_since: [Option<Duration>; 2],
     beat_at: Duration,
     last_beat: Duration,
+    /// When this node last let go of everything because it had not run.
+    woken: Duration,
     /// `seq % 10` of the messages to acknowledge.
     ack_trigger: u64,
     jobs: BTreeMap<JobId, (usize, JobKind)>,
@@ -109,6 +111,7 @@ impl Cluster {
             orphan_since: [None; 2],
             beat_at: now.mono + settings.keepalive,
             last_beat: now.mono,
+            woken: now.mono,
             ack_trigger: random.below(10),
             random,
             jobs: BTreeMap::new(),
@@ -129,7 +132,8 @@ impl Cluster {
     pub fn handle(&mut self, event: Event, now: Time) {
         self.now = now;
         if self.slept() {
-            self.wake();
+            let time = now.mono.saturating_sub(self.last_beat);
+            self.wake(Notice::Slept { time });
         }
         match event {
             Event::Received { link, message } => self.receive(link, message),
@@ -137,6 +141,9 @@ impl Cluster {
             Event::JobDone { id, outcome } => self.job_done(id, outcome),
             Event::Standby(set) => self.ask_standby(set),
             Event::Takeover(set) => self.ask_takeover(set),
+            // One that began before this node let go of everything by itself is settled by that.
+            Event::Abandoned { at } if at >= self.woken => self.wake(Notice::Abandoned),
+            Event::Abandoned { .. } => {}
             Event::Stop => self.request_stop(),
             Event::LoadAverage(load) => self.load = load,
             Event::Reload(settings) => self.reload(settings),

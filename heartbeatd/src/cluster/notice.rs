@@ -29,6 +29,7 @@ pub enum Notice {
     LateBeat { node: String, interval: Duration },
     StrangeDeadtime { node: String, said: Duration, used: Duration },
     Slept { time: Duration },
+    Abandoned,
     UnknownNode { node: String },
     Replay { node: String },
     UuidChanged { node: String },
@@ -69,6 +70,7 @@ impl Notice {
             | LinkDead { .. }
             | StrangeDeadtime { .. }
             | Slept { .. }
+            | Abandoned
             | UnknownNode { .. }
             | Replay { .. }
             | LostMessages { .. }
@@ -117,6 +119,9 @@ impl fmt::Display for Notice {
                 f,
                 "this node did not run for {} ms, longer than its deadtime: it releases its resources, then asks who holds them",
                 time.as_millis()
+            ),
+            Abandoned => f.write_str(
+                "this node's beats stayed away, so its guard released its resources: it asks who holds them",
             ),
             UnknownNode { node } => write!(f, "message from node [{node}], which is not in ha.cf: dropped"),
             Replay { node } => {

@@ -9,6 +9,7 @@
 //! not miss waits here until there is room; others are dropped and counted.
 
 use super::clock;
+use super::guard::{self, Line};
 use super::picture::{Counters, Picture, Report};
 use super::pinging::{self, PingPlan, Pinging, Resolved};
 use super::refusals::Refusals;
@@ -60,6 +61,8 @@ pub(super) enum Order {
     PingName(Resolved),
     /// Another way to sign packets and to read them.
     Packets(Box<Packets>),
+    /// The way to another guard.
+    Guard(Line),
 }
 
 /// How packets are made and read.
@@ -120,7 +123,7 @@ pub(super) fn start(start: Start) -> io::Result<(Orders, thread::JoinHandle<()>)
     let woken = Arc::clone(&wake);
     let thread = thread::Builder::new().name("beat".into()).stack_size(STACK).spawn(move || {
         if let Some(priority) = start.realtime {
-            match sys::set_round_robin(priority) {
+            match sys::set_round_robin(0, priority) {
                 Ok(()) => tracing::debug!("beats have real-time priority {priority}"),
                 Err(error) => tracing::warn!(
                     "no real-time priority for the beats: {error}; under load they may be late"
@@ -146,6 +149,9 @@ struct Beat {
     slots: Vec<Slot>,
     pinging: Pinging,
     packets: Packets,
+    guard: Option<Line>,
+    /// [`guard::limit`] of the timers in use.
+    silence: Duration,
     orders: Receiver<Order>,
     wake: Arc<OwnedFd>,
     reports: mpsc::Sender<Report>,
@@ -168,12 +174,15 @@ impl Beat {
     fn new(start: Start, orders: Receiver<Order>, wake: Arc<OwnedFd>) -> Beat {
         let keepalive = start.settings.keepalive;
         let me = start.settings.me.clone();
+        let silence = guard::limit(&start.settings);
         let now = clock::now();
         Beat {
             cluster: Cluster::new(start.settings, now),
             slots: start.slots,
             pinging: Pinging::new(start.pings),
             packets: start.packets,
+            guard: None,
+            silence,
             orders,
             wake,
             reports: start.reports,
@@ -201,6 +210,9 @@ impl Beat {
             let readable = self.wait(deadline);
             self.measure(deadline);
             self.turn(&readable);
+        }
+        if let Some(guard) = &self.guard {
+            guard.bye();
         }
         self.pictured = Duration::ZERO;
         self.dirty = true;
@@ -332,6 +344,7 @@ impl Beat {
                 Ok(Order::Event(event)) => {
                     if let Event::Reload(settings) = &event {
                         self.keepalive = settings.keepalive;
+                        self.silence = guard::limit(settings);
                     }
                     self.handle(event);
                 }
@@ -358,6 +371,7 @@ impl Beat {
                 }
                 Ok(Order::PingName(name)) => self.pinging.resolved(&name),
                 Ok(Order::Packets(packets)) => self.packets = *packets,
+                Ok(Order::Guard(line)) => self.guard = Some(line),
                 // Whoever gives orders keeps the way open for as long as the program runs.
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
@@ -402,6 +416,9 @@ impl Beat {
             if !slot.send(&packet) {
                 self.counters.send_errors += 1;
             }
+        }
+        if let Some(guard) = &self.guard {
+            guard.beat(clock::mono(), self.silence);
         }
         self.counters.sent += 1;
         match message.hex("seq") {

@@ -1,6 +1,6 @@
 //! Work on resource groups: `ha-resources` as a child process that tells line by line what happens.
 
-use super::environment;
+use super::{environment, guard};
 use crate::cluster::{Job, JobId, JobKind, JobOutcome};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -46,6 +46,8 @@ pub(super) enum Progress {
         #[serde(default)]
         ms: u64,
     },
+    /// The guard began to release everything, at this time of the clock that never jumps.
+    Abandoned { at_ns: u64 },
     #[serde(other)]
     Unknown,
 }
@@ -82,6 +84,7 @@ impl Runner {
     }
 
     async fn outcome(&self, job: &Job) -> JobOutcome {
+        guard::not_releasing(&self.run_dir).await;
         let mut tally = Tally::default();
         let ended = match self.start(job) {
             Ok(child) => tokio::time::timeout(LIMIT, self.follow(child, &mut tally)).await,
@@ -112,16 +115,23 @@ impl Runner {
         JobOutcome { done: tally.done, failed: tally.failed }
     }
 
-    fn start(&self, job: &Job) -> Result<Child, String> {
+    /// `ha-resources` with what it needs in any case.
+    pub(super) fn command(&self) -> Result<Command, String> {
         let program = daemon::sibling::find("ha-resources")
             .ok_or("program not found beside heartbeatd or in /usr/sbin")?;
         let mut command = Command::new(program);
         command.arg("--config-dir").arg(&self.config_dir).arg("--run-dir").arg(&self.run_dir).arg("--json");
-        command.arg(verb(job.kind)).arg(&job.home);
-        command.envs(&self.environment).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.envs(&self.environment);
         for private in environment::PRIVATE {
             command.env_remove(private);
         }
+        Ok(command)
+    }
+
+    fn start(&self, job: &Job) -> Result<Child, String> {
+        let mut command = self.command()?;
+        command.arg(verb(job.kind)).arg(&job.home);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // In a group of its own: a signal from a terminal is for this daemon, which then stops in order.
         command.process_group(0).kill_on_drop(true);
         command.spawn().map_err(|error| error.to_string())

@@ -6,7 +6,7 @@ use super::environment;
 use super::jobs::{News, Runner, Running};
 use super::picture::{Picture, Report};
 use super::status::{Memory, Sources};
-use super::{clock, fifo, files, pinging, reload, start};
+use super::{clock, fifo, files, guard, pinging, reload, start};
 use crate::cluster::{Event, Job, JobId, JobKind, Set, Settings, Severity};
 use crate::config::{self, PingNode, Plan};
 use crate::control::{Answer, Request, Which};
@@ -133,6 +133,7 @@ impl Shell {
         let files = tokio::spawn(files::watch(self.arguments.config_dir.clone(), tell));
         let pings = self.plan.pings.clone();
         self.look_up_pings(&pings);
+        let guard = self.guard();
         let mut load = tokio::time::interval(self.plan.timing.keepalive.max(LOAD_INTERVAL));
         let mut watchdog =
             tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
@@ -175,8 +176,8 @@ impl Shell {
                 break End::Restart;
             }
         };
-        if let Some(fifo) = fifo {
-            fifo.abort();
+        for task in [fifo, guard].into_iter().flatten() {
+            task.abort();
         }
         files.abort();
         serving.abort();
@@ -205,6 +206,13 @@ impl Shell {
             before.abort();
         }
         self.names = Some(tokio::spawn(pinging::look_up(nodes.to_vec(), self.orders.clone())));
+    }
+
+    /// Where nobody else takes anything, or nothing is run here, there is nothing to guard.
+    fn guard(&self) -> Option<tokio::task::JoinHandle<()>> {
+        let needed = !self.runner.disabled && self.plan.nodes.len() > 1;
+        let realtime = self.plan.realtime.filter(|_| !self.arguments.low_priority);
+        needed.then(|| tokio::spawn(guard::keep(self.runner.clone(), self.orders.clone(), realtime)))
     }
 
     fn at_rest(&self) -> bool {
@@ -262,11 +270,7 @@ impl Shell {
 
     /// Gives an order, waiting for room.
     pub(super) async fn give(&self, order: Order) {
-        let mut order = order;
-        while let Err(NotGiven::Full(back)) = self.orders.give(order) {
-            order = *back;
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        give(&self.orders, order).await;
     }
 
     async fn signal(&mut self, signal: i32) {
@@ -402,6 +406,14 @@ async fn keep_generation(state_dir: PathBuf, mut generations: watch::Receiver<u6
         if let Ok(Err(error)) = written.await {
             tracing::error!("{error}; after the next start the other node will ignore this one for a while");
         }
+    }
+}
+
+/// Gives the beat thread an order, waiting for room.
+pub(super) async fn give(orders: &Orders, mut order: Order) {
+    while let Err(NotGiven::Full(back)) = orders.give(order) {
+        order = *back;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 

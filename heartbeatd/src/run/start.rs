@@ -2,11 +2,11 @@
 
 use super::arguments::Arguments;
 use super::beat::{self, Orders, Packets};
-use super::clock;
 use super::picture::Report;
 use super::pinging::PingPlan;
 use super::shell::{self, End, Shell};
 use super::slot::Slot;
+use super::{clock, guard};
 use crate::cluster::{self, ConfigHash, Settings};
 use crate::config::{self, Failback, Plan, fingerprint};
 use crate::control;
@@ -211,6 +211,7 @@ fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
     if !arguments.low_priority && plan.realtime.is_some() {
         lock_memory();
     }
+    guard::dismiss(&arguments.run_dir);
     let (sender, reports) = mpsc::channel(REPORTS);
     let watched = watched(targets, &slots);
     let (orders, thread) = beat::start(beat::Start {
