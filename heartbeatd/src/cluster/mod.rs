@@ -142,7 +142,7 @@ impl Cluster {
             Event::Standby(set) => self.ask_standby(set),
             Event::Takeover(set) => self.ask_takeover(set),
             // One that began before this node let go of everything by itself is settled by that.
-            Event::Abandoned { at } if at >= self.woken => self.wake(Notice::Abandoned),
+            Event::Abandoned { at } if at > self.woken => self.wake(Notice::Abandoned),
             Event::Abandoned { .. } => {}
             Event::Stop => self.request_stop(),
             Event::LoadAverage(load) => self.load = load,

@@ -176,6 +176,25 @@ fn a_node_that_overslept_its_deadtime_lets_go_before_it_says_anything_else() {
 }
 
 #[test]
+fn a_node_whose_guard_released_its_resources_joins_anew_and_only_once() {
+    let mut pair = Pair::joined(Failback::Off);
+    let generation = pair.cluster(BETA).generation();
+    let at = pair.now;
+    pair.event(BETA, Event::Abandoned { at });
+    assert!(pair.notices[BETA].contains(&Notice::Abandoned));
+    assert_eq!(pair.jobs.last(), Some(&(BETA, JobKind::Give, "beta".to_owned())));
+    pair.run(ms(10_000));
+    assert_eq!(pair.most_holders, 1);
+    let held = pair.holds();
+    assert_eq!([held[0].local, held[1].local], [!held[1].foreign, !held[0].foreign], "{held:?}");
+    // What comes late is settled.
+    pair.event(BETA, Event::Abandoned { at });
+    assert_eq!(pair.cluster(BETA).generation(), generation + 1);
+    assert_eq!(pair.holds(), held);
+    assert!(pair.stable());
+}
+
+#[test]
 fn after_a_partition_the_earlier_holder_keeps_and_announces_and_the_other_lets_go() {
     let mut pair = Pair::joined(Failback::Off);
     pair.event(ALPHA, Event::Standby(Set::LOCAL)); // beta holds everything
