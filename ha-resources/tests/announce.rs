@@ -31,8 +31,8 @@ fn arp_requests_and_replies_alternate_at_0_10_100_and_1000_ms() {
     let first = frames[0].0;
     for (pair, after) in frames.chunks(2).zip([0u64, 10, 100, 1000]) {
         let at = u64::try_from((pair[0].0 - first).as_millis()).unwrap();
-        // Late by a busy machine, never early (but for the millisecond of the clock).
-        assert!(at + 2 >= after && at <= after + 200, "{at} ms instead of {after} ms");
+        // A busy machine sends or stamps any of them late, the first one too: the four times must be told apart, no more.
+        assert!(at >= after / 2 && at <= after + 400, "{at} ms instead of {after} ms");
     }
 }
 
