@@ -253,7 +253,7 @@ fn a_changed_configuration_is_applied_without_moving_anything() {
         node.change("ha.cf", "deadtime 400ms", "deadtime 900ms");
         assert_eq!(
             node.accepts(&Request::Reload),
-            "configuration read again; new: timers, links and failback, ping nodes"
+            "configuration read again; new: timers, links and failback"
         );
         assert_eq!(
             node.until("reloaded", |status| status.find(node.name).unwrap().deadtime_ms == 900).phase,

@@ -61,7 +61,9 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
         replace_media(shell, targets).await.inspect_err(|error| tracing::error!("{error}"))?;
         applied.push("media");
     }
-    if (&plan.pings, plan.timing.deadping) != (&shell.plan.pings, shell.plan.timing.deadping) {
+    // deadping follows deadtime: without ping nodes it changes nothing
+    let later = !plan.pings.is_empty() && plan.timing.deadping != shell.plan.timing.deadping;
+    if plan.pings != shell.plan.pings || later {
         shell.give(Order::Pings(Box::new(PingPlan::open(&plan)))).await;
         shell.look_up_pings(&plan.pings);
         applied.push("ping nodes");

@@ -351,8 +351,8 @@ fn what_cannot_be_started_here_is_handed_back_to_it() {
     assert!(old.alpha.snapshot().stable);
 }
 
-#[test]
-fn what_neither_can_start_is_not_thrown_to_and_fro() {
+/// A node joins the old one, cannot start its own groups, and has asked the old one to take them.
+fn asked_to_take_what_fails_at_home() -> Old {
     let mut old = Old::new(Failback::Off);
     old.broken = Some("alpha");
     old.status("active");
@@ -360,6 +360,12 @@ fn what_neither_can_start_is_not_thrown_to_and_fro() {
     old.report("local", "1", &[]);
     beats(&mut old, 8);
     assert!(old.was_sent("ask_resources", &[("rsc_hold", "local"), ("info", "me")]), "{:?}", old.sent);
+    old
+}
+
+#[test]
+fn what_neither_can_start_is_not_thrown_to_and_fro() {
+    let mut old = asked_to_take_what_fails_at_home();
     old.ask("local", "other");
     old.report("all", "1", &[]); // it says so although its scripts failed
     old.ask("local", "done");
@@ -377,13 +383,7 @@ fn what_neither_can_start_is_not_thrown_to_and_fro() {
 
 #[test]
 fn a_request_that_it_does_not_answer_is_repeated() {
-    let mut old = Old::new(Failback::Off);
-    old.broken = Some("alpha");
-    old.status("active");
-    old.message("repnodes", &[("dest", "alpha"), ("nodelist", "alpha beta "), ("delnodelist", " ")]);
-    old.report("local", "1", &[]);
-    beats(&mut old, 8);
-    assert!(old.was_sent("ask_resources", &[("rsc_hold", "local"), ("info", "me")]));
+    let mut old = asked_to_take_what_fails_at_home();
     old.sent.clear();
     beats(&mut old, 20);
     assert!(old.was_sent("ask_resources", &[("rsc_hold", "local"), ("info", "me")]));
