@@ -1,4 +1,4 @@
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -121,20 +121,30 @@ fn a_target_that_hangs_keeps_nobody_waiting_and_the_loss_is_told() {
         let dropped = log.dropped();
         assert!((900..1000).contains(&dropped), "{dropped}");
 
+        let mut both_ends = std::fs::File::options().read(true).write(true).open(&fifo).unwrap();
+        let mut reader = both_ends.try_clone().unwrap();
         let reader = std::thread::spawn(move || {
-            let mut file = std::fs::File::options().read(true).write(true).open(&fifo).unwrap();
             let (mut text, mut block) = (String::new(), [0; 4096]);
-            while !text.contains("were dropped") {
-                let count = file.read(&mut block).unwrap();
+            while !text.ends_with("that is all\n") {
+                let count = reader.read(&mut block).unwrap();
                 text.push_str(std::str::from_utf8(&block[..count]).unwrap());
             }
             text
         });
         log.flush();
+        both_ends.write_all(b"that is all\n").unwrap();
         let text = reader.join().unwrap();
-        assert!(text.starts_with("line 0\n"), "{text}");
-        assert!(text.contains(&format!("{dropped} lines were dropped")), "{text}");
-        assert_eq!(text.lines().filter(|line| line.starts_with("line ")).count() as u64 + dropped, 1000);
+        let admitted: u64 = text
+            .lines()
+            .filter_map(|line| line.strip_suffix(" lines were dropped: the log could not keep up"))
+            .map(|count| count.parse::<u64>().unwrap())
+            .sum();
+        let written: Vec<&str> = text.lines().filter(|line| line.starts_with("line ")).collect();
+        assert_eq!(admitted, dropped, "{text}");
+        assert_eq!(written.len() as u64 + dropped, 1000, "{text}");
+        let in_order: Vec<String> = (0..written.len()).map(|number| format!("line {number}")).collect();
+        assert_eq!(written[..8], in_order[..8], "{text}");
+        assert!(text.ends_with("dropped: the log could not keep up\nthat is all\n"), "{text}");
         log.reconfigure(settings(&[], Level::INFO)); // its end waits for nothing
     });
 }

@@ -115,7 +115,6 @@ impl Shared {
     }
 
     /// Waits until what is in the channel now and all orders are dealt with, or `patience` is over.
-    /// Waits until what is in the channel now and all orders are dealt with, or `patience` is over.
     pub(super) fn flush(&self, patience: Duration) {
         let goal = self.accepted.load(Ordering::SeqCst);
         let deadline = Instant::now() + patience;
@@ -169,6 +168,8 @@ impl Writer {
     fn run(mut self, items: &Receiver<Item>) {
         let mut batch = Vec::new();
         while let Ok(first) = items.recv() {
+            // What was dropped by now came after the lines that fill the channel: those are written first.
+            let dropped = self.shared.dropped();
             let mut count = 0;
             let mut next = Some(first);
             while let Some(item) = next.take() {
@@ -183,12 +184,13 @@ impl Writer {
                 next = if count < BATCH { items.try_recv().ok() } else { None };
             }
             self.write(&mut batch);
-            self.admit_drops();
+            self.admit_drops(dropped);
             if locked(&self.shared.pending).unannounced {
                 self.obey();
             }
             self.shared.dealt_with(count as u64);
         }
+        self.admit_drops(self.shared.dropped());
     }
 
     fn write(&mut self, batch: &mut Vec<Line>) {
@@ -220,8 +222,7 @@ impl Writer {
         self.write(&mut failures);
     }
 
-    fn admit_drops(&mut self) {
-        let dropped = self.shared.dropped();
+    fn admit_drops(&mut self, dropped: u64) {
         if dropped > self.reported {
             let text = format!("{} lines were dropped: the log could not keep up", dropped - self.reported);
             self.reported = dropped;
