@@ -139,7 +139,7 @@ pub struct Node {
     pub status: NodeStatus,
     /// The links to it (to itself for this node).
     pub links: Vec<Link>,
-    /// What runs there: `heartbeatd 0.1.0`, `heartbeat 3.0.6 or compatible`, or empty while unknown.
+    /// What runs there: `tandem 0.1.0`, `heartbeat 3.0.6 or compatible`, or empty while unknown.
     pub software: String,
     /// How long it has been silent, in milliseconds; `None` if it was never heard.
     pub silent_ms: Option<u64>,

@@ -154,6 +154,9 @@ fn a_pair_lives_through_what_happens_to_it() {
     alpha.holds(Hold::Local);
     let status = beta.holds(Hold::Local);
     assert_eq!(status.find("alpha").unwrap().status, NodeStatus::Active);
+    for node in &status.nodes {
+        assert_eq!(node.software, concat!("tandem ", env!("CARGO_PKG_VERSION")), "{}", node.name);
+    }
     assert_eq!(
         status.groups.iter().map(|group| group.holder.as_deref()).collect::<Vec<_>>(),
         [Some("alpha"), Some("beta")]

@@ -84,6 +84,8 @@ pub(super) struct Peer {
     pub(super) flow_control: bool,
     /// Its latest extra fields; `None` for a heartbeat 3.0.6.
     pub(super) extra: Option<Extra>,
+    /// Its program's version (`td_ver`); `None` for a heartbeat 3.0.6.
+    pub(super) version: Option<String>,
     /// What it says it holds, from our point of view; `None` until it reports.
     pub(super) holds: Option<Set>,
     /// Its last report said `isstable=1`.
@@ -121,6 +123,7 @@ impl Peer {
             strange_deadtime: None,
             flow_control: true,
             extra: None,
+            version: None,
             holds: None,
             stable: false,
             starting: false,

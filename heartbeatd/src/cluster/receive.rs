@@ -18,6 +18,9 @@ const DEADTIME_MIN: Duration = Duration::from_millis(100);
 const DEADTIME_TIMES: u32 = 10;
 const DEADTIME_MORE: Duration = Duration::from_secs(60);
 
+/// The longest program version that is believed to be one, in bytes.
+const VERSION_MAX: usize = 32;
+
 impl Cluster {
     pub(super) fn receive(&mut self, link: usize, message: Message) {
         let Some(src) = message.text("src").map(str::to_owned) else { return };
@@ -196,6 +199,9 @@ impl Cluster {
                     used,
                 }));
             }
+        }
+        if let Some(version) = message.text("td_ver").filter(|version| version.len() <= VERSION_MAX) {
+            peer.version = Some(version.to_owned());
         }
         peer.flow_control = message.text("protocol").is_some();
         let resting = peer.extra.is_some_and(|extra| extra.stable);

@@ -12,6 +12,7 @@ impl Cluster {
         message.push_text("dt", format!("{:x}", self.settings.deadtime.as_millis()));
         message.push_text("protocol", "1");
         self.settings.configuration.push(&mut message);
+        message.push_text("td_ver", env!("CARGO_PKG_VERSION"));
         self.send(message, false);
         self.last_beat = self.now.mono;
     }

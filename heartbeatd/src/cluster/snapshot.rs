@@ -37,6 +37,8 @@ pub struct NodeView {
     pub state: NodeState,
     /// It is one of ours, not a heartbeat 3.0.6 (known from its beats).
     pub ours: bool,
+    /// The version of its program, if it is one of ours and has said so.
+    pub version: Option<String>,
     /// It says that it stops.
     pub leaving: bool,
     /// How long nothing new has been heard of it; `None` if never.
@@ -99,6 +101,7 @@ impl Cluster {
             name: peer.name.clone(),
             state: peer.state,
             ours: peer.extra.is_some(),
+            version: peer.version.clone(),
             leaving: peer.leaving,
             silent: peer.heard.map(|at| self.now.mono.saturating_sub(at)),
             deadtime: peer.deadtime,

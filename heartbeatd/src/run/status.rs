@@ -136,7 +136,7 @@ impl Sources<'_> {
 
     fn node(&self, name: &str) -> Node {
         let cluster = &self.picture.cluster;
-        let own_software = concat!("heartbeatd ", env!("CARGO_PKG_VERSION"));
+        let own_software = concat!("tandem ", env!("CARGO_PKG_VERSION"));
         let peer = cluster.peer.as_ref().filter(|peer| peer.name == name);
         match peer {
             Some(peer) => Node {
@@ -145,7 +145,10 @@ impl Sources<'_> {
                 status: status_word(peer.state),
                 links: peer.links.iter().map(|link| Link { name: link.name.clone(), up: link.up }).collect(),
                 software: match (peer.ours, peer.silent) {
-                    (true, _) => "heartbeatd".to_owned(),
+                    (true, _) => match &peer.version {
+                        Some(version) => format!("tandem {version}"),
+                        None => "tandem".to_owned(),
+                    },
                     (false, Some(_)) => "heartbeat 3.0.6 or compatible".to_owned(),
                     (false, None) => String::new(),
                 },

@@ -4,15 +4,18 @@
 
 mod arguments;
 mod overview;
+mod watch;
 
 use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
 
 use clap::Parser;
 use config::nearest;
 use daemon::control::RequestError;
 use serde_json::{Value, json};
 
-use super::{Output, ask, clean, run_dir};
+use super::{Output, PATIENCE, ask_within, clean, run_dir};
 use crate::control::{Answer, ClientState, Node, NodeKind, NodeStatus, Request, Status};
 use arguments::Arguments;
 pub use arguments::Query;
@@ -75,13 +78,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Output {
             );
         }
     };
-    let status = match ask(&run_dir(arguments.run_dir), &Request::Status) {
+    let run_dir = run_dir(arguments.run_dir);
+    match query {
+        Query::Watch => watch::run(&run_dir, arguments.json),
+        query => answer(&query, style, &status_of(&run_dir, PATIENCE)),
+    }
+}
+
+/// What the daemon knows now.
+fn status_of(run_dir: &Path, patience: Duration) -> Result<Status, NoStatus> {
+    match ask_within(patience, run_dir, &Request::Status) {
         Ok(Answer::Status(status)) => Ok(*status),
         Ok(Answer::Accepted { .. }) => Err(NoStatus::Failed("the daemon answered something else".to_owned())),
         Ok(Answer::Refused { reason }) => Err(NoStatus::Failed(reason)),
         Err(error) => Err(error.into()),
-    };
-    answer(&query, style, &status)
+    }
 }
 
 /// What the tool says when the daemon's answer is `status`.
@@ -156,9 +167,10 @@ fn no_status(query: &Query, reason: &NoStatus) -> Result<Reply, Problem> {
 fn reply(query: &Query, style: Style, status: &Status) -> Result<Reply, Problem> {
     let member = |name: &str| node(status, name, BAD_PARAMETER);
     Ok(match query {
-        Query::Status => {
+        // one look of a watch is the same page
+        Query::Status | Query::Watch => {
             let json = serde_json::to_value(status).unwrap_or_default();
-            Reply { text: overview::render(status), json, code: 0 }
+            Reply { text: overview::render(status, usize::MAX), json, code: 0 }
         }
         Query::Hbstatus { verbose } => hbstatus(status, *verbose),
         Query::Listnodes { normal, ping, verbose } => {
@@ -219,7 +231,12 @@ fn reply(query: &Query, style: Style, status: &Status) -> Result<Reply, Problem>
 }
 
 fn hbstatus(status: &Status, verbose: bool) -> Reply {
-    let json = json!({ "running": true, "version": status.version, "node": status.node, "pid": status.pid });
+    let mut json =
+        json!({ "running": true, "version": status.version, "node": status.node, "pid": status.pid });
+    if verbose {
+        json["managed_by"] = "haresources".into();
+        json["nodes"] = json!(status.nodes);
+    }
     let text = if verbose {
         // the value is in quotation marks with heartbeat 3.0.6 too
         let blocks: String = status.nodes.iter().rev().map(block).collect();

@@ -60,7 +60,11 @@ fn run_dir(option: Option<PathBuf>) -> PathBuf {
 }
 
 fn ask(run_dir: &Path, request: &Request) -> Result<Answer, RequestError> {
-    daemon::control::request(&control::socket(run_dir), request, PATIENCE)
+    ask_within(PATIENCE, run_dir, request)
+}
+
+fn ask_within(patience: Duration, run_dir: &Path, request: &Request) -> Result<Answer, RequestError> {
+    daemon::control::request(&control::socket(run_dir), request, patience)
 }
 
 /// Text that a peer may have had a hand in, safe for a terminal.

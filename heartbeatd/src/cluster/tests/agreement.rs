@@ -1,4 +1,4 @@
-//! Two nodes whose files differ say so, once for each change.
+//! Two nodes whose files differ say so, once for each change; and each knows which version the other runs.
 
 use super::super::*;
 use super::pair::{Pair, ms, settings};
@@ -78,4 +78,13 @@ fn what_is_no_hash_says_nothing() {
     let (hash, mut message) = (ConfigHash { ha_cf: 0xfe, haresources: u32::MAX }, Message::new("status"));
     hash.push(&mut message);
     assert_eq!(ConfigHash::read(&message), Some(hash));
+}
+
+#[test]
+fn each_knows_the_version_of_the_other() {
+    let version = |pair: &Pair, node| pair.cluster(node).snapshot().peer.and_then(|peer| peer.version);
+    let pair = Pair::joined(Failback::On);
+    for node in [ALPHA, BETA] {
+        assert_eq!(version(&pair, node).as_deref(), Some(env!("CARGO_PKG_VERSION")));
+    }
 }

@@ -31,6 +31,8 @@ pub(super) struct Arguments {
 pub enum Query {
     /// Everything at a glance: nodes, links, who holds which group, what happened last
     Status,
+    /// The same, kept up to date until q or ^C; written once per change where there is no terminal
+    Watch,
     /// Whether the daemon runs on this machine
     Hbstatus {
         /// With its version and the nodes

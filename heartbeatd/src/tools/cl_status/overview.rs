@@ -1,19 +1,19 @@
-//! `cl_status status`: everything at a glance.
+//! `cl_status status` and `watch`: everything at a glance.
 
 use std::fmt::Write;
 
-use crate::control::{Counters, Event, Group, GroupState, Node, NodeKind, Severity, Status};
+use crate::control::{Counters, Event, Group, GroupState, Node, NodeKind, NodeStatus, Severity, Status};
 use crate::tools::{clean, span};
 
-/// The page, for a terminal.
-pub(super) fn render(status: &Status) -> String {
+/// The page, for a terminal, with so many of the newest events.
+pub(super) fn render(status: &Status, events: usize) -> String {
     let mut page = String::new();
     // writing into a string does not fail
-    let _ = write_page(&mut page, status);
+    let _ = write_page(&mut page, status, events);
     page
 }
 
-fn write_page(page: &mut String, status: &Status) -> std::fmt::Result {
+fn write_page(page: &mut String, status: &Status, events: usize) -> std::fmt::Result {
     let up = span(status.uptime_ms);
     writeln!(page, "heartbeatd {} (pid {}) for {up}, {}", status.version, status.pid, status.phase)?;
     writeln!(page, "\nnodes")?;
@@ -26,16 +26,17 @@ fn write_page(page: &mut String, status: &Status) -> std::fmt::Result {
     let (hold, failback) = (resources.hold, &status.auto_failback);
     writeln!(page, "\nresources: this node holds {hold}{moving}{step}; auto_failback {failback}")?;
     for group in &status.groups {
-        write_group(page, group)?;
+        write_group(page, group, status)?;
     }
     if let Some(reason) = &resources.standby_refusal {
         writeln!(page, "  hb_standby would be refused: {}", clean(reason))?;
     }
     write_counters(page, &status.counters)?;
-    if !status.events.is_empty() {
+    let newest = status.events.iter().skip(status.events.len().saturating_sub(events));
+    if newest.len() > 0 {
         writeln!(page, "\nlast events")?;
     }
-    for Event { ago_ms, severity, text } in &status.events {
+    for Event { ago_ms, severity, text } in newest {
         let mark = match severity {
             Severity::Info => "",
             Severity::Warning => "WARN: ",
@@ -71,11 +72,13 @@ fn write_node(page: &mut String, node: &Node, me: &str) -> std::fmt::Result {
     writeln!(page)
 }
 
-fn write_group(page: &mut String, group: &Group) -> std::fmt::Result {
+fn write_group(page: &mut String, group: &Group, status: &Status) -> std::fmt::Result {
     let since = span(group.for_ms);
     write!(page, "  {} (home {}): ", group.key, group.home)?;
     match (group.state, &group.holder) {
-        (GroupState::Held, Some(holder)) => writeln!(page, "held by {holder} for {since}")?,
+        (GroupState::Held, Some(holder)) => {
+            writeln!(page, "held by {holder} for {since}: {}", reason(group, holder, status))?;
+        }
         (GroupState::Held, None) => writeln!(page, "held for {since}")?,
         (GroupState::Released, _) => writeln!(page, "held by nobody for {since}")?,
         (GroupState::Unknown, _) => writeln!(page, "unknown")?,
@@ -89,9 +92,26 @@ fn write_group(page: &mut String, group: &Group) -> std::fmt::Result {
     Ok(())
 }
 
+/// Why a group is where it is.
+fn reason(group: &Group, holder: &str, status: &Status) -> String {
+    let home = &group.home;
+    if holder == home {
+        return "at home".to_owned();
+    }
+    match status.find(home) {
+        Some(node) if node.leaving => format!("{home} has stopped or stops"),
+        Some(node) if node.status == NodeStatus::Dead => format!("{home} is dead"),
+        Some(node) if node.status == NodeStatus::Init => format!("{home} was not heard yet"),
+        Some(_) => format!("away from home, where it may be; auto_failback {}", status.auto_failback),
+        None => format!("{home} is no node of ha.cf"),
+    }
+}
+
 fn write_counters(page: &mut String, counters: &Counters) -> std::fmt::Result {
     let Counters { sent, received, resent, lost, .. } = counters;
     writeln!(page, "\nmessages: {sent} sent, {received} received, {resent} sent again, {lost} late or lost")?;
+    let (whole, tenths) = (counters.beat_delay_us / 1000, counters.beat_delay_us % 1000 / 100);
+    writeln!(page, "beats: at most {whole}.{tenths} ms late")?;
     let dropped = counters.dropped.iter().filter(|(_, count)| **count > 0);
     let dropped: Vec<String> = dropped.map(|(reason, count)| format!("{count} {}", clean(reason))).collect();
     if !dropped.is_empty() {

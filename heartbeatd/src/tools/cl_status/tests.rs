@@ -1,7 +1,7 @@
 //! Each subcommand against one picture of a pair.
 
 use super::*;
-use crate::control::{Client, Event, Group, GroupState, Hold, Link, Resources, Severity};
+use crate::control::{Client, Counters, Event, Group, GroupState, Hold, Link, Resources, Severity};
 
 fn member(name: &str, status: NodeStatus, up: [bool; 2]) -> Node {
     let links = ["eth0", "eth1"].into_iter().zip(up);
@@ -58,6 +58,7 @@ fn pair() -> Status {
             severity: Severity::Warning,
             text: "node beta: is dead\x1b[2J".to_owned(),
         }],
+        counters: Counters { beat_delay_us: 1234, ..Counters::default() },
         ..Status::default()
     }
 }
@@ -190,21 +191,53 @@ fn json() {
     assert_eq!((serde_json::from_str::<Status>(&out).unwrap(), code), (pair(), 0));
 }
 
-const QUERIES: [&str; 13] = [
+const QUERIES: [&str; 15] = [
     "status",
     "hbstatus",
     "hbstatus -v",
     "listnodes",
+    "listnodes -v",
     "nodestatus alpha",
     "nodetype alpha",
     "nodeweight alpha",
     "nodesite alpha",
     "listhblinks alpha",
+    "listhblinks -v alpha",
     "hblinkstatus alpha eth0",
     "clientstatus alpha ipfail",
     "rscstatus",
     "hbparameter -p keepalive",
 ];
+
+#[test]
+fn every_subcommand_speaks_json() {
+    for line in QUERIES {
+        let (out, err, _) = ask(&format!("{line} --json"));
+        let value: Value = serde_json::from_str(&out).unwrap();
+        assert!(value.as_object().is_some_and(|object| !object.contains_key("error")), "{line}: {out}");
+        assert_eq!((out.lines().count(), err.as_str()), (1, ""), "{line}: {out}");
+    }
+    let (out, ..) = ask("hbstatus -v --json");
+    assert!(out.contains("\"managed_by\":\"haresources\"") && out.contains("\"beta\""), "{out}");
+}
+
+#[test]
+fn why_a_group_is_where_it_is() {
+    let why = |change: &dyn Fn(&mut Status)| {
+        let mut pair = pair();
+        pair.groups[1].state = GroupState::Held;
+        change(&mut pair);
+        let (out, ..) = ask_of("status", &Ok(pair));
+        let line = out.lines().find(|line| line.contains("(home beta)")).unwrap();
+        line.rsplit_once(" for 3 d 4 h: ").unwrap().1.to_owned()
+    };
+    assert_eq!(why(&|_| {}), "beta is dead");
+    assert_eq!(why(&|pair| pair.nodes[1].leaving = true), "beta has stopped or stops");
+    assert_eq!(why(&|pair| pair.nodes[1].status = NodeStatus::Init), "beta was not heard yet");
+    let away = "away from home, where it may be; auto_failback off";
+    assert_eq!(why(&|pair| pair.nodes[1].status = NodeStatus::Active), away);
+    assert_eq!(why(&|pair| pair.groups[1].holder = Some("beta".to_owned())), "at home");
+}
 
 /// Nothing is made up: without the daemon no subcommand prints a state.
 #[test]
@@ -240,13 +273,14 @@ fn overview() {
          \x20 192.0.2.254: ping, ping node; 192.0.2.254 up\n\
          \n\
          resources: this node holds all; auto_failback off\n\
-         \x20 IPaddr2::192.0.2.100/24/eth0 (home alpha): held by alpha for 3 d 4 h\n\
+         \x20 IPaddr2::192.0.2.100/24/eth0 (home alpha): held by alpha for 3 d 4 h: at home\n\
          \x20     ldirectord::ldirectord.cf\n\
          \x20 IPaddr2::192.0.2.101/24/eth0 (home beta): failed on alpha for 3 d 4 h\n\
          \x20     ldirectord::ldirectord.cf\n\
          \x20 hb_standby would be refused: the other node is not alive\n\
          \n\
          messages: 0 sent, 0 received, 0 sent again, 0 late or lost\n\
+         beats: at most 1.2 ms late\n\
          \n\
          last events\n\
          \x20        8.3 s ago  WARN: node beta: is dead?[2J\n"
