@@ -24,6 +24,7 @@ mod picture;
 mod pinging;
 mod refusals;
 mod reload;
+mod respawn;
 mod shell;
 mod slot;
 mod start;

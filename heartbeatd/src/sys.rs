@@ -1,10 +1,13 @@
 //! The system calls that no safe crate offers: the only unsafe code of the crate.
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use nix::unistd::{Gid, Uid, User, getgrouplist, setgid, setgroups, setuid};
+use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::ptr::NonNull;
 
 /// One address of a network interface.
@@ -89,6 +92,48 @@ pub(crate) fn set_round_robin(process: u32, priority: u8) -> io::Result<()> {
         libc::sched_setscheduler(process, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const parameters)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A user of this machine with all groups it is a member of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<Gid>,
+}
+
+impl Account {
+    /// Looks a user up by name; `None` if there is none. May wait for whoever knows the users.
+    pub(crate) fn find(name: &str) -> io::Result<Option<Account>> {
+        let Some(user) = User::from_name(name)? else { return Ok(None) };
+        let name = CString::new(name).map_err(io::Error::other)?;
+        let groups = getgrouplist(&name, user.gid)?;
+        Ok(Some(Account { uid: user.uid, gid: user.gid, groups }))
+    }
+
+    /// The user's and its first group's number.
+    pub(crate) fn ids(&self) -> (u32, u32) {
+        (self.uid.as_raw(), self.gid.as_raw())
+    }
+}
+
+/// Lets a command run as a user, with SIGTERM at the death of the thread that starts it: a program that lives with
+/// this daemon must not be there twice after a crash.
+pub(crate) fn run_as(command: &mut Command, account: Account) {
+    let become_user = move || -> io::Result<()> {
+        // Without privilege only the own account is possible, and its groups are there already.
+        if Uid::effective().is_root() {
+            setgroups(&account.groups)?;
+            setgid(account.gid)?;
+        }
+        setuid(account.uid)?;
+        // Last: a change of the user takes it back (prctl(2)).
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+        Ok(())
+    };
+    // SAFETY: the closure runs between fork and exec: it makes system calls alone, allocates nothing (an error is a
+    // number), and what it reads was made before the fork.
+    unsafe { command.pre_exec(become_user) };
 }
 
 #[cfg(test)]

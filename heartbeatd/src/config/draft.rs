@@ -1,6 +1,6 @@
 //! What `ha.cf` says, before it is checked as a whole and completed with defaults.
 
-use super::plan::{Failback, GenerationMethod, Log, Medium, PingNode, Timing, UuidFrom};
+use super::plan::{Failback, GenerationMethod, Log, Medium, PingNode, Respawn, Timing, UuidFrom};
 use super::time::shown;
 use config::{Diagnostic, Report, Span};
 use std::collections::BTreeMap;
@@ -35,6 +35,7 @@ pub(super) struct Draft {
     /// Those of them that carry no heartbeats here: serial, ping.
     pub(super) other_media: usize,
     pub(super) pings: Vec<Spanned<PingNode>>,
+    pub(super) respawns: Vec<Respawn>,
     /// `udpport` so far, and whether a line of this kind has used it.
     pub(super) port: u16,
     pub(super) bcast_port: Option<u16>,
@@ -70,6 +71,7 @@ impl Draft {
             media_lines: 0,
             other_media: 0,
             pings: Vec::new(),
+            respawns: Vec::new(),
             port: services_port.unwrap_or(694),
             bcast_port: None,
             ucast_port: None,

@@ -4,6 +4,7 @@ use super::draft::{Draft, Spanned};
 use super::line::{self, Line, Word};
 use super::media;
 use super::plan::{Failback, GenerationMethod, UuidFrom};
+use super::respawn;
 use super::time;
 use config::{Diagnostic, Report, Span, nearest, parse_bool};
 use std::path::PathBuf;
@@ -112,7 +113,8 @@ impl Parser<'_> {
             "env" => self.environment(line),
             // These take the whole line: a value is a command or a host with its parameters.
             "apiauth" => self.api_authority(line),
-            "respawn" | "failfast" | "stonith" | "stonith_host" => self.without_effect(line),
+            "respawn" | "failfast" => respawn::apply(self, line),
+            "stonith" | "stonith_host" => self.without_effect(line),
             _ => line.values.iter().for_each(|value| self.value(line.directive, *value)),
         }
     }
@@ -378,13 +380,7 @@ impl Parser<'_> {
     /// Directives with a whole line, ignored: a warning says what that changes.
     fn without_effect(&mut self, line: &Line<'_>) {
         let name = line.directive.text;
-        let help = match name {
-            "respawn" if line.rest.text.contains("ipfail") => {
-                "ipfail is not started: a node whose ping nodes are lost keeps its resources"
-            }
-            "respawn" | "failfast" => "the program is not started; give it a systemd unit",
-            _ => "a dead peer's resources are taken without fencing it first",
-        };
+        let help = "a dead peer's resources are taken without fencing it first";
         self.warning(line.directive.span, format!("{name} has no effect in this release"), help);
     }
 

@@ -12,12 +12,15 @@ mod haresources;
 mod line;
 mod media;
 mod plan;
+mod respawn;
 mod state;
 mod time;
 
 pub use defaults::defaults;
 pub use haresources::Group;
-pub use plan::{Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Timing, UuidFrom};
+pub use plan::{
+    Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Respawn, Timing, UuidFrom,
+};
 pub use state::{next_generation, node_name, save_generation, uuid};
 
 use config::{Diagnostic, Level, Report, Source};
@@ -228,6 +231,7 @@ impl Completed {
             timing,
             media: draft.media,
             pings: draft.pings.into_iter().map(|ping| ping.value).collect(),
+            respawns: draft.respawns,
             failback,
             hop_fudge: draft.hop_fudge,
             generation: draft.generation,

@@ -20,6 +20,8 @@ pub struct Plan {
     pub media: Vec<Medium>,
     /// `ping`, `ping6` and `ping_group`: nodes that only answer. Each is one node for the `ttl` field.
     pub pings: Vec<PingNode>,
+    /// `respawn` and `failfast`: programs that live with the daemon, in the order of the file.
+    pub respawns: Vec<Respawn>,
     /// `auto_failback`.
     pub failback: Failback,
     /// `hopfudge`: how much the `ttl` field exceeds the number of nodes.
@@ -142,6 +144,17 @@ pub struct PingNode {
     pub v6: bool,
     /// `ping_group`.
     pub group: bool,
+}
+
+/// A program that lives with the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Respawn {
+    /// The user as whom it runs.
+    pub user: String,
+    /// Its command line, for a shell.
+    pub command: String,
+    /// `failfast`: this machine reboots when it ends abnormally.
+    pub failfast: bool,
 }
 
 /// `auto_failback`.

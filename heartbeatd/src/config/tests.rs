@@ -233,6 +233,26 @@ fn directives_without_effect_are_accepted_with_a_warning_where_it_matters() {
 }
 
 #[test]
+fn programs_that_live_with_the_daemon() {
+    let plan = plan(&format!("{GOOD}respawn root /bin/sh -c 'a, b'  # c\nfailfast root\t/bin/true\n"));
+    let program =
+        |command: &str, failfast| Respawn { user: "root".into(), command: command.into(), failfast };
+    assert_eq!(plan.respawns, [program("/bin/sh -c 'a, b'", false), program("/bin/true", true)]);
+    for (line, said) in [
+        ("respawn root", "ha.cf:4:9: error: respawn names no program"),
+        ("failfast root bin/true", "ha.cf:4:15: error: \"bin/true\" is not a full path"),
+    ] {
+        let said_of = refused(&format!("{GOOD}{line}\n"));
+        assert!(said_of.contains(said), "{line}: {said_of}");
+    }
+    let reading = Files::new(&format!("{GOOD}respawn no-such-user /no/such/program\n")).read();
+    let warned: Vec<String> = reading.lines().map(|(_, line)| line).collect();
+    assert!(warned[0].contains("ha.cf:4:22: warning: /no/such/program is no program"), "{warned:?}");
+    assert!(warned[1].contains("ha.cf:4:9: warning: there is no user no-such-user"), "{warned:?}");
+    assert!(reading.plan.is_some());
+}
+
+#[test]
 fn who_may_use_the_api() {
     let good = "apiauth ipfail gid=haclient uid=hacluster\napiauth default uid=root,hacluster gid=haclient\n";
     let reading = Files::new(&format!("{GOOD}{good}")).read();

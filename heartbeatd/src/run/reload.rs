@@ -78,7 +78,11 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
     if (plan.realtime, plan.uuid_from) != (shell.plan.realtime, shell.plan.uuid_from) {
         tracing::warn!("realtime, rtprio and uuidfrom take effect at the next start");
     }
+    if plan.respawns != shell.plan.respawns {
+        applied.push("respawn and failfast");
+    }
     shell.plan = plan;
+    shell.run_programs();
     if applied.is_empty() {
         applied.push("parameters");
     }

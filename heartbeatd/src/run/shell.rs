@@ -5,9 +5,10 @@ use super::beat::{NotGiven, Order, Orders};
 use super::environment;
 use super::jobs::{News, Runner, Running};
 use super::picture::{Picture, Report};
+use super::respawn::Respawner;
 use super::status::{Memory, Sources};
 use super::{clock, fifo, files, guard, pinging, reload, start};
-use crate::cluster::{Event, Job, JobId, JobKind, Set, Settings, Severity};
+use crate::cluster::{Event, Job, JobId, JobKind, NodeState, Set, Settings, Severity};
 use crate::config::{self, PingNode, Plan};
 use crate::control::{Answer, Request, Which};
 use crate::media::Keeper;
@@ -61,6 +62,8 @@ pub(super) struct Shell {
     pub(super) runner: Runner,
     /// Opens media again; another one replaces it when the media change.
     pub(super) keeper: Keeper,
+    /// The programs of respawn and failfast.
+    pub(super) respawner: Respawner,
     pub(super) debug: i32,
     /// A reload needs a new process, as soon as nothing is under way.
     pub(super) restart: bool,
@@ -103,6 +106,7 @@ impl Shell {
             orders,
             runner,
             keeper,
+            respawner: Respawner::new(log),
             debug: 0,
             restart: false,
             names: None,
@@ -176,6 +180,7 @@ impl Shell {
                 break End::Restart;
             }
         };
+        self.respawner.end().await;
         for task in [fifo, guard].into_iter().flatten() {
             task.abort();
         }
@@ -238,7 +243,21 @@ impl Shell {
         if before != Some((cluster.phase, cluster.wants)) {
             notify::status(&format!("{}, holds {} resources", cluster.phase, cluster.wants));
         }
+        let active = picture.cluster.state == NodeState::Active;
+        let began =
+            active && self.picture.as_ref().is_none_or(|before| before.cluster.state != NodeState::Active);
         self.picture = Some(picture);
+        if began {
+            self.run_programs();
+        }
+    }
+
+    /// The programs of respawn and failfast run as long as this node takes part.
+    pub(super) fn run_programs(&mut self) {
+        let active = self.picture.as_ref().is_some_and(|picture| picture.cluster.state == NodeState::Active);
+        if active && !self.stopping {
+            self.respawner.apply(&self.plan.respawns, &self.runner.environment);
+        }
     }
 
     fn start(&mut self, job: Job) {
