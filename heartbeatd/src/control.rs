@@ -208,6 +208,8 @@ pub struct Link {
     pub name: String,
     /// Whether something came in on it within the deadtime.
     pub up: bool,
+    /// Why the other node is not heard on it; `None` if it is, and for the links of this node.
+    pub why: Option<String>,
 }
 
 /// What this node holds.

@@ -94,7 +94,7 @@ fn status(hold: Hold, standby: Option<&str>) -> Status {
     let node = |name: &str, status| Node {
         name: name.to_owned(),
         status,
-        links: vec![Link { name: "eth0".to_owned(), up: true }],
+        links: vec![Link { name: "eth0".to_owned(), up: true, why: None }],
         ..Node::default()
     };
     Status {

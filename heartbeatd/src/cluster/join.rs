@@ -134,6 +134,7 @@ impl Cluster {
             self.peer_died();
         }
         self.expire_links();
+        self.repeat_silence();
         self.ask_again();
         self.expire_standby();
         match self.phase {
@@ -142,6 +143,7 @@ impl Cluster {
                     peer.state = NodeState::Dead;
                 }
                 self.notice(Notice::Alone);
+                self.say_silence();
                 self.activate(true);
             }
             Phase::Asking { again } if again <= now => self.ask_nodes(),
@@ -324,6 +326,7 @@ impl Cluster {
             self.say_not_fenced(if gave_up { "unneeded" } else { "n_stnth" });
             self.send_report(Some("mach_down"));
         }
+        self.say_silence();
     }
 
     pub(super) fn receive_shutdone(&mut self) {

@@ -29,6 +29,7 @@ mod send;
 mod sequence;
 mod set;
 mod share;
+mod silence;
 mod snapshot;
 mod standby;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use event::{Action, Event, Failback, Job, JobId, JobKind, JobOutcome, Settin
 pub use notice::{Notice, Severity};
 pub use peer::NodeState;
 pub use set::Set;
+pub use silence::{Instead, Refusal};
 pub use snapshot::{LinkView, NodeView, ShareView, Snapshot};
 
 use join::Phase;
@@ -46,6 +48,7 @@ use peer::Peer;
 use random::Random;
 use sequence::History;
 use share::{Actual, Share};
+use silence::Silence;
 use standby::Standby;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -86,6 +89,7 @@ pub struct Cluster {
     reported: Option<(Set, bool)>,
     load: String,
     stranger_said: Option<Duration>,
+    silence: Silence,
     /// After a reload that made the beats slower: the old interval, and until when it is kept.
     hurry: Option<(Duration, Duration)>,
 }
@@ -119,6 +123,7 @@ impl Cluster {
             reported: None,
             load: "n/a".to_owned(),
             stranger_said: None,
+            silence: Silence::new(settings.links.len()),
             hurry: None,
             settings,
         };
@@ -167,6 +172,7 @@ impl Cluster {
         times.push(self.standby.as_ref().and_then(Standby::deadline));
         times.push(self.unheard_deadline());
         times.push(self.orphan_deadline());
+        times.push(self.silence_deadline());
         times.extend(self.shares.iter().map(Share::deadline));
         times.into_iter().flatten().min().unwrap_or(self.beat_at)
     }
@@ -317,6 +323,7 @@ impl Cluster {
             peer.links =
                 settings.links.iter().map(|name| known.get(name).copied().unwrap_or((None, false))).collect();
         }
+        self.silence.relink(&self.settings.links, &settings.links);
         if settings.deadtime != self.settings.deadtime {
             // The other node learns it at once, and as often as before: one lost message must not be our death.
             self.beat_at = self.now.mono;

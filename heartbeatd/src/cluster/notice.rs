@@ -2,6 +2,7 @@
 
 use super::event::JobKind;
 use super::set::Set;
+use super::silence::Instead;
 use std::fmt;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub enum Notice {
     LinkDead { node: String, link: String },
     NodeStatus { node: String, status: &'static str },
     NodeDead { node: String, silent: Duration },
+    NotHeard { node: String, link: String, why: Instead, again: bool },
     NodeRestarted { node: String },
     NodeReturned { node: String },
     LateBeat { node: String, interval: Duration },
@@ -66,6 +68,7 @@ impl Notice {
         use Notice::*;
         match self {
             NodeDead { .. }
+            | NotHeard { .. }
             | LateBeat { .. }
             | LinkDead { .. }
             | StrangeDeadtime { .. }
@@ -104,6 +107,7 @@ impl fmt::Display for Notice {
             NodeDead { node, silent } => {
                 write!(f, "node {node}: is dead (nothing heard for {} ms)", silent.as_millis())
             }
+            NotHeard { node, link, why, .. } => write!(f, "node {node} is not heard on {link}: {why}"),
             NodeRestarted { node } => write!(f, "Heartbeat restart on node {node}"),
             NodeReturned { node } => write!(f, "Cluster node {node} returning after partition."),
             LateBeat { node, interval } => {

@@ -25,9 +25,14 @@ impl Cluster {
     pub(super) fn receive(&mut self, link: usize, message: Message) {
         let Some(src) = message.text("src").map(str::to_owned) else { return };
         if src == self.settings.me {
-            return; // our own, from a broadcast medium or a loop
+            // ours, from a broadcast medium or a loop; or the name is used twice
+            if message.binary("srcuuid").is_some_and(|uuid| uuid != self.settings.uuid) {
+                self.silence.namesake(link);
+            }
+            return;
         }
         if self.peer.as_ref().is_none_or(|peer| peer.name != src) {
+            self.silence.stranger(link, &src);
             self.stranger(src);
             return;
         }
@@ -41,7 +46,7 @@ impl Cluster {
             return;
         }
         let Some(seq) = message.hex("seq").filter(|seq| *seq > 0) else { return };
-        if !self.check_generation(&message, generation) {
+        if !self.check_generation(&message, link, generation) {
             return;
         }
         let (now, first) = (self.now.mono, self.settings.rexmit_delay.max(REXMIT_MIN) - REXMIT_MIN);
@@ -50,8 +55,13 @@ impl Cluster {
         let ask_at = || now + REXMIT_MIN + Duration::from_micros(random.below(first.as_micros() as u64 + 1));
         let arrival = peer.inbound.accept(seq, ask_at);
         if arrival == Arrival::Old {
+            match peer.alive() {
+                true => self.silence.heard(link), // the same, by another link
+                false => self.silence.replayed(link),
+            }
             return;
         }
+        self.silence.heard(link);
         peer.heard = Some(now);
         if let Arrival::New { lost } = arrival {
             if seq % 10 == self.ack_trigger && peer.inbound.complete() {
@@ -109,13 +119,14 @@ impl Cluster {
     }
 
     /// Whether the message belongs to the node's present life; a `status` of a later one begins that.
-    fn check_generation(&mut self, message: &Message, generation: u64) -> bool {
+    fn check_generation(&mut self, message: &Message, link: usize, generation: u64) -> bool {
         let Some(peer) = self.peer.as_mut() else { return false };
         if generation == peer.generation {
             return true;
         }
         let node = peer.name.clone();
         if generation < peer.generation {
+            self.silence.replayed(link);
             if !std::mem::replace(&mut peer.replay_reported, true) {
                 self.notice(Notice::Replay { node });
             }
@@ -345,9 +356,13 @@ impl Cluster {
                 dead.push(index);
             }
         }
+        let alive = self.peer.as_ref().is_some_and(Peer::alive);
         for index in dead {
             let link = self.settings.links.get(index).cloned().unwrap_or_default();
             self.notice(Notice::LinkDead { node: node.clone(), link });
+            if alive {
+                self.say_silence_of(index, false); // of a dead node it is said of every link
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is true now, for people and their tools.
 
-use super::{Cluster, FOREIGN, LOCAL, NodeState, Set};
+use super::{Cluster, FOREIGN, Instead, LOCAL, NodeState, Set};
 use std::time::Duration;
 
 /// The whole picture at one moment.
@@ -60,6 +60,8 @@ pub struct LinkView {
     pub name: String,
     /// Whether something came in on it within the deadtime.
     pub up: bool,
+    /// While it is not up, or the node not alive: what comes in instead of its messages.
+    pub instead: Option<Instead>,
 }
 
 /// The groups of one home node.
@@ -97,6 +99,11 @@ impl Cluster {
     fn peer_view(&self) -> Option<NodeView> {
         let peer = self.peer.as_ref()?;
         let names = self.settings.links.iter().cloned();
+        let view = |(link, (name, (_, up))): (usize, (String, &(_, bool)))| LinkView {
+            name,
+            up: *up,
+            instead: (!*up || !peer.alive()).then(|| self.silence.lately(link)),
+        };
         Some(NodeView {
             name: peer.name.clone(),
             state: peer.state,
@@ -111,7 +118,7 @@ impl Cluster {
             } else {
                 Vec::new()
             },
-            links: names.zip(&peer.links).map(|(name, (_, up))| LinkView { name, up: *up }).collect(),
+            links: names.zip(&peer.links).enumerate().map(view).collect(),
         })
     }
 

@@ -12,7 +12,7 @@ use super::clock;
 use super::guard::{self, Line};
 use super::picture::{Counters, Picture, Report};
 use super::pinging::{self, PingPlan, Pinging, Resolved};
-use super::refusals::Refusals;
+use super::refusals::{self, Refusals};
 use super::slot::Slot;
 use crate::cluster::{Action, Cluster, Event, Notice, Settings, Severity, Time};
 use crate::media::{Change, Medium, PingChange};
@@ -320,6 +320,7 @@ impl Beat {
                     arrived.push((slot.link, message));
                 }
                 Err(error) => {
+                    self.cluster.refused(slot.link, refusals::seen_by_core(&error, &self.packets.keys));
                     let count = self.refusals.count(number, &error, clock::mono());
                     if let Some(count) = count.filter(|_| self.packets.log_bad) {
                         tracing::warn!(
@@ -437,7 +438,11 @@ impl Beat {
         if let Notice::LostMessages { count, .. } = notice {
             self.counters.lost = self.counters.lost.saturating_add(*count);
         }
-        self.log(notice.severity(), notice.to_string());
+        match notice {
+            // what is repeated is for the log: it would push out of the status what happened before
+            Notice::NotHeard { again: true, .. } => write_line(notice.severity(), &notice.to_string()),
+            _ => self.log(notice.severity(), notice.to_string()),
+        }
     }
 
     fn pings_changed(&mut self, changes: &[PingChange]) {
@@ -448,11 +453,7 @@ impl Beat {
     }
 
     fn log(&mut self, severity: Severity, text: String) {
-        match severity {
-            Severity::Info => tracing::info!("{text}"),
-            Severity::Warning => tracing::warn!("{text}"),
-            Severity::Error => tracing::error!("{text}"),
-        }
+        write_line(severity, &text);
         self.tell(Report::Said(severity, text));
     }
 
@@ -495,5 +496,13 @@ impl Beat {
         };
         // One that finds no room is taken again.
         self.dirty = self.reports.try_send(Report::Picture(Box::new(picture))).is_err();
+    }
+}
+
+fn write_line(severity: Severity, text: &str) {
+    match severity {
+        Severity::Info => tracing::info!("{text}"),
+        Severity::Warning => tracing::warn!("{text}"),
+        Severity::Error => tracing::error!("{text}"),
     }
 }

@@ -1,6 +1,7 @@
 //! Packets that were refused: counted all, said rarely, but said: they are why a peer is not heard.
 
-use crate::wire::DecodeError;
+use crate::cluster::Refusal;
+use crate::wire::{DecodeError, Key, Keys};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -44,6 +45,17 @@ impl Refusals {
     /// Totals by reason.
     pub(super) fn counts(&self) -> &BTreeMap<&'static str, u64> {
         &self.counts
+    }
+}
+
+/// What a refused packet says about who sends here.
+pub(super) fn seen_by_core(error: &DecodeError, keys: &Keys) -> Refusal {
+    match error {
+        DecodeError::UnknownKey(number) | DecodeError::WrongMac(number) => {
+            Refusal::WrongKey { number: *number, method: keys.get(*number).map(Key::method) }
+        }
+        DecodeError::NoAuthentication | DecodeError::BadAuthentication => Refusal::Unsigned,
+        damaged => Refusal::Garbage(damaged.reason()),
     }
 }
 

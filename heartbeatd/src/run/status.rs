@@ -2,7 +2,7 @@
 
 use super::jobs::Progress;
 use super::picture::Picture;
-use crate::cluster::{NodeState, Set, Severity, Snapshot};
+use crate::cluster::{LinkView, NodeState, Set, Severity, Snapshot};
 use crate::config::{self, Failback, Plan};
 use crate::control::{
     Counters, Event, Group, GroupState, Hold, Link, Node, NodeKind, NodeStatus, Resources,
@@ -143,7 +143,7 @@ impl Sources<'_> {
                 name: name.to_owned(),
                 kind: NodeKind::Normal,
                 status: status_word(peer.state),
-                links: peer.links.iter().map(|link| Link { name: link.name.clone(), up: link.up }).collect(),
+                links: peer.links.iter().map(link_to_peer).collect(),
                 software: match (peer.ours, peer.silent) {
                     (true, _) => match &peer.version {
                         Some(version) => format!("tandem {version}"),
@@ -176,7 +176,7 @@ impl Sources<'_> {
     fn own_links(&self) -> Vec<Link> {
         let works = |index| self.picture.media.iter().any(|(link, works)| *link == index && *works);
         let links = self.links.iter().enumerate();
-        links.map(|(index, name)| Link { name: name.clone(), up: works(index) }).collect()
+        links.map(|(index, name)| Link { name: name.clone(), up: works(index), why: None }).collect()
     }
 
     /// The groups of haresources as the file is now.
@@ -243,6 +243,11 @@ impl Sources<'_> {
         };
         self.memory.events.iter().map(event).collect()
     }
+}
+
+fn link_to_peer(link: &LinkView) -> Link {
+    let why = link.instead.as_ref().map(ToString::to_string);
+    Link { name: link.name.clone(), up: link.up, why }
 }
 
 /// State and holder of a group homed on `home`, as `me` knows them; `said` is what a job said last of it.

@@ -201,6 +201,17 @@ impl Pair {
         pair::status(node)
     }
 
+    /// Wait until a node's daemon says this of why it does not hear another one, on the page and in JSON.
+    pub(crate) fn wait_why(&self, node: &Node, of: &str, why: &str) -> Result<()> {
+        let what = format!("{} does not hear {of}: {why}", node.name());
+        let said = || {
+            let page = self.cl_status(node, &["status"])?;
+            let json = self.cl_status(node, &["status", "--json"])?;
+            Ok([page, json].iter().all(|text| text.contains(why)))
+        };
+        wait_until(LIMIT, &what, said).map(drop).map_err(|failure| self.explain(failure))
+    }
+
     /// Datagrams that a node's daemon has dropped, whatever the reason.
     pub(crate) fn dropped(&self, node: &Node) -> Result<u64> {
         let status = self.status(node)?;

@@ -8,7 +8,7 @@ use crate::wire::Message;
 const LAST: &str = "ffffffffffffffff";
 
 /// A message of beta with these fields after the ones every message has.
-fn from_beta(kind: &str, hg: &str, seq: &str, fields: &[(&str, &str)]) -> Message {
+pub(super) fn from_beta(kind: &str, hg: &str, seq: &str, fields: &[(&str, &str)]) -> Message {
     let mut message = Message::new(kind);
     message.push_text("src", "beta").push_text("hg", hg).push_text("seq", seq).push_text("ts", "1");
     for (name, value) in fields {
@@ -17,19 +17,19 @@ fn from_beta(kind: &str, hg: &str, seq: &str, fields: &[(&str, &str)]) -> Messag
     message
 }
 
-struct Alpha {
-    cluster: Cluster,
-    now: Duration,
+pub(super) struct Alpha {
+    pub(super) cluster: Cluster,
+    pub(super) now: Duration,
 }
 
 impl Alpha {
-    fn new(generation: u64) -> Alpha {
+    pub(super) fn new(generation: u64) -> Alpha {
         let now = ms(1_000);
         let settings = settings(ALPHA, Failback::Off, generation);
         Alpha { cluster: Cluster::new(settings, Time { mono: now, epoch: 1 }), now }
     }
 
-    fn after(&mut self, time: Duration, event: Event) -> Vec<Action> {
+    pub(super) fn after(&mut self, time: Duration, event: Event) -> Vec<Action> {
         self.now += time;
         self.cluster.handle(event, Time { mono: self.now, epoch: 1 });
         let actions: Vec<Action> = std::iter::from_fn(|| self.cluster.poll_action()).collect();
@@ -43,7 +43,7 @@ impl Alpha {
         actions
     }
 
-    fn receive(&mut self, message: Message) -> Vec<Action> {
+    pub(super) fn receive(&mut self, message: Message) -> Vec<Action> {
         self.after(ms(1), Event::Received { link: 0, message })
     }
 

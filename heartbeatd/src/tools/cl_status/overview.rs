@@ -69,7 +69,11 @@ fn write_node(page: &mut String, node: &Node, me: &str) -> std::fmt::Result {
     for link in &node.links {
         write!(page, "; {} {}", link.name, super::state(link.up))?;
     }
-    writeln!(page)
+    writeln!(page)?;
+    for (link, why) in node.links.iter().filter_map(|link| Some((link, link.why.as_ref()?))) {
+        writeln!(page, "      not heard on {}: {}", link.name, clean(why))?;
+    }
+    Ok(())
 }
 
 fn write_group(page: &mut String, group: &Group, status: &Status) -> std::fmt::Result {

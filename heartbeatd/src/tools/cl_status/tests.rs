@@ -8,7 +8,7 @@ fn member(name: &str, status: NodeStatus, up: [bool; 2]) -> Node {
     Node {
         name: name.to_owned(),
         status,
-        links: links.map(|(name, up)| Link { name: name.to_owned(), up }).collect(),
+        links: links.map(|(name, up)| Link { name: name.to_owned(), up, why: None }).collect(),
         ..Node::default()
     }
 }
@@ -20,7 +20,7 @@ fn pair() -> Status {
     beta.differs = vec!["haresources".to_owned()];
     let mut gateway = member("192.0.2.254", NodeStatus::Ping, [true, true]);
     gateway.kind = NodeKind::Ping;
-    gateway.links = vec![Link { name: "192.0.2.254".to_owned(), up: true }];
+    gateway.links = vec![Link { name: "192.0.2.254".to_owned(), up: true, why: None }];
     let group = |key: &str, home: &str, state, holder: Option<&str>| Group {
         key: key.to_owned(),
         resources: vec![key.to_owned(), "ldirectord::ldirectord.cf".to_owned()],
