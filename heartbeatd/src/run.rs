@@ -20,6 +20,7 @@ mod fifo;
 mod files;
 mod guard;
 mod jobs;
+mod kept;
 mod picture;
 mod pinging;
 mod refusals;

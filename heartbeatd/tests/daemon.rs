@@ -83,6 +83,15 @@ impl Node {
         rustix::process::Pid::from_raw(i32::try_from(pid).unwrap())
     }
 
+    /// Waits for the end of a daemon that was killed.
+    fn gone(&self) {
+        let begun = Instant::now();
+        while self.pid().is_some() {
+            assert!(begun.elapsed() < PATIENCE, "{} does not end", self.name);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(self.pid().unwrap(), signal).unwrap();
     }
@@ -414,4 +423,64 @@ fn a_wrong_configuration_is_shown_and_has_its_exit_code() {
     let output = alpha.run(&["--check"]);
     let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned();
     assert!(output.status.success(), "an interface may come later: {said}");
+}
+
+/// Who listens on the pair's network keeps beta's packets, and sends them again when alpha has restarted.
+#[test]
+fn recordings_of_an_earlier_life_are_not_believed_after_a_restart() {
+    use rustix::process::Signal;
+    let [alpha, beta] = pair(8);
+    let plan = heartbeatd::config::read(&alpha.directory.join("etc"), "alpha").plan.unwrap();
+    let targets = heartbeatd::media::resolve(&plan.media).unwrap();
+    let network = heartbeatd::media::Medium::open(&targets[0]).unwrap();
+    alpha.start();
+    beta.start();
+    alpha.holds(Hold::Local);
+    beta.holds(Hold::Local);
+    let mut recorded = Vec::new();
+    let mut buffer = vec![0; 65_536];
+    while let Some(bytes) = network.receive(&mut buffer).unwrap() {
+        let message = heartbeatd::wire::decode(&buffer[..bytes], &plan.keys).unwrap();
+        if message.text("src") == Some("beta") {
+            recorded.push(buffer[..bytes].to_vec());
+        }
+    }
+    assert!(recorded.len() > 5, "{} packets of beta", recorded.len());
+
+    let generation = beta.status().unwrap().generation;
+    beta.signal(Signal::KILL);
+    beta.gone();
+    beta.start();
+    let kept = alpha.directory.join("state/hb_peer_generation");
+    let begun = Instant::now();
+    while fs::read_to_string(&kept).unwrap_or_default() != format!("beta {}\n", generation + 1) {
+        assert!(begun.elapsed() < PATIENCE, "{:?}\n{}", fs::read_to_string(&kept), alpha.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for node in [&beta, &alpha] {
+        node.signal(Signal::KILL);
+        node.gone();
+    }
+    alpha.start();
+    let replay = || {
+        for packet in &recorded {
+            network.send(packet).unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    let lonely = alpha.until("alone", |status| {
+        replay();
+        status.resources.hold == Hold::All
+    });
+    let node = lonely.find("beta").unwrap();
+    assert_eq!((node.status, node.silent_ms), (NodeStatus::Dead, None), "beta was not heard");
+    let status = alpha.until("telling why", |status| {
+        let links = &status.find("beta").unwrap().links;
+        links.iter().any(|link| link.why.as_ref().is_some_and(|why| why.contains("of its past (replayed")))
+    });
+    assert!(!status.find("beta").unwrap().links[0].up);
+    assert!(alpha.log().contains("attempted replay attack"), "{}", alpha.log());
+
+    beta.start();
+    alpha.until("hearing beta", |status| status.find("beta").unwrap().status == NodeStatus::Active);
 }

@@ -41,6 +41,9 @@ pub struct Settings {
     pub uuid: [u8; 16],
     /// `hb_generation` of this start.
     pub generation: u64,
+    /// The highest generation that was ever heard of the other node, as [`Action::SavePeerGeneration`] told; 0 if none.
+    /// What comes of an earlier one is a replay.
+    pub peer_generation: u64,
     /// Time between two beats.
     pub keepalive: Duration,
     /// A node that is silent for so long is dead.
@@ -145,6 +148,13 @@ pub enum Action {
     Notice(Notice),
     /// Write this generation to `hb_generation`: the node announces itself as restarted.
     SaveGeneration(u64),
+    /// Keep this: the other node's generation, higher than any that was heard before.
+    SavePeerGeneration {
+        /// Its name.
+        node: String,
+        /// For [`Settings::peer_generation`] of the next start.
+        generation: u64,
+    },
     /// The graceful stop is complete.
     Exit,
 }

@@ -100,7 +100,8 @@ impl Cluster {
     pub fn new(settings: Settings, now: Time) -> Cluster {
         let mut random = Random::new(settings.seed);
         let peer = settings.nodes.iter().find(|name| **name != settings.me);
-        let peer = peer.map(|name| Peer::new(name, settings.links.len(), settings.deadtime));
+        let peer = peer
+            .map(|name| Peer::new(name, settings.links.len(), settings.deadtime, settings.peer_generation));
         let mut cluster = Cluster {
             now,
             generation: settings.generation,

@@ -33,7 +33,7 @@ pub enum Notice {
     Slept { time: Duration },
     Abandoned,
     UnknownNode { node: String },
-    Replay { node: String },
+    Replay { node: String, generation: u64, known: u64 },
     UuidChanged { node: String },
     SameUuid { node: String },
     LostMessages { node: String, count: u64 },
@@ -75,7 +75,6 @@ impl Notice {
             | Slept { .. }
             | Abandoned
             | UnknownNode { .. }
-            | Replay { .. }
             | LostMessages { .. }
             | CannotResend { .. }
             | StandbyRefused { .. }
@@ -85,7 +84,8 @@ impl Notice {
             | UuidChanged { .. }
             | ConfigurationDiffers { .. }
             | ReloadNeedsRestart => Severity::Warning,
-            SameUuid { .. }
+            Replay { .. }
+            | SameUuid { .. }
             | LostForEver { .. }
             | NodeListDiffers { .. }
             | JobFailed { .. }
@@ -128,9 +128,12 @@ impl fmt::Display for Notice {
                 "this node's beats stayed away, so its guard released its resources: it asks who holds them",
             ),
             UnknownNode { node } => write!(f, "message from node [{node}], which is not in ha.cf: dropped"),
-            Replay { node } => {
-                write!(f, "message of an earlier life of node [{node}] (attempted replay attack?): dropped")
-            }
+            Replay { node, generation, known } => write!(
+                f,
+                "message of an earlier life of node [{node}], generation {generation} after {known} (attempted replay attack?): dropped. \
+                 If {node} was restored from a backup, write {known} into its /var/lib/heartbeat/hb_generation and restart it there; or, if its \
+                 clock was once far ahead, stop the daemon here, remove /var/lib/heartbeat/hb_peer_generation and start it again"
+            ),
             UuidChanged { node } => write!(f, "node {node} changed its uuid"),
             SameUuid { node } => {
                 write!(

@@ -65,7 +65,10 @@ pub(super) struct Peer {
     pub(super) name: String,
     pub(super) uuid: Option<[u8; 16]>,
     pub(super) state: NodeState,
+    /// Its present life; 0 until its first status of this run.
     pub(super) generation: u64,
+    /// The highest generation ever heard of it, in earlier runs too: whatever is below is a replay.
+    pub(super) floor: u64,
     pub(super) inbound: Inbound,
     /// When its last new message came.
     pub(super) heard: Option<Duration>,
@@ -107,12 +110,13 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(name: &str, links: usize, deadtime: Duration) -> Peer {
+    pub(super) fn new(name: &str, links: usize, deadtime: Duration, floor: u64) -> Peer {
         Peer {
             name: name.to_owned(),
             uuid: None,
             state: NodeState::Init,
             generation: 0,
+            floor,
             inbound: Inbound::default(),
             heard: None,
             status_at: None,
@@ -150,7 +154,7 @@ impl Peer {
             links: std::mem::take(&mut self.links),
             same_uuid_reported: self.same_uuid_reported,
             agreement: self.agreement,
-            ..Peer::new(&self.name.clone(), 0, self.deadtime)
+            ..Peer::new(&self.name.clone(), 0, self.deadtime, self.floor.max(generation))
         };
     }
 

@@ -93,7 +93,7 @@ impl Cluster {
     /// Any authenticated packet of this life of the node shows that the link works.
     fn refresh_link(&mut self, link: usize, generation: u64) {
         let now = self.now.mono;
-        let Some(peer) = self.peer.as_mut().filter(|peer| generation >= peer.generation) else { return };
+        let Some(peer) = self.peer.as_mut().filter(|peer| generation >= peer.floor) else { return };
         let node = peer.name.clone();
         let Some((at, up)) = peer.links.get_mut(link) else { return };
         *at = Some(now);
@@ -125,10 +125,11 @@ impl Cluster {
             return true;
         }
         let node = peer.name.clone();
-        if generation < peer.generation {
+        if generation < peer.floor {
+            let known = peer.floor;
             self.silence.replayed(link);
             if !std::mem::replace(&mut peer.replay_reported, true) {
-                self.notice(Notice::Replay { node });
+                self.notice(Notice::Replay { node, generation, known });
             }
             return false;
         }
@@ -136,6 +137,10 @@ impl Cluster {
             return false; // its first status comes at once and begins the new life
         }
         let was_known = peer.generation != 0 && peer.alive();
+        if generation > peer.floor {
+            let node = node.clone();
+            self.actions.push_back(Action::SavePeerGeneration { node, generation });
+        }
         peer.restarted(generation);
         self.history.peer_restarted();
         if was_known {

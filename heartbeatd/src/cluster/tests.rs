@@ -5,6 +5,7 @@ mod agreement;
 mod hostile;
 mod old_peer;
 mod pair;
+mod replay;
 mod silence;
 
 use super::*;

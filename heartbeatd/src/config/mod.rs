@@ -21,7 +21,7 @@ pub use haresources::Group;
 pub use plan::{
     Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Respawn, Timing, UuidFrom,
 };
-pub use state::{next_generation, node_name, save_generation, uuid};
+pub use state::{next_generation, node_name, peer_generation, save_generation, save_peer_generation, uuid};
 
 use config::{Diagnostic, Level, Report, Source};
 use draft::{Draft, Spanned};

@@ -6,6 +6,12 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+/// Heard of the other node: its name and its highest generation, in one line.
+const PEER_GENERATION: &str = "hb_peer_generation";
+const NOT_PEER_GENERATION: &str = "does not hold a node's name and a decimal number; it is written anew";
+/// No more is read of it.
+const LONGEST_PEER_GENERATION: u64 = 4096;
+
 /// The node's identity of 16 bytes. `hb_uuid` in `directory` is read, or made of random bytes when it is missing;
 /// an identity is never taken over from another node, whose name would then move here.
 pub fn uuid(directory: &Path, from: UuidFrom, node: &str) -> io::Result<[u8; 16]> {
@@ -51,6 +57,32 @@ pub fn next_generation(directory: &Path, method: GenerationMethod, now: u64) -> 
 pub fn save_generation(directory: &Path, generation: u64) -> io::Result<()> {
     // The format of heartbeat 3.0.6, so that going back to it is possible: 15 characters and a line feed.
     write_whole(&directory.join("hb_generation"), format!("{generation:>15}\n").as_bytes())
+}
+
+/// The highest generation that was ever heard of node `peer`, 0 if none: what [`save_peer_generation`] wrote. A node that
+/// has another name now was another node.
+pub fn peer_generation(directory: &Path, peer: &str) -> io::Result<u64> {
+    let path = directory.join(PEER_GENERATION);
+    let mut bytes = Vec::new();
+    match std::fs::File::open(&path) {
+        Ok(file) => {
+            file.take(LONGEST_PEER_GENERATION).read_to_end(&mut bytes).map_err(|error| at(&path, error))?
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(at(&path, error)),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    match words[..] {
+        [name, number] if name != peer && number.parse::<u64>().is_ok() => Ok(0),
+        [_, number] => number.parse().map_err(|_| invalid(&path, NOT_PEER_GENERATION)),
+        _ => Err(invalid(&path, NOT_PEER_GENERATION)),
+    }
+}
+
+/// Writes the highest generation heard of node `peer` so that it is on disk when this returns.
+pub fn save_peer_generation(directory: &Path, peer: &str, generation: u64) -> io::Result<()> {
+    write_whole(&directory.join(PEER_GENERATION), format!("{peer} {generation}\n").as_bytes())
 }
 
 /// This node's name in lower case: the first word of `nodeinfo` if that file exists, else what `uname -n` says.

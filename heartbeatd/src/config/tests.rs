@@ -366,6 +366,27 @@ fn generations_only_grow() {
 }
 
 #[test]
+fn what_was_heard_of_the_other_node_is_kept() {
+    let files = Files::new(GOOD);
+    let path = files.0.join("hb_peer_generation");
+    assert_eq!(peer_generation(&files.0, "beta").unwrap(), 0);
+    for generation in [7, u64::MAX] {
+        save_peer_generation(&files.0, "beta", generation).unwrap();
+        assert_eq!(peer_generation(&files.0, "beta").unwrap(), generation);
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("beta {}\n", u64::MAX));
+    assert_eq!(peer_generation(&files.0, "gamma").unwrap(), 0, "another node");
+    for nonsense in ["", "beta", "beta -1", "gamma x", "beta 7 8", "beta 18446744073709551616", "\0\u{fffd}"]
+    {
+        fs::write(&path, nonsense).unwrap();
+        let error = peer_generation(&files.0, "beta").unwrap_err().to_string();
+        assert!(error.contains("hb_peer_generation: does not hold a node's name"), "{nonsense}: {error}");
+    }
+    fs::write(&path, [0xff; 100_000]).unwrap();
+    assert!(peer_generation(&files.0, "beta").is_err());
+}
+
+#[test]
 fn an_identity_is_made_once_and_kept() {
     let files = Files::new(GOOD);
     let first = uuid(&files.0, UuidFrom::File, "alpha").unwrap();

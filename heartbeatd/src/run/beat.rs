@@ -404,6 +404,9 @@ impl Beat {
             match action {
                 Action::Send(message) => self.send(&message),
                 Action::Start(job) => self.must_tell(Report::Start(job)),
+                Action::SavePeerGeneration { node, generation } => {
+                    self.must_tell(Report::SavePeerGeneration(node, generation));
+                }
                 Action::SaveGeneration(generation) => self.must_tell(Report::SaveGeneration(generation)),
                 Action::Notice(notice) => self.say(&notice),
                 Action::Exit => self.finished = true,

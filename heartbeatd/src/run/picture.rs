@@ -12,6 +12,8 @@ pub(super) enum Report {
     Start(Job),
     /// Write this generation to the disk.
     SaveGeneration(u64),
+    /// Write this node's name and generation to the disk.
+    SavePeerGeneration(String, u64),
     /// What is true now.
     Picture(Box<Picture>),
     /// Something that was logged.

@@ -50,7 +50,7 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
     let links = start::links(&plan);
     let old = &shell.settings;
     let settings = start::settings(&plan, &links, old.uuid, old.generation, old.configuration.haresources);
-    let settings = Settings { seed: shell.settings.seed, ..settings };
+    let settings = Settings { seed: old.seed, peer_generation: old.peer_generation, ..settings };
     if settings != shell.settings {
         // before the media: they name their links by the number in this list
         shell.give(Order::Event(Event::Reload(settings.clone()))).await;

@@ -4,12 +4,13 @@ use super::arguments::Arguments;
 use super::beat::{NotGiven, Order, Orders};
 use super::environment;
 use super::jobs::{News, Runner, Running};
+use super::kept::Kept;
 use super::picture::{Picture, Report};
 use super::respawn::Respawner;
 use super::status::{Memory, Sources};
 use super::{clock, fifo, files, guard, pinging, reload, start};
 use crate::cluster::{Event, Job, JobId, JobKind, NodeState, Set, Settings, Severity};
-use crate::config::{self, PingNode, Plan};
+use crate::config::{PingNode, Plan};
 use crate::control::{Answer, Request, Which};
 use crate::media::Keeper;
 use daemon::control::{Connection, Listener};
@@ -18,10 +19,9 @@ use daemon::notify;
 use futures_util::StreamExt;
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_tokio::Signals;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Tools served at the same time; more wait.
 const CONNECTIONS: usize = 64;
@@ -29,8 +29,6 @@ const CONNECTIONS: usize = 64;
 const STOP_LIMIT: Duration = Duration::from_secs(3600);
 /// How long the beat thread may take to answer a tool; it does so within its turn of a few milliseconds.
 const MOVE_LIMIT: Duration = Duration::from_secs(2);
-/// How long the last generation may take to be written at the end.
-const WRITE_LIMIT: Duration = Duration::from_secs(2);
 /// What the load average is sampled at.
 const LOAD_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -70,8 +68,7 @@ pub(super) struct Shell {
     /// Looks up the names of ping nodes.
     names: Option<tokio::task::JoinHandle<()>>,
     news: mpsc::UnboundedReceiver<News>,
-    /// To be written to `hb_generation`.
-    generation: watch::Sender<u64>,
+    kept: Kept,
     running: Running,
     memory: Memory,
     picture: Option<Picture>,
@@ -111,7 +108,7 @@ impl Shell {
             restart: false,
             names: None,
             news,
-            generation: watch::Sender::new(settings.generation),
+            kept: Kept::new(settings.generation),
             running: Running::new(),
             memory: Memory::default(),
             picture: None,
@@ -127,8 +124,7 @@ impl Shell {
         mut reports: mpsc::Receiver<Report>,
         mut signals: Signals,
     ) -> End {
-        let generation =
-            tokio::spawn(keep_generation(self.arguments.state_dir.clone(), self.generation.subscribe()));
+        let kept = self.kept.start(&self.arguments.state_dir);
         let (ask, mut asked) = mpsc::channel(CONNECTIONS);
         let serving = tokio::spawn(serve(listener, ask));
         let (tell, mut told) = mpsc::channel(1);
@@ -187,9 +183,8 @@ impl Shell {
         files.abort();
         serving.abort();
         let _ = serving.await; // aborted: the socket file is gone with it
-        drop(self.generation);
-        // It ends when the last one is written; a disk that hangs keeps nobody.
-        let _ = tokio::time::timeout(WRITE_LIMIT, generation).await;
+        drop(self.kept);
+        kept.finish().await;
         end
     }
 
@@ -227,9 +222,10 @@ impl Shell {
     fn report(&mut self, report: Report) {
         match report {
             Report::Start(job) => self.start(job),
-            Report::SaveGeneration(generation) => {
-                self.generation.send_replace(generation);
-            }
+            Report::SaveGeneration(generation) => self.kept.generation(generation),
+            // whoever may sign with a checksum could raise it, and mute the other node for ever
+            Report::SavePeerGeneration(..) if !self.plan.keys.authenticate() => {}
+            Report::SavePeerGeneration(node, generation) => self.kept.peer_generation(node, generation),
             Report::Picture(picture) => self.see(*picture),
             Report::Said(severity, text) => self.memory.event(clock::mono(), severity, text),
             Report::Close(media) => drop(tokio::task::spawn_blocking(move || drop(media))),
@@ -414,18 +410,6 @@ impl Shell {
 /// can be obeyed.
 pub(super) fn signals() -> std::io::Result<Signals> {
     Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
-}
-
-/// Writes generations to the disk, away from the main thread: what stopped this node for so long that it needs a new
-/// one may be the disk itself, and resources must be released all the same.
-async fn keep_generation(state_dir: PathBuf, mut generations: watch::Receiver<u64>) {
-    while generations.changed().await.is_ok() {
-        let (state_dir, generation) = (state_dir.clone(), *generations.borrow_and_update());
-        let written = tokio::task::spawn_blocking(move || config::save_generation(&state_dir, generation));
-        if let Ok(Err(error)) = written.await {
-            tracing::error!("{error}; after the next start the other node will ignore this one for a while");
-        }
-    }
 }
 
 /// Gives the beat thread an order, waiting for room.

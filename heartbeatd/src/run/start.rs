@@ -19,6 +19,7 @@ use daemon::pidfile::{self, PidFile, PidFileError};
 use signal_hook_tokio::Signals;
 use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,6 +133,8 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
     let haresources = config::groups(&arguments.config_dir).map_err(state)?;
     let haresources = fingerprint::of_groups(&haresources);
     let settings = settings(&plan, &links, uuid, generation, haresources);
+    let peer_generation = peer_generation(&plan, &arguments.state_dir);
+    let settings = Settings { peer_generation, ..settings };
     Ok(Prepared {
         arguments,
         plan,
@@ -140,6 +143,19 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
         settings,
         log: Arc::new(log),
         _locks: [pid_file, state_lock],
+    })
+}
+
+/// What was heard of the other node in earlier runs. A file that cannot be used protects from nothing, but must not
+/// keep the node from its work.
+fn peer_generation(plan: &Plan, state_dir: &Path) -> u64 {
+    let Some(peer) = plan.nodes.iter().find(|name| **name != plan.node) else { return 0 };
+    if !plan.keys.authenticate() {
+        return 0;
+    }
+    config::peer_generation(state_dir, peer).unwrap_or_else(|error| {
+        tracing::warn!("{error}; recorded messages of earlier lives of {peer} would be believed");
+        0
     })
 }
 
@@ -327,7 +343,8 @@ pub(super) fn packets(plan: &Plan) -> Packets {
     Packets { keys: plan.keys.clone(), inner_auth: plan.inner_auth, log_bad: plan.log_bad_packets }
 }
 
-/// What the core needs to know of a plan; `haresources` is that file's number.
+/// What the core needs to know of a plan; `haresources` is that file's number. Nothing of the
+/// other node's past.
 pub(super) fn settings(
     plan: &Plan,
     links: &[String],
@@ -343,6 +360,7 @@ pub(super) fn settings(
         links: links.to_vec(),
         uuid,
         generation,
+        peer_generation: 0,
         keepalive: plan.timing.keepalive,
         deadtime: plan.timing.deadtime,
         warntime: plan.timing.warntime,

@@ -125,7 +125,7 @@ impl Sources<'_> {
                 PingState::Alive => NodeStatus::Ping,
                 PingState::Dead => NodeStatus::Dead,
             },
-            links: vec![Link { name: name.to_owned(), up: state == PingState::Alive }],
+            links: vec![Link { name: name.to_owned(), up: state == PingState::Alive, why: None }],
             silent_ms: view
                 .and_then(|view| view.silent)
                 .map(|silent| milliseconds(silent) + self.ago(self.picture.at)),

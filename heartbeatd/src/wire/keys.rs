@@ -157,6 +157,11 @@ impl Keys {
         self.keys.get(usize::from(number))?.as_ref()
     }
 
+    /// Whether a packet that is accepted shows who sent it: no key is a checksum without a secret.
+    pub fn authenticate(&self) -> bool {
+        self.keys.iter().flatten().all(|key| key.method != Method::Crc)
+    }
+
     /// `NUMBER MAC` over `data` with the default key.
     pub(super) fn sign(&self, data: &[u8]) -> String {
         format!("{} {}", self.default, self.signing.sign(data))

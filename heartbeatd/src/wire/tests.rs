@@ -38,6 +38,14 @@ fn replace(datagram: &[u8], from: &str, to: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_ring_with_a_checksum_authenticates_nobody() {
+    let sha1 = || (1, Key::new(Method::Sha1, "a secret").unwrap());
+    assert!(Keys::new(1, [sha1()]).unwrap().authenticate());
+    let crc = (2, Key::new(Method::Crc, "").unwrap());
+    assert!(!Keys::new(1, [sha1(), crc]).unwrap().authenticate(), "whoever sends chooses the key");
+}
+
+#[test]
 fn netstring_form_byte_for_byte() {
     let mut message = Message::new("NS_ackmsg");
     message.push_text("ackseq", "a").push_binary("destuuid", b"\0,");

@@ -25,6 +25,8 @@ pub(crate) struct Machine {
     pub only_daemon: bool,
     pub cluster: Option<Cluster>,
     pub generation: u64,
+    /// What it keeps of the other one's.
+    pub peer_generation: u64,
     /// Started on purpose and not stopped on purpose.
     pub enabled: bool,
     /// The kernel holds the addresses of the groups homed on each node (from the first step of a start to the last of a stop).
@@ -112,6 +114,7 @@ impl World {
             links: (0..links).map(|link| format!("eth{link}")).collect(),
             uuid: [me as u8 + 1; 16],
             generation: 0,
+            peer_generation: 0,
             keepalive,
             deadtime,
             warntime: deadtime / 2,
@@ -128,6 +131,7 @@ impl World {
             only_daemon: false,
             cluster: None,
             generation: 1_000,
+            peer_generation: 0,
             enabled: true,
             runs: [false; 2],
             serves: [false; 2],
@@ -337,7 +341,8 @@ impl World {
         machine.life += 1;
         machine.generation += 1;
         let seed = self.random.next();
-        let settings = Settings { generation: machine.generation, seed, ..self.settings[node].clone() };
+        let (generation, peer_generation) = (machine.generation, machine.peer_generation);
+        let settings = Settings { generation, peer_generation, seed, ..self.settings[node].clone() };
         let cluster = Cluster::new(settings, self.time(node));
         self.nodes[node].cluster = Some(cluster);
         self.perform(node);
@@ -368,6 +373,9 @@ impl World {
                 Action::Notice(notice) => {
                     self.coverage.saw(&notice);
                     self.trace(|| format!("{} says: {notice}", NAMES[node]));
+                }
+                Action::SavePeerGeneration { generation, .. } => {
+                    self.nodes[node].peer_generation = generation;
                 }
                 Action::SaveGeneration(generation) => self.nodes[node].generation = generation,
                 Action::Exit => {

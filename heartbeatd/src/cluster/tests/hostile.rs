@@ -48,7 +48,7 @@ impl Alpha {
     }
 
     /// Goes on from deadline to deadline.
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while self.cluster.next_deadline() <= end {
             let pause = self.cluster.next_deadline().saturating_sub(self.now);

@@ -18,6 +18,7 @@ pub(super) fn settings(node: usize, auto_failback: Failback, generation: u64) ->
         links: vec!["eth0".to_owned()],
         uuid: [node as u8 + 1; 16],
         generation,
+        peer_generation: 0,
         keepalive: ms(200),
         deadtime: ms(1_000),
         warntime: ms(500),
@@ -40,6 +41,8 @@ pub(super) struct Pair {
     failback: Failback,
     nodes: [Option<Cluster>; 2],
     generation: u64,
+    /// What each node keeps of the other's.
+    peer_generation: [u64; 2],
     due: Vec<(Duration, Due)>,
     left: [bool; 2],
     paused: Option<usize>,
@@ -71,6 +74,7 @@ impl Pair {
             failback,
             nodes: [None, None],
             generation: 100,
+            peer_generation: [0; 2],
             due: Vec::new(),
             left: [false; 2],
             paused: None,
@@ -106,7 +110,8 @@ impl Pair {
 
     pub(super) fn start(&mut self, node: usize) {
         self.generation += 1;
-        let settings = settings(node, self.failback, self.generation);
+        let peer_generation = self.peer_generation[node];
+        let settings = Settings { peer_generation, ..settings(node, self.failback, self.generation) };
         self.nodes[node] = Some(Cluster::new(settings, self.time()));
         self.left[node] = false;
         self.perform(node);
@@ -202,6 +207,7 @@ impl Pair {
                     self.due.push((self.now + self.job_time, Due::Done(node, job.id, job.kind, home)));
                 }
                 Action::Notice(notice) => self.notices[node].push(notice),
+                Action::SavePeerGeneration { generation, .. } => self.peer_generation[node] = generation,
                 Action::SaveGeneration(generation) => self.generation = self.generation.max(generation),
                 Action::Exit => {
                     self.left[node] = true;
