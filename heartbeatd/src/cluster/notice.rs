@@ -6,6 +6,10 @@ use super::silence::Instead;
 use std::fmt;
 use std::time::Duration;
 
+/// How messages call the directory of `hb_generation` and `hb_uuid`: where it is, the core of one node does not know,
+/// and the other node's may be elsewhere.
+const STATE_DIR: &str = "state directory (/var/lib/heartbeat, or what --state-dir says)";
+
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -131,14 +135,14 @@ impl fmt::Display for Notice {
             Replay { node, generation, known } => write!(
                 f,
                 "message of an earlier life of node [{node}], generation {generation} after {known} (attempted replay attack?): dropped. \
-                 If {node} was restored from a backup, write {known} into its /var/lib/heartbeat/hb_generation and restart it there; or, if its \
-                 clock was once far ahead, stop the daemon here, remove /var/lib/heartbeat/hb_peer_generation and start it again"
+                 If {node} was restored from a backup, write {known} into hb_generation in its {STATE_DIR} and restart it there; or, if its \
+                 clock was once far ahead, stop the daemon here, remove hb_peer_generation in this node's {STATE_DIR} and start it again"
             ),
             UuidChanged { node } => write!(f, "node {node} changed its uuid"),
             SameUuid { node } => {
                 write!(
                     f,
-                    "node {node} uses this node's uuid; was /var/lib/heartbeat/hb_uuid copied? remove it on one node and restart there"
+                    "node {node} uses this node's uuid; was hb_uuid in the {STATE_DIR} copied? remove it on one node and restart there"
                 )
             }
             LostMessages { node, count } => write!(f, "{count} lost packet(s) for [{node}]"),
