@@ -23,8 +23,8 @@ pub enum Failback {
     On,
     /// Groups stay where they are.
     Off,
-    /// What heartbeat did before 2.0, and still does when the directive is missing. Two of our nodes treat it as
-    /// [`Failback::On`], which is what it came to.
+    /// What heartbeat did before 2.0, and still does when the directive is missing: a node that returns asks for its
+    /// groups, without the stand-by protocol. Two of our nodes treat it as [`Failback::On`], which is what it comes to.
     Legacy,
 }
 
@@ -56,6 +56,9 @@ pub struct Settings {
     pub auto_failback: Failback,
     /// What the configuration means, to be compared with the other node's.
     pub configuration: ConfigHash,
+    /// The first resource of each group homed here, as written in `haresources`: its name in requests of
+    /// [`Failback::Legacy`].
+    pub group_keys: Vec<String>,
     /// Longest random delay before a lost message is asked for again.
     pub rexmit_delay: Duration,
     /// `hopfudge` + number of configured nodes, ping nodes included.

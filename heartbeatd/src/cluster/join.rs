@@ -13,6 +13,8 @@ const REQNODES_INTERVAL: Duration = Duration::from_secs(1);
 /// `starting` is repeated after this time without a report: the first one, or its answer, was lost at a moment when
 /// nobody could notice that.
 const STARTING_INTERVAL: Duration = Duration::from_secs(2);
+/// So many times without an answer are worth a word.
+const MUTE: u32 = 5;
 /// A starting node that got a report, but no word that the other is at rest, goes on after this time
 /// (heartbeat 3.0.6: 10 s).
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -147,7 +149,7 @@ impl Cluster {
                 self.activate(true);
             }
             Phase::Asking { again } if again <= now => self.ask_nodes(),
-            Phase::Starting { reported: None, again } if again <= now => self.say_starting(),
+            Phase::Starting { reported: None, again } if again <= now => self.repeat_starting(),
             Phase::Lingering { until } if until <= now => self.leave(),
             _ => {}
         }
@@ -233,11 +235,16 @@ impl Cluster {
         if let Some(peer) = self.peer.as_mut() {
             (peer.holds, peer.stable) = (None, false);
         }
+        self.unanswered = 0;
         self.send_status(NodeState::Active);
         if alone && self.peer.is_some() {
             self.say_not_fenced("n_stnth");
         }
-        self.say_starting();
+        if self.is_legacy() {
+            self.start_legacy();
+        } else {
+            self.say_starting();
+        }
     }
 
     fn await_report(&mut self) {
@@ -247,6 +254,20 @@ impl Cluster {
     fn say_starting(&mut self) {
         self.await_report();
         self.send(Message::new("starting"), false);
+    }
+
+    /// The other node has not answered.
+    fn repeat_starting(&mut self) {
+        self.unanswered += 1;
+        let patience = if self.is_legacy() { 1 } else { MUTE };
+        if let Some(peer) = self.peer.as_ref().filter(|_| self.unanswered == patience) {
+            self.notice(Notice::NoReport { node: peer.name.clone(), legacy: self.is_legacy() });
+        }
+        if self.is_legacy() {
+            self.repeat_requests();
+        } else {
+            self.say_starting();
+        }
     }
 
     /// `stonith` tells that no fencing was needed or configured; informational.
@@ -280,6 +301,13 @@ impl Cluster {
             self.claim(Set::ALL, "no other node is alive");
             return;
         };
+        if self.is_legacy() {
+            if !self.requests.is_waiting() {
+                self.phase = Phase::Stable;
+                self.claim(Set::LOCAL, "the other node does not hold them");
+            }
+            return;
+        }
         let waited = reported.is_some_and(|at| at + START_PATIENCE <= self.now.mono);
         let known = peer.holds.is_some();
         let Some((claims, stable)) = self.peer_report() else {

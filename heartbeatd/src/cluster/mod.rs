@@ -20,6 +20,7 @@
 mod agreement;
 mod event;
 mod join;
+mod legacy;
 mod notice;
 mod peer;
 mod random;
@@ -72,6 +73,10 @@ pub struct Cluster {
     /// Groups homed here, groups homed on the other node.
     shares: [Share; 2],
     standby: Option<Standby>,
+    /// Requests of `auto_failback legacy`.
+    requests: legacy::Requests,
+    /// How often a starting node has asked without an answer.
+    unanswered: u32,
     stop_requested: bool,
     /// The other node came (back): its groups are given to it when both are ready (`auto_failback on`).
     failback_due: bool,
@@ -111,6 +116,8 @@ impl Cluster {
             peer,
             shares: [Share::new(), Share::new()],
             standby: None,
+            requests: legacy::Requests::default(),
+            unanswered: 0,
             stop_requested: false,
             failback_due: false,
             orphan_since: [None; 2],
@@ -271,7 +278,8 @@ impl Cluster {
         let peer = self.peer.as_ref().filter(|peer| peer.alive());
         let theirs =
             peer.and_then(|peer| peer.extra.map(|extra| extra.want).or(peer.holds)).unwrap_or(Set::NONE);
-        let held_there = [theirs.local, theirs.foreign][index];
+        let asked = index == FOREIGN && self.requests.is_asked();
+        let held_there = [theirs.local, theirs.foreign][index] || asked;
         match self.phase {
             Phase::Listening { .. } | Phase::Asking { .. } => held_there,
             Phase::Starting { .. } => held_there || index == FOREIGN,

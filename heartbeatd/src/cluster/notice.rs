@@ -63,6 +63,10 @@ pub enum Notice {
     StopDelayed,
     Stopping,
     PeerStops { node: String },
+    MixedFailback { node: String, legacy: bool },
+    ForeignRequest { node: String, key: String },
+    RequestDenied { node: String, key: String },
+    NoReport { node: String, legacy: bool },
     ReloadNeedsRestart,
 }
 
@@ -87,6 +91,7 @@ impl Notice {
             | NodeReturned { .. }
             | UuidChanged { .. }
             | ConfigurationDiffers { .. }
+            | MixedFailback { .. }
             | ReloadNeedsRestart => Severity::Warning,
             Replay { .. }
             | SameUuid { .. }
@@ -95,6 +100,9 @@ impl Notice {
             | JobFailed { .. }
             | GaveUpStopping { .. }
             | BothHold { .. }
+            | ForeignRequest { .. }
+            | RequestDenied { .. }
+            | NoReport { .. }
             | Unheard { .. } => Severity::Error,
             _ => Severity::Info,
         }
@@ -205,6 +213,31 @@ impl fmt::Display for Notice {
             PeerStops { node } => {
                 write!(f, "Received shutdown notice from '{node}'. Resources being acquired from {node}.")
             }
+            MixedFailback { node, legacy } => {
+                let (mine, theirs) = if *legacy { ("legacy", "on or off") } else { ("on or off", "legacy") };
+                write!(
+                    f,
+                    "node {node} has auto_failback {theirs}, this node {mine} (a missing directive means legacy): do not mix them; write \"on\" or \"off\" into both ha.cf"
+                )
+            }
+            ForeignRequest { node, key } => write!(
+                f,
+                "node {node} asks for the group {key}, which is homed on this node: refused; haresources must be the same on both nodes"
+            ),
+            RequestDenied { node, key } => {
+                write!(
+                    f,
+                    "node {node} does not give the group {key} of this node: haresources must be the same on both nodes"
+                )
+            }
+            NoReport { node, legacy: true } => write!(
+                f,
+                "node {node} has not answered the request for the groups of this node: they are not started here while it may hold them; asking again"
+            ),
+            NoReport { node, legacy: false } => write!(
+                f,
+                "node {node} does not say which resources it holds, so this node starts none: is auto_failback the same (on or off) in both ha.cf?"
+            ),
             ReloadNeedsRestart => write!(f, "node names changed in ha.cf: restart the daemon to use them"),
         }
     }

@@ -89,6 +89,12 @@ pub(super) struct Peer {
     pub(super) extra: Option<Extra>,
     /// Its program's version (`td_ver`); `None` for a heartbeat 3.0.6.
     pub(super) version: Option<String>,
+    /// It was one of ours when it was last heard in this life.
+    pub(super) ours: bool,
+    /// A heartbeat 3.0.6 that has used the stand-by protocol (`auto_failback on` or `off`) in this life.
+    pub(super) stands_by: bool,
+    /// That its `auto_failback` does not go with ours was reported.
+    pub(super) mixture_reported: bool,
     /// What it says it holds, from our point of view; `None` until it reports.
     pub(super) holds: Option<Set>,
     /// Its last report said `isstable=1`.
@@ -128,6 +134,9 @@ impl Peer {
             flow_control: true,
             extra: None,
             version: None,
+            ours: false,
+            stands_by: false,
+            mixture_reported: false,
             holds: None,
             stable: false,
             starting: false,
@@ -163,7 +172,7 @@ impl Peer {
         if seq < self.extra_seq {
             return;
         }
-        (self.extra, self.extra_seq) = (extra, seq);
+        (self.extra, self.extra_seq, self.ours) = (extra, seq, extra.is_some());
         if extra.is_none_or(|extra| !extra.thinks_us_dead) {
             self.unheard_since = None;
         } else if self.unheard_since.is_none() {

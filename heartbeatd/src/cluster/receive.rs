@@ -180,17 +180,27 @@ impl Cluster {
     fn receive_numbered(&mut self, message: &Message, seq: u64) {
         match message.kind() {
             "status" => self.receive_status(message, seq),
+            "starting" | "resource" | "ask_resources" => self.receive_stand_by(message, seq),
+            "ip-request" => self.receive_request(message),
+            "ip-request-resp" => self.receive_answer(message),
             "reqnodes" => self.answer_reqnodes(),
             "repnodes" => self.receive_repnodes(message),
-            "starting" => self.receive_starting(),
-            "resource" => self.receive_report(message, seq),
-            "ask_resources" => self.receive_ask(message, seq),
             "hb_takeover" => {
                 let set = message.text("rsc_hold").and_then(Set::from_word).unwrap_or(Set::ALL);
                 self.ask_standby(set.flipped());
             }
             "shutdone" => self.receive_shutdone(),
             _ => {} // heartbeat's other types need no action of the core
+        }
+    }
+
+    /// The protocol of `auto_failback on` and `off`.
+    fn receive_stand_by(&mut self, message: &Message, seq: u64) {
+        self.learn_stand_by();
+        match message.kind() {
+            "starting" => self.receive_starting(),
+            "resource" => self.receive_report(message, seq),
+            _ => self.receive_ask(message, seq),
         }
     }
 
@@ -232,6 +242,9 @@ impl Cluster {
             self.notice(Notice::NodeStatus { node, status: state.word() });
         }
         self.learn_configuration(message);
+        if changed && state == NodeState::Active {
+            self.ask_restarted();
+        }
         if resting {
             self.standby_cancelled_by_giver(seq);
         }

@@ -11,6 +11,7 @@ const ORPHAN_OTHER: Duration = Duration::from_secs(5);
 impl Cluster {
     /// Applies every rule, starts the jobs that follow, and reports what changed.
     pub(super) fn settle(&mut self) {
+        self.settle_legacy();
         self.advance();
         if self.phase == Phase::Stable {
             self.yield_unheard();
@@ -21,6 +22,7 @@ impl Cluster {
             self.orphan_since = [None; 2];
         }
         self.start_jobs();
+        self.settle_legacy();
         self.advance_standby();
         self.advance();
         self.announce_contested();

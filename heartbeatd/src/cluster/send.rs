@@ -33,6 +33,9 @@ impl Cluster {
 
     /// A report of what this node holds.
     pub(super) fn send_report(&mut self, info: Option<&str>) {
+        if self.is_legacy() {
+            return; // there are no reports
+        }
         let (held, stable) = (self.wants(), self.is_stable());
         let mut message = Message::new("resource");
         message.push_text("rsc_hold", held.word());

@@ -72,6 +72,11 @@ impl Cluster {
         if peer.leaving {
             return Some("the other node stops");
         }
+        if self.is_legacy() {
+            return Some(
+                "auto_failback is legacy, and the other node is a heartbeat 3.0.6, which then knows no stand-by: write on or off into both ha.cf",
+            );
+        }
         if self.standby.is_some() {
             return Some("Standby in progress");
         }
@@ -99,6 +104,10 @@ impl Cluster {
     }
 
     pub(super) fn ask_takeover(&mut self, set: Set) {
+        if let Some(why) = self.standby_refusal().filter(|_| self.is_legacy()) {
+            self.notice(Notice::StandbyRefused { why });
+            return;
+        }
         let mut message = Message::new("hb_takeover");
         message.push_text("rsc_hold", set.word());
         self.send(message, false);

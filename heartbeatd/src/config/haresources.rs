@@ -26,6 +26,12 @@ pub(super) fn groups(source: &Source) -> Vec<Group> {
     spanned(source).into_iter().map(|(_, group)| group).collect()
 }
 
+/// The first resource of each group homed on `node`: its name in requests between nodes.
+pub(super) fn keys(source: &Source, node: &str) -> Vec<String> {
+    let own = groups(source).into_iter().filter(|group| group.home == node);
+    own.filter_map(|group| group.resources.into_iter().next()).collect()
+}
+
 /// Logical lines: without comments, joined where a backslash stands at the end; each with its first word's place.
 fn spanned(source: &Source) -> Vec<(Span, Group)> {
     let mut groups: Vec<(Span, Group)> = Vec::new();

@@ -88,7 +88,9 @@ pub fn read(directory: &Path, node: &str) -> Reading {
         reading.reports.push(report);
         keys
     });
+    let mut group_keys = Vec::new();
     if let Some(source) = reading.open(&directory.join("haresources"), "Cannot open resource file") {
+        group_keys = haresources::keys(&source, node);
         let mut report = Report::new(source);
         if let Some(Completed { nodes, .. }) = &draft {
             haresources::check(&mut report, nodes);
@@ -98,7 +100,7 @@ pub fn read(directory: &Path, node: &str) -> Reading {
     if let (Some(completed), Some(keys), false) =
         (draft, keys, reading.reports.iter().any(Report::has_errors))
     {
-        reading.plan = Some(completed.plan(node, keys));
+        reading.plan = Some(completed.plan(node, keys, group_keys));
     }
     reading
 }
@@ -218,7 +220,7 @@ fn ping_nodes(report: &mut Report, pings: &[Spanned<PingNode>], nodes: &[String]
 }
 
 impl Completed {
-    fn plan(self, node: &str, keys: crate::wire::Keys) -> Plan {
+    fn plan(self, node: &str, keys: crate::wire::Keys, group_keys: Vec<String>) -> Plan {
         let Completed { draft, timing, failback, nodes } = self;
         let mut log = draft.log;
         if draft.use_logd || (log.file.is_none() && log.debug_file.is_none() && !draft.log_named) {
@@ -233,6 +235,7 @@ impl Completed {
             pings: draft.pings.into_iter().map(|ping| ping.value).collect(),
             respawns: draft.respawns,
             failback,
+            group_keys,
             hop_fudge: draft.hop_fudge,
             generation: draft.generation,
             uuid_from: draft.uuid_from,

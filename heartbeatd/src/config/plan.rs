@@ -24,6 +24,8 @@ pub struct Plan {
     pub respawns: Vec<Respawn>,
     /// `auto_failback`.
     pub failback: Failback,
+    /// The first resource of each group of `haresources` that is homed on this node, as written.
+    pub group_keys: Vec<String>,
     /// `hopfudge`: how much the `ttl` field exceeds the number of nodes.
     pub hop_fudge: u32,
     /// `hbgenmethod`.

@@ -3,8 +3,10 @@
 
 mod commands;
 mod guard;
+mod legacy;
 mod mixed;
 mod network;
+mod old;
 mod pings;
 mod power;
 mod world;

@@ -2,51 +2,17 @@
 
 mod troubles;
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use lab::pair;
-use lab::{Context, Node, Result, check, wait_until};
+use lab::{Node, Result, wait_until};
 
+use crate::old::{check_old_log, old, old_runs, start_old, stop_old};
 use crate::world::{ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Media, Options, Pair};
 
 /// Between two questions to the old daemon: each is a process, and several pairs share the machine.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// The old daemon and its tools, with nothing of ours in their path.
-const OLD: &str = "env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-
-fn old(node: &Node, command: &str) -> Result<String> {
-    node.sh(&format!("{OLD} {command} </dev/null 2>&1"))
-}
-
-/// Gives a node the scripts of Debian's package and starts its daemon.
-fn start_old(node: &Node) -> Result<()> {
-    copy_scripts(Path::new("/etc/ha.d"), node)?;
-    node.sh("mkdir -p /run/heartbeat/ccm /run/heartbeat/crm /run/heartbeat/dopd /run/resource-agents \
-         /var/lib/heartbeat/cores/root && chown hacluster:haclient /run/heartbeat /run/heartbeat/*")?;
-    old(node, "/usr/libexec/heartbeat/heartbeat").map(drop)
-}
-
-fn copy_scripts(folder: &Path, node: &Node) -> Result<()> {
-    for entry in fs::read_dir(folder)
-        .context(|| format!("{}: is the package heartbeat installed?", folder.display()))?
-    {
-        let path = entry?.path();
-        let kind = fs::metadata(&path)?;
-        if kind.is_dir() {
-            copy_scripts(&path, node)?;
-        } else if !["ha.cf", "authkeys", "haresources"].iter().any(|file| path.ends_with(file)) {
-            let name = path.display().to_string();
-            node.sh(&format!("mkdir -p {}", folder.display()))?;
-            node.write_mode(&name, &fs::read_to_string(&path)?, kind.permissions().mode())?;
-        }
-    }
-    Ok(())
-}
 
 fn wait_old_says(node: &Node, wanted: &str) -> Result<()> {
     let what = format!("the old cl_status on {} says {wanted}", node.name());
@@ -111,7 +77,7 @@ impl Mixed {
         let told = |failure| lab::Failure::new(format!("{step}: {failure}"));
         self.pair.wait_placed(wanted).map_err(told)?;
         let aged = self.node(1 - self.case.ours);
-        let runs = aged.pid().is_some() && old(aged, "cl_status hbstatus || true")?.contains("is running");
+        let runs = old_runs(aged)?;
         if !runs && !wanted.contains(&aged.name()) {
             return Ok(());
         }
@@ -141,11 +107,7 @@ impl Mixed {
     /// The old node complains about nothing, and no address was on two nodes.
     fn finish(self) -> Result<()> {
         self.pair.never_two_holders()?;
-        let log = self.node(1 - self.case.ours).sh("grep -E 'ERROR|CRIT' /var/log/ha-log || true")?;
-        // a pair of old nodes complains about memory limits in a namespace, too
-        let complaints: Vec<&str> =
-            log.lines().filter(|line| !line.contains("lock ourselves into memory")).collect();
-        check(complaints.is_empty(), || format!("the old node's log: {complaints:#?}"))
+        check_old_log(self.node(1 - self.case.ours))
     }
 }
 
@@ -195,7 +157,7 @@ fn failures(case: Case) -> Result<()> {
     mixed.wait(PLACES[1 - case.ours], "graceful stop of ours")?;
     mixed.start(case.ours)?;
     home_again(1 - case.ours)?;
-    old(mixed.node(1 - case.ours), "/usr/libexec/heartbeat/heartbeat -k")?;
+    stop_old(mixed.node(1 - case.ours))?;
     mixed.wait(PLACES[case.ours], "graceful stop of the old one")?;
     mixed.finish()
 }

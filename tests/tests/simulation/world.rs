@@ -119,6 +119,7 @@ impl World {
             deadtime,
             warntime: deadtime / 2,
             initdead: deadtime * 2,
+            group_keys: vec![format!("192.0.2.10{me}")],
             auto_failback: failback,
             configuration: ConfigHash::default(),
             rexmit_delay: Duration::from_millis(250),

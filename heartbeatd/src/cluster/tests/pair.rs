@@ -9,6 +9,7 @@ pub(super) fn ms(ms: u64) -> Duration {
 }
 
 const FLIGHT: Duration = Duration::from_micros(100);
+pub(super) const KEYS: [&str; 2] = ["192.0.2.100/24/eth0", "192.0.2.101/24/eth0"];
 const NAMES: [&str; 2] = ["alpha", "beta"];
 
 pub(super) fn settings(node: usize, auto_failback: Failback, generation: u64) -> Settings {
@@ -25,6 +26,7 @@ pub(super) fn settings(node: usize, auto_failback: Failback, generation: u64) ->
         initdead: ms(2_000),
         auto_failback,
         configuration: ConfigHash { ha_cf: 1, haresources: 1 },
+        group_keys: vec![KEYS[node].to_owned()],
         rexmit_delay: ms(250),
         ttl: 3,
         seed: node as u64 + generation,

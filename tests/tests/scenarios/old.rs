@@ -1,0 +1,59 @@
+//! Nodes with heartbeat 3.0.6 as Debian ships it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use lab::{Context, Node, Result, check};
+
+/// The old daemon and its tools, with nothing of ours in their path.
+const OLD: &str = "env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a command of the old program prints.
+pub(crate) fn old(node: &Node, command: &str) -> Result<String> {
+    node.sh(&format!("{OLD} {command} </dev/null 2>&1"))
+}
+
+/// Gives a node the scripts of Debian's package and starts its daemon.
+pub(crate) fn start_old(node: &Node) -> Result<()> {
+    copy_scripts(Path::new("/etc/ha.d"), node)?;
+    node.sh("mkdir -p /run/heartbeat/ccm /run/heartbeat/crm /run/heartbeat/dopd /run/resource-agents \
+         /var/lib/heartbeat/cores/root && chown hacluster:haclient /run/heartbeat /run/heartbeat/*")?;
+    old(node, "/usr/libexec/heartbeat/heartbeat").map(drop)
+}
+
+fn copy_scripts(folder: &Path, node: &Node) -> Result<()> {
+    for entry in fs::read_dir(folder)
+        .context(|| format!("{}: is the package heartbeat installed?", folder.display()))?
+    {
+        let path = entry?.path();
+        let kind = fs::metadata(&path)?;
+        if kind.is_dir() {
+            copy_scripts(&path, node)?;
+        } else if !["ha.cf", "authkeys", "haresources"].iter().any(|file| path.ends_with(file)) {
+            let name = path.display().to_string();
+            node.sh(&format!("mkdir -p {}", folder.display()))?;
+            node.write_mode(&name, &fs::read_to_string(&path)?, kind.permissions().mode())?;
+        }
+    }
+    Ok(())
+}
+
+/// Stops its daemon in order; returns when it has ended.
+pub(crate) fn stop_old(node: &Node) -> Result<()> {
+    old(node, "/usr/libexec/heartbeat/heartbeat -k").map(drop)
+}
+
+/// Whether its daemon runs.
+pub(crate) fn old_runs(node: &Node) -> Result<bool> {
+    Ok(node.pid().is_some() && old(node, "cl_status hbstatus || true")?.contains("is running"))
+}
+
+/// Its log complains about nothing.
+pub(crate) fn check_old_log(node: &Node) -> Result<()> {
+    let log = node.sh("grep -E 'ERROR|CRIT' /var/log/ha-log || true")?;
+    // a pair of old nodes complains about memory limits in a namespace, too
+    let complaints: Vec<&str> =
+        log.lines().filter(|line| !line.contains("lock ourselves into memory")).collect();
+    check(complaints.is_empty(), || format!("the old node's log: {complaints:#?}"))
+}
