@@ -49,6 +49,11 @@ pub(crate) fn old_runs(node: &Node) -> Result<bool> {
     Ok(node.pid().is_some() && old(node, "cl_status hbstatus || true")?.contains("is running"))
 }
 
+/// How often its daemon has started.
+pub(crate) fn old_starts(node: &Node) -> Result<usize> {
+    Ok(node.sh("cat /var/log/ha-log")?.matches("Configuration validated").count())
+}
+
 /// Its log complains about nothing.
 pub(crate) fn check_old_log(node: &Node) -> Result<()> {
     let log = node.sh("grep -E 'ERROR|CRIT' /var/log/ha-log || true")?;

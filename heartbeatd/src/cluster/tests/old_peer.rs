@@ -7,19 +7,19 @@ use crate::wire::Message;
 
 const OLD_GENERATION: u64 = 0x6b00_a9ce;
 
-struct Old {
+pub(super) struct Old {
     now: Duration,
-    alpha: Cluster,
+    pub(super) alpha: Cluster,
     seq: u64,
     generation: u64,
-    sent: Vec<Message>,
-    jobs: Vec<(JobKind, String)>,
+    pub(super) sent: Vec<Message>,
+    pub(super) jobs: Vec<(JobKind, String)>,
     /// The groups of this home cannot be started here.
     broken: Option<&'static str>,
 }
 
 impl Old {
-    fn new(failback: Failback) -> Old {
+    pub(super) fn new(failback: Failback) -> Old {
         let now = ms(1_000);
         let alpha = Cluster::new(settings(0, failback, 7), Time { mono: now, epoch: 1 });
         let mut old = Old {
@@ -36,7 +36,7 @@ impl Old {
     }
 
     /// Alpha alone holds everything.
-    fn alone(failback: Failback) -> Old {
+    pub(super) fn alone(failback: Failback) -> Old {
         let mut old = Old::new(failback);
         old.pass(ms(2_100));
         assert_eq!(old.alpha.wants(), Set::ALL);
@@ -44,7 +44,7 @@ impl Old {
     }
 
     /// Beta joins as in 03 and 21, up to its own `isstable=1`.
-    fn join(&mut self, holds: &str) {
+    pub(super) fn join(&mut self, holds: &str) {
         self.status("init");
         self.status("up");
         self.message("reqnodes", &[("dest", "alpha")]);
@@ -57,7 +57,16 @@ impl Old {
         self.report(holds, "1", &[]);
     }
 
-    fn status(&mut self, st: &str) {
+    /// Beta joins without the stand-by protocol.
+    pub(super) fn join_as_legacy(&mut self) {
+        self.status("init");
+        self.status("up");
+        self.message("reqnodes", &[("dest", "alpha")]);
+        self.message("repnodes", &[("dest", "alpha"), ("nodelist", "alpha beta "), ("delnodelist", " ")]);
+        self.status("active");
+    }
+
+    pub(super) fn status(&mut self, st: &str) {
         self.message("status", &[("st", st), ("dt", "3e8"), ("protocol", "1")]);
     }
 
@@ -71,7 +80,7 @@ impl Old {
         self.message("ask_resources", &[("rsc_hold", hold), ("info", info)]);
     }
 
-    fn message(&mut self, kind: &str, fields: &[(&str, &str)]) {
+    pub(super) fn message(&mut self, kind: &str, fields: &[(&str, &str)]) {
         let mut message = Message::new(kind);
         for (name, value) in fields {
             message.push_text(name, value);
@@ -97,7 +106,7 @@ impl Old {
     }
 
     /// Time passes without a word of beta.
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while self.alpha.next_deadline() <= end {
             self.now = self.alpha.next_deadline().max(self.now);
@@ -123,7 +132,7 @@ impl Old {
         }
     }
 
-    fn was_sent(&self, kind: &str, fields: &[(&str, &str)]) -> bool {
+    pub(super) fn was_sent(&self, kind: &str, fields: &[(&str, &str)]) -> bool {
         self.sent.iter().any(|message| {
             message.kind() == kind && fields.iter().all(|(name, value)| message.text(name) == Some(value))
         })

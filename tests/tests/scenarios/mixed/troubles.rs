@@ -1,9 +1,10 @@
 //! What goes wrong beside an old node: scripts that fail or are slow, partitions, quick restarts, reloads.
 
-use lab::Moment;
+use lab::{Moment, check};
 use rustix::process::Signal;
 
 use super::*;
+use crate::old::old_starts;
 use crate::world::{ADDRESSES, SECOND};
 
 /// A resource that an administrator can break: `faulty NAME ACTION`. What it refused is in `/var/log/faulty`.
@@ -87,12 +88,6 @@ impl Mixed {
         }
         Ok(())
     }
-
-    /// How often the old program has started on its node.
-    fn old_starts(&self) -> Result<usize> {
-        let log = self.node(1 - self.case.ours).sh("cat /var/log/ha-log")?;
-        Ok(log.matches("Configuration validated").count())
-    }
 }
 
 /// The old node hands back what it cannot start, 30 s later.
@@ -123,7 +118,7 @@ fn a_start_fails_on_the_old_one_without_failback() -> Result<()> {
 fn a_partition_heals(ours: usize, failback: &'static str) -> Result<()> {
     let mixed = Mixed::boot(case(ours, failback))?;
     mixed.start_both()?;
-    let starts = mixed.old_starts()?;
+    let starts = old_starts(mixed.node(1 - ours))?;
     mixed.node(ours).cut_all()?;
     wait_until(LIMIT, "each holds everything while it is alone", || {
         let mut held = mixed
@@ -137,7 +132,7 @@ fn a_partition_heals(ours: usize, failback: &'static str) -> Result<()> {
     mixed.node(ours).heal_all()?;
     wait_until(LIMIT * 2, "the old node restarts itself", || {
         sleep(LOOK);
-        Ok(mixed.old_starts()? > starts)
+        Ok(old_starts(mixed.node(1 - ours))? > starts)
     })?;
     mixed.pair.wait_status(mixed.node(ours), NODES[1 - ours], "active")?;
     let wanted = if failback == "on" { AT_HOME } else { PLACES[ours] };
@@ -204,13 +199,13 @@ fn reloads(ours: usize, failback: &'static str) -> Result<()> {
         old(mixed.node(aged), "/usr/libexec/heartbeat/heartbeat -r").map(drop)
     };
     for index in [ours, aged] {
-        let starts = mixed.old_starts()?;
+        let starts = old_starts(mixed.node(aged))?;
         mixed.node(index).write("/etc/ha.d/ha.cf", &ha_cf)?;
         reload(index)?;
         if index == aged {
             wait_until(LIMIT * 2, "the old node has read its files", || {
                 sleep(LOOK);
-                Ok(mixed.old_starts()? > starts)
+                Ok(old_starts(mixed.node(aged))? > starts)
             })?;
         }
         mixed.wait(AT_HOME, &format!("other timers on {}", NODES[index]))?;
