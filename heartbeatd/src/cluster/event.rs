@@ -100,7 +100,7 @@ pub enum Event {
     /// The first line of `/proc/loadavg`, sampled by the shell.
     LoadAverage(String),
     /// A changed configuration with the same node names: timers and `auto_failback` apply from now on.
-    Reload(Settings),
+    Reload(Box<Settings>),
 }
 
 /// Number of a job; never used twice in one run.

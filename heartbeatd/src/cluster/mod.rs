@@ -159,7 +159,7 @@ impl Cluster {
             Event::Abandoned { .. } => {}
             Event::Stop => self.request_stop(),
             Event::LoadAverage(load) => self.load = load,
-            Event::Reload(settings) => self.reload(settings),
+            Event::Reload(settings) => self.reload(*settings),
         }
         self.expire();
         self.settle();

@@ -262,15 +262,15 @@ fn a_cluster_of_one_serves_at_once() {
 fn a_reload_changes_the_timers_and_refuses_other_nodes() {
     let mut pair = Pair::joined(Failback::Off);
     let faster = Settings { deadtime: ms(400), ..pair::settings(ALPHA, Failback::On, 1) };
-    pair.event(ALPHA, Event::Reload(faster.clone()));
+    pair.event(ALPHA, Event::Reload(Box::new(faster.clone())));
     assert!(pair.notices[ALPHA].iter().all(|notice| *notice != Notice::ReloadNeedsRestart));
     let links = ["eth1", "eth0"].map(str::to_owned).to_vec();
-    pair.event(ALPHA, Event::Reload(Settings { links, ..faster.clone() }));
+    pair.event(ALPHA, Event::Reload(Box::new(Settings { links, ..faster.clone() })));
     let up: Vec<bool> =
         pair.cluster(ALPHA).snapshot().peer.iter().flat_map(|peer| &peer.links).map(|link| link.up).collect();
     assert_eq!(up, [false, true], "the link that stays is still up");
     let other = Settings { nodes: vec!["alpha".to_owned(), "gamma".to_owned()], ..faster };
-    pair.event(ALPHA, Event::Reload(other));
+    pair.event(ALPHA, Event::Reload(Box::new(other)));
     assert!(pair.notices[ALPHA].contains(&Notice::ReloadNeedsRestart));
     assert_eq!(pair.holds(), [Set::LOCAL, Set::LOCAL]);
 }

@@ -59,7 +59,7 @@ impl Shell {
         if configuration != self.settings.configuration {
             tracing::info!("haresources was changed; a group's next move is by the new file");
             self.settings = Settings { configuration, ..self.settings.clone() };
-            self.give(Order::Event(Event::Reload(self.settings.clone()))).await;
+            self.give(Order::Event(Event::Reload(Box::new(self.settings.clone())))).await;
         }
     }
 }

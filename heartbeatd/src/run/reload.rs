@@ -53,7 +53,7 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
     let settings = Settings { seed: old.seed, peer_generation: old.peer_generation, ..settings };
     if settings != shell.settings {
         // before the media: they name their links by the number in this list
-        shell.give(Order::Event(Event::Reload(settings.clone()))).await;
+        shell.give(Order::Event(Event::Reload(Box::new(settings.clone())))).await;
         (shell.settings, shell.links) = (settings, links);
         applied.push("timers, links and failback");
     }

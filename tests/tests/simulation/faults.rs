@@ -156,7 +156,7 @@ impl World {
                     2 => Settings { keepalive: keepalive / 2, deadtime: deadtime / 2, ..first },
                     _ => Settings { auto_failback: Failback::Off, ..first },
                 };
-                self.command(node, Event::Reload(self.settings[node].clone()));
+                self.command(node, Event::Reload(Box::new(self.settings[node].clone())));
             }
             Fault::Start(node) => {
                 self.nodes[node].enabled = true;

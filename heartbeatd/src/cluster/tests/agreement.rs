@@ -17,7 +17,10 @@ fn said(pair: &Pair, node: usize) -> Vec<String> {
 fn edit(pair: &mut Pair, node: usize, ha_cf: u32, haresources: u32) {
     let configuration = ConfigHash { ha_cf, haresources };
     let generation = pair.cluster(node).generation();
-    pair.event(node, Event::Reload(Settings { configuration, ..settings(node, Failback::On, generation) }));
+    pair.event(
+        node,
+        Event::Reload(Box::new(Settings { configuration, ..settings(node, Failback::On, generation) })),
+    );
     pair.run(ms(1_000));
 }
 

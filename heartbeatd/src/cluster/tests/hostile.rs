@@ -126,7 +126,7 @@ fn a_reload_to_a_deadtime_that_the_last_beat_exceeds_releases_nothing() {
     let mut pair = Pair::joined(Failback::Off);
     pair.run_until(pair.last_beat(ALPHA) + ms(150));
     let faster = Settings { keepalive: ms(30), deadtime: ms(100), ..settings(ALPHA, Failback::Off, 1) };
-    pair.event(ALPHA, Event::Reload(faster));
+    pair.event(ALPHA, Event::Reload(Box::new(faster)));
     pair.run(ms(500));
     assert_eq!(pair.holds(), [Set::LOCAL, Set::LOCAL]);
     assert_eq!(pair.jobs, [], "nothing was touched");
@@ -137,7 +137,7 @@ fn a_reload_to_slower_beats_is_not_taken_for_death_when_one_message_is_lost() {
     let mut pair = Pair::joined(Failback::Off);
     let slower = Settings { keepalive: ms(2_000), deadtime: ms(8_000), ..settings(ALPHA, Failback::Off, 1) };
     pair.lose = 1;
-    pair.event(ALPHA, Event::Reload(slower));
+    pair.event(ALPHA, Event::Reload(Box::new(slower)));
     pair.run(ms(5_000));
     assert_eq!(pair.jobs, [], "nothing was touched");
 }
