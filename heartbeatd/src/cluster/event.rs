@@ -97,6 +97,9 @@ pub enum Event {
     },
     /// Graceful stop.
     Stop,
+    /// How many ping nodes answer, for `ipfail`. `None`: it is not configured, or not every ping node has answered
+    /// or been silent for long enough yet.
+    Pings(Option<usize>),
     /// The first line of `/proc/loadavg`, sampled by the shell.
     LoadAverage(String),
     /// A changed configuration with the same node names: timers and `auto_failback` apply from now on.

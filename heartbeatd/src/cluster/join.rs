@@ -139,6 +139,7 @@ impl Cluster {
         self.repeat_silence();
         self.ask_again();
         self.expire_standby();
+        self.expire_ipfail();
         match self.phase {
             Phase::Listening { until } if until <= now => {
                 if let Some(peer) = self.peer.as_mut() {
@@ -185,6 +186,7 @@ impl Cluster {
                 self.begin_stop()
             }
             Phase::Stopping if self.shares.iter().all(|share| share.actual == Actual::Released) => {
+                self.end_ipfail();
                 let mut message = Message::new("shutdone");
                 message.push_text("st", "dead");
                 self.send(message, false);

@@ -19,6 +19,7 @@
 
 mod agreement;
 mod event;
+mod ipfail;
 mod join;
 mod legacy;
 mod notice;
@@ -44,6 +45,7 @@ pub use set::Set;
 pub use silence::{Instead, Refusal};
 pub use snapshot::{LinkView, NodeView, ShareView, Snapshot};
 
+use ipfail::Ipfail;
 use join::Phase;
 use peer::Peer;
 use random::Random;
@@ -77,6 +79,7 @@ pub struct Cluster {
     requests: legacy::Requests,
     /// How often a starting node has asked without an answer.
     unanswered: u32,
+    ipfail: Ipfail,
     stop_requested: bool,
     /// The other node came (back): its groups are given to it when both are ready (`auto_failback on`).
     failback_due: bool,
@@ -118,6 +121,7 @@ impl Cluster {
             standby: None,
             requests: legacy::Requests::default(),
             unanswered: 0,
+            ipfail: Ipfail::default(),
             stop_requested: false,
             failback_due: false,
             orphan_since: [None; 2],
@@ -160,6 +164,7 @@ impl Cluster {
             Event::Stop => self.request_stop(),
             Event::LoadAverage(load) => self.load = load,
             Event::Reload(settings) => self.reload(*settings),
+            Event::Pings(count) => self.count_pings(count),
         }
         self.expire();
         self.settle();
@@ -178,6 +183,7 @@ impl Cluster {
         times.push(self.link_deadline());
         times.push(peer.filter(|peer| peer.alive()).and_then(|peer| peer.inbound.deadline()));
         times.push(self.standby.as_ref().and_then(Standby::deadline));
+        times.push(self.ipfail_deadline());
         times.push(self.unheard_deadline());
         times.push(self.orphan_deadline());
         times.push(self.silence_deadline());

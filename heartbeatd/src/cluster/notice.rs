@@ -56,6 +56,7 @@ pub enum Notice {
     StandbyDone { set: Set, by: String },
     StandbyRefused { why: &'static str },
     StandbyTimedOut,
+    FewerPings,
     StandbyCancelled { why: &'static str },
     PeerStable { node: String },
     BothHold { home: String, stays: bool },
@@ -87,6 +88,7 @@ impl Notice {
             | CannotResend { .. }
             | StandbyRefused { .. }
             | StandbyTimedOut
+            | FewerPings
             | StandbyCancelled { .. }
             | NodeReturned { .. }
             | UuidChanged { .. }
@@ -190,6 +192,9 @@ impl fmt::Display for Notice {
             StandbyStarted { set } => write!(f, "going standby [{set}]: asking the other node to take them"),
             StandbyDone { set, by } => write!(f, "Standby resource acquisition done [{set}] by {by}"),
             StandbyRefused { why } => write!(f, "standby request ignored: {why}"),
+            FewerPings => f.write_str(
+                "ipfail: the other node reaches more ping nodes: this one gives its resources up unless that changes at once",
+            ),
             StandbyTimedOut => write!(f, "No reply to standby request. Standby request cancelled."),
             StandbyCancelled { why } => write!(f, "standby cancelled: {why}"),
             PeerStable { node } => write!(f, "remote resource transition completed on {node}."),

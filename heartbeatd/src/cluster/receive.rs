@@ -190,6 +190,9 @@ impl Cluster {
                 self.ask_standby(set.flipped());
             }
             "shutdone" => self.receive_shutdone(),
+            "hbapi-clstat" | "num_ping_nodes" | "you_are_dead" | "abort_giveup" => {
+                self.receive_ipfail(message)
+            }
             _ => {} // heartbeat's other types need no action of the core
         }
     }

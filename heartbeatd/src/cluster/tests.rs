@@ -3,6 +3,7 @@
 
 mod agreement;
 mod hostile;
+mod ipfail;
 mod legacy;
 mod old_peer;
 mod pair;

@@ -36,6 +36,7 @@ pub(super) struct Draft {
     pub(super) other_media: usize,
     pub(super) pings: Vec<Spanned<PingNode>>,
     pub(super) respawns: Vec<Respawn>,
+    pub(super) ipfail: bool,
     /// `udpport` so far, and whether a line of this kind has used it.
     pub(super) port: u16,
     pub(super) bcast_port: Option<u16>,
@@ -72,6 +73,7 @@ impl Draft {
             other_media: 0,
             pings: Vec::new(),
             respawns: Vec::new(),
+            ipfail: false,
             port: services_port.unwrap_or(694),
             bcast_port: None,
             ucast_port: None,

@@ -234,6 +234,7 @@ impl Completed {
             media: draft.media,
             pings: draft.pings.into_iter().map(|ping| ping.value).collect(),
             respawns: draft.respawns,
+            ipfail: draft.ipfail,
             failback,
             group_keys,
             hop_fudge: draft.hop_fudge,

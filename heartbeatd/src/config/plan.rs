@@ -22,6 +22,8 @@ pub struct Plan {
     pub pings: Vec<PingNode>,
     /// `respawn` and `failfast`: programs that live with the daemon, in the order of the file.
     pub respawns: Vec<Respawn>,
+    /// A `respawn` line names `ipfail`, which is built in: the node that reaches fewer ping nodes gives its groups away.
+    pub ipfail: bool,
     /// `auto_failback`.
     pub failback: Failback,
     /// The first resource of each group of `haresources` that is homed on this node, as written.

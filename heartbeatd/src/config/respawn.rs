@@ -16,8 +16,9 @@ pub(super) fn apply(parser: &mut Parser<'_>, line: &Line<'_>) {
     };
     let path = Path::new(program.text);
     if path.file_name().is_some_and(|name| name == "ipfail") {
-        let help = "a node whose ping nodes are lost keeps its resources";
-        return parser.warning(directive.span, "ipfail is not started in this release", help);
+        // It is built in, wherever the old program was.
+        parser.draft.ipfail = true;
+        return;
     }
     if !path.is_absolute() {
         let message = format!("\"{}\" is not a full path", program.text);

@@ -209,9 +209,10 @@ impl Pings {
         self.nodes.iter().map(view).collect()
     }
 
-    /// How many answer: what two nodes with `ipfail` compare.
-    pub fn alive(&self) -> usize {
-        self.nodes.iter().filter(|node| node.state == PingState::Alive).count()
+    /// How many answer: what two nodes with `ipfail` compare. `None` until each has answered or is dead.
+    pub fn alive(&self) -> Option<usize> {
+        let known = self.nodes.iter().all(|node| node.state != PingState::Init);
+        known.then(|| self.nodes.iter().filter(|node| node.state == PingState::Alive).count())
     }
 }
 

@@ -298,6 +298,9 @@ impl Beat {
         // after the timers: a request that was due shows whether this program had slept
         let silent = self.pinging.expire(clock::mono());
         self.pings_changed(&silent);
+        if let Some(count) = self.pinging.news_of_count() {
+            self.handle(Event::Pings(count));
+        }
         if flooded {
             // At real-time priority this thread would keep everything else from running: half of one processor is
             // all that a flood gets.

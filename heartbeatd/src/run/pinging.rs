@@ -19,6 +19,7 @@ const REFRESH: Duration = Duration::from_secs(60);
 pub(super) struct PingPlan {
     nodes: Vec<PingNode>,
     deadping: Duration,
+    ipfail: bool,
     sockets: Option<PingSockets>,
 }
 
@@ -31,7 +32,7 @@ impl PingPlan {
                 .inspect_err(|error| tracing::error!("ping nodes cannot be asked: raw ICMP socket: {error}"))
                 .ok(),
         };
-        PingPlan { nodes: plan.pings.clone(), deadping: plan.timing.deadping, sockets }
+        PingPlan { nodes: plan.pings.clone(), deadping: plan.timing.deadping, ipfail: plan.ipfail, sockets }
     }
 }
 
@@ -40,17 +41,25 @@ impl PingPlan {
 pub(super) struct Pinging {
     pings: Pings,
     sockets: Option<PingSockets>,
+    ipfail: bool,
+    /// What the core was told last.
+    counted: Option<usize>,
 }
 
 impl Pinging {
     pub(super) fn new(plan: PingPlan) -> Pinging {
-        Pinging { pings: Pings::new(&plan.nodes, plan.deadping, identifier()), sockets: plan.sockets }
+        Pinging {
+            pings: Pings::new(&plan.nodes, plan.deadping, identifier()),
+            sockets: plan.sockets,
+            ipfail: plan.ipfail,
+            counted: None,
+        }
     }
 
     /// Other ping nodes from now on.
     pub(super) fn replace(&mut self, plan: PingPlan) {
         self.pings.replace(&plan.nodes, plan.deadping);
-        self.sockets = plan.sockets;
+        (self.sockets, self.ipfail) = (plan.sockets, plan.ipfail);
     }
 
     pub(super) fn resolved(&mut self, name: &Resolved) {
@@ -95,6 +104,12 @@ impl Pinging {
 
     pub(super) fn expire(&mut self, now: Duration) -> Vec<PingChange> {
         self.pings.expire(now)
+    }
+
+    /// What the core is to know of the count, if that has changed.
+    pub(super) fn news_of_count(&mut self) -> Option<Option<usize>> {
+        let count = self.pings.alive().filter(|_| self.ipfail);
+        (std::mem::replace(&mut self.counted, count) != count).then_some(count)
     }
 
     pub(super) fn next_deadline(&self) -> Option<Duration> {

@@ -63,7 +63,7 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
     }
     // deadping follows deadtime: without ping nodes it changes nothing
     let later = !plan.pings.is_empty() && plan.timing.deadping != shell.plan.timing.deadping;
-    if plan.pings != shell.plan.pings || later {
+    if (&plan.pings, plan.ipfail) != (&shell.plan.pings, shell.plan.ipfail) || later {
         shell.give(Order::Pings(Box::new(PingPlan::open(&plan)))).await;
         shell.look_up_pings(&plan.pings);
         applied.push("ping nodes");

@@ -9,6 +9,7 @@ use lab::pair;
 use lab::{Node, Result, wait_until};
 
 use crate::old::{check_old_log, old, old_runs, start_old, stop_old};
+use crate::pings;
 use crate::world::{ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Media, Options, Pair};
 
 /// Between two questions to the old daemon: each is a process, and several pairs share the machine.
@@ -189,4 +190,28 @@ cases! {
     second_off_mcast_crc: 1 "off" Mcast CRC,
     second_on_bcast_md5: 1 "on" Bcast MD5,
     second_off_ucast_sha1: 1 "off" Ucast SHA1,
+}
+
+/// Ours and the old client agree about who reaches more; each side is once the one that loses.
+fn ipfail_with_an_old_node(ours: usize) -> Result<()> {
+    let options = Options { more: pings::IPFAIL, deadtime: Duration::from_secs(3), ..Options::default() };
+    let pair = Pair::new(options)?;
+    let (new, aged) = (pair.nodes()[ours], pair.nodes()[1 - ours]);
+    start_old(aged)?;
+    pair::start(new)?;
+    pair.wait_placed(AT_HOME)?;
+    pair.wait_status(new, "198.51.100.9", "ping")?;
+    let running = || Ok(!aged.pids_of("ipfail")?.is_empty());
+    wait_until(LIMIT, "the old ipfail runs", running)?;
+    pings::follow_the_ping_node(&pair)
+}
+
+#[test]
+fn ipfail_of_ours_loses_to_an_old_one_and_comes_back() -> Result<()> {
+    ipfail_with_an_old_node(0)
+}
+
+#[test]
+fn ipfail_of_an_old_node_loses_to_ours_and_comes_back() -> Result<()> {
+    ipfail_with_an_old_node(1)
 }

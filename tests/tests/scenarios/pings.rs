@@ -3,7 +3,7 @@
 use lab::pair;
 use lab::{Result, check, wait_until};
 
-use crate::world::{AT_HOME, LIMIT, Options, Pair};
+use crate::world::{ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND};
 
 /// The client plays every host: on eth0 by address, by name and by IPv6, on eth1 as one of a group.
 const HOSTS: &str = "deadping 1500ms\nping 192.0.2.9 gateway\nping6 2001:db8::9\nping_group routers 203.0.113.9 198.51.100.9\n";
@@ -65,4 +65,29 @@ fn a_reload_keeps_what_is_known_of_ping_nodes_that_stay() -> Result<()> {
     let log = pair.alpha.read("/var/log/ha-log")?;
     let up = log.matches("Status update for node 192.0.2.9: status ping").count();
     check(up == 1, || format!("it became alive {up} times:\n{log}"))
+}
+
+/// Heartbeats on eth0, one host to reach on eth1.
+pub(crate) const IPFAIL: &str =
+    "deadping 1500ms\nping 198.51.100.9\nrespawn hacluster /usr/libexec/heartbeat/ipfail\n";
+
+/// Alpha loses the host that beta reaches, and finds it again; then both lose it.
+pub(crate) fn follow_the_ping_node(pair: &Pair) -> Result<()> {
+    pair.alpha.cut("eth1")?;
+    pair.wait_placed(ALL_ON_BETA)?;
+    pair.alpha.heal("eth1")?;
+    pair.wait_placed(AT_HOME)?;
+    pair.client.cut("eth1")?;
+    pair.stays_placed(AT_HOME, pair.options.deadtime.max(SECOND * 2) * 3)?;
+    pair.client.heal("eth1")?;
+    pair.stays_placed(AT_HOME, SECOND * 2)
+}
+
+#[test]
+fn with_ipfail_the_groups_go_where_more_ping_nodes_are_reached() -> Result<()> {
+    let pair = Pair::started(Options { more: IPFAIL, ..Options::default() })?;
+    for node in pair.nodes() {
+        pair.wait_status(node, "198.51.100.9", "ping")?;
+    }
+    follow_the_ping_node(&pair)
 }

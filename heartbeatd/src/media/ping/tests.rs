@@ -61,18 +61,19 @@ fn a_host_that_answers_is_alive_until_it_is_silent_for_deadping() {
     for name in ["192.0.2.254", "2001:db8::1"] {
         let mut world = World::new(&[host(name)]);
         assert_eq!((world.states(), world.pings.next_deadline()), (vec![PingState::Init], None));
+        assert_eq!(world.pings.alive(), None);
         let requests = world.ask(1);
         assert_eq!(requests.len(), 1);
         assert_eq!(world.answer(&requests[0], 1), Some(change(name, true)));
         assert_eq!(world.answer(&requests[0], 1), None, "no change");
-        assert_eq!((world.pings.alive(), world.pings.next_deadline()), (1, None));
+        assert_eq!((world.pings.alive(), world.pings.next_deadline()), (Some(1), None));
         for now in 2..5 {
             world.ask(now);
             assert_eq!(world.pings.next_deadline(), Some(seconds(5)));
             assert_eq!(world.pings.expire(seconds(now)), []);
         }
         assert_eq!(world.pings.expire(seconds(5)), [change(name, false)]);
-        assert_eq!((world.pings.expire(seconds(6)), world.pings.alive()), (vec![], 0));
+        assert_eq!((world.pings.expire(seconds(6)), world.pings.alive()), (vec![], Some(0)));
         let requests = world.ask(6);
         assert_eq!(world.answer(&requests[0], 6), Some(change(name, true)));
     }
