@@ -7,7 +7,8 @@
 //!                                                                 as many:      ──► abort_giveup: nobody gives up
 //! ```
 //! Between preparing and giving up lies time for the other node to see the same loss: when the host itself dies, both
-//! count less in the end and nothing moves.
+//! count less in the end and nothing moves. The old client waits for two beats only, so what would make it give up is
+//! held back until this node, too, has seen what both will see.
 
 use super::{Cluster, Failback, Notice, Set};
 use crate::wire::Message;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 /// From knowing that the other node reaches more to giving up; at least two beats.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// What makes the other node give up waits for so long, and at least for two beats.
+const SETTLING: Duration = Duration::from_millis(500);
 /// How soon a stand-by that could not begin is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// A node that has joined is told the count this much later, when its own client is there too.
@@ -26,6 +29,8 @@ const NAME: &str = "ipfail";
 pub(super) struct Ipfail {
     /// Ping nodes that answer; `None` without ipfail, and until each has answered or is dead.
     count: Option<usize>,
+    /// What the other node has told last.
+    theirs: Option<usize>,
     /// The generation in which the other node was told that the client is there.
     joined_in: Option<u64>,
     /// The other node is an active member, and has been told of us since.
@@ -34,18 +39,26 @@ pub(super) struct Ipfail {
     tell_at: Option<Duration>,
     /// When to give up.
     give_at: Option<Duration>,
+    /// When the other node, which reaches fewer, is to be told so.
+    answer_at: Option<Duration>,
 }
 
 impl Cluster {
     /// Another number of ping nodes answers.
     pub(super) fn count_pings(&mut self, count: Option<usize>) {
-        if self.ipfail.count != count {
-            self.ipfail.count = count;
-            self.ipfail.tell_at = count.map(|_| self.now.mono);
-            if count.is_none() {
-                self.ipfail.give_at = None;
-            }
+        let before = std::mem::replace(&mut self.ipfail.count, count);
+        if before == count {
+            return;
         }
+        if count.is_none() {
+            (self.ipfail.give_at, self.ipfail.answer_at) = (None, None);
+        }
+        let more = count > before && self.ipfail.give_at.is_none();
+        self.ipfail.tell_at = count.map(|_| if more { self.settled_at() } else { self.now.mono });
+    }
+
+    fn settled_at(&self) -> Duration {
+        self.now.mono + SETTLING.max(self.settings.keepalive * 2)
     }
 
     /// Does what is due.
@@ -60,13 +73,19 @@ impl Cluster {
             self.ipfail.tell_at = Some(now + AFTER_JOIN);
         }
         if !active {
-            self.ipfail.known = false;
-            (self.ipfail.tell_at, self.ipfail.give_at) = (None, None);
+            let (count, joined_in) = (self.ipfail.count, self.ipfail.joined_in);
+            self.ipfail = Ipfail { count, joined_in, ..Ipfail::default() };
             return;
         }
         if self.ipfail.tell_at.is_some_and(|at| at <= now) {
             self.ipfail.tell_at = None;
             self.send_ipfail("num_ping_nodes", Some(count));
+        }
+        if self.ipfail.answer_at.is_some_and(|at| at <= now) {
+            self.ipfail.answer_at = None;
+            if self.ipfail.theirs < Some(count) {
+                self.send_ipfail("you_are_dead", None);
+            }
         }
         if self.ipfail.give_at.is_some_and(|at| at <= now) {
             self.ipfail.give_at = None;
@@ -87,7 +106,7 @@ impl Cluster {
 
     pub(super) fn ipfail_deadline(&self) -> Option<Duration> {
         self.ipfail.count.filter(|_| self.joined() && self.peer_is_active())?;
-        [self.ipfail.tell_at, self.ipfail.give_at].into_iter().flatten().min()
+        [self.ipfail.tell_at, self.ipfail.answer_at, self.ipfail.give_at].into_iter().flatten().min()
     }
 
     fn peer_is_active(&self) -> bool {
@@ -106,10 +125,11 @@ impl Cluster {
                 else {
                     return;
                 };
+                (self.ipfail.theirs, self.ipfail.answer_at) = (Some(theirs), None);
                 match theirs.cmp(&mine) {
                     std::cmp::Ordering::Less => {
                         self.ipfail.give_at = None;
-                        self.send_ipfail("you_are_dead", None);
+                        self.ipfail.answer_at = Some(self.settled_at());
                     }
                     std::cmp::Ordering::Greater => self.prepare_to_give_up(),
                     std::cmp::Ordering::Equal => {

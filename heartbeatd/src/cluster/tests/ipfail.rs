@@ -39,15 +39,18 @@ fn the_node_that_reaches_fewer_gives_all_and_gets_its_own_back() {
 }
 
 #[test]
-fn a_host_that_both_lose_moves_nothing() {
-    let mut pair = pair(Failback::On);
-    count(&mut pair, BETA, 1);
-    pair.run(ms(500));
-    count(&mut pair, ALPHA, 1);
-    pair.run(ms(10_000));
-    assert_eq!(pair.holds(), [Set::LOCAL, Set::LOCAL]);
-    assert!(pair.sent.iter().any(|kind| kind == "you_are_dead"));
-    assert!(!pair.sent.iter().any(|kind| kind == "ask_resources"), "{:?}", pair.sent);
+fn a_host_that_both_lose_and_find_again_moves_nothing() {
+    for (first, apart) in [(ALPHA, 500), (BETA, 500), (BETA, 200), (ALPHA, 1_400)] {
+        let mut pair = pair(Failback::On);
+        for reached in [1, 2] {
+            count(&mut pair, first, reached);
+            pair.run(ms(apart));
+            count(&mut pair, 1 - first, reached);
+            pair.run(ms(10_000));
+            assert_eq!(pair.holds(), [Set::LOCAL, Set::LOCAL]);
+        }
+        assert!(!pair.sent.iter().any(|kind| kind == "ask_resources"), "{:?}", pair.sent);
+    }
 }
 
 #[test]
