@@ -132,6 +132,9 @@ pub enum Verb {
     /// The process that releases everything when the daemon's beats stay away
     #[command(name = crate::verbs::guard::COMMAND, hide = true)]
     Guard,
+    /// A run that is prepared and waits on its standard input for what it is to do
+    #[command(name = crate::verbs::prepared::COMMAND, hide = true)]
+    Await,
 }
 
 /// What `plan` plans.

@@ -11,8 +11,8 @@
 //!            line each, on stdout                       └─► drain-output, if something holds its output
 //! ```
 //!
-//! The program runs for one verb and ends. It keeps no state of its own: the kernel and the scripts are
-//! asked. Two of them on the same group wait for each other ([`lock`]).
+//! The program runs for one verb and ends; `heartbeatd` starts it early, and it waits for its verb prepared
+//! ([`verbs::prepared`]). It keeps no state of its own: the kernel and the scripts are asked. Two of them on the same group wait for each other ([`lock`]).
 //!
 //! | module | what it does |
 //! |---|---|

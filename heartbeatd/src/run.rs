@@ -28,6 +28,7 @@ mod reload;
 mod respawn;
 mod shell;
 mod slot;
+mod spares;
 mod start;
 mod status;
 

@@ -266,17 +266,31 @@ impl Node {
 
     /// Numbers, outside, of its processes whose command line begins with a program of this name.
     pub fn pids_of(&self, program: &str) -> Result<Vec<i32>> {
+        self.pids_of_each(&[program])
+    }
+
+    /// The same, of those whose command line has all of these words besides, anywhere.
+    pub fn pids_of_each(&self, words: &[&str]) -> Result<Vec<i32>> {
+        let (program, rest) = words.split_first().context(|| "no program given")?;
         let named = |pid: &i32| {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let first = line.split(|&byte| byte == 0).next().unwrap_or_default();
-            Path::new(&*String::from_utf8_lossy(first)).file_name().is_some_and(|name| name == program)
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let said: Vec<&str> = line.split('\0').collect();
+            let first = said.first().copied().unwrap_or_default();
+            Path::new(first).file_name().is_some_and(|name| name == *program)
+                && rest.iter().all(|word| said.contains(word))
         };
         Ok(self.with(Machine::processes)?.into_iter().filter(named).collect())
     }
 
     /// Send a signal to every process of a program; how many there were.
     pub fn signal(&self, program: &str, signal: Signal) -> Result<usize> {
-        let pids = self.pids_of(program)?;
+        self.signal_each(&[program], signal)
+    }
+
+    /// Send a signal to every process of [`Node::pids_of_each`]; how many there were.
+    pub fn signal_each(&self, words: &[&str], signal: Signal) -> Result<usize> {
+        let pids = self.pids_of_each(words)?;
         for pid in pids.iter().filter_map(|&pid| rustix::process::Pid::from_raw(pid)) {
             let _ = rustix::process::kill_process(pid, signal); // it may have ended meanwhile
         }

@@ -37,6 +37,11 @@ pub struct Announcer {
 }
 
 impl Announcer {
+    /// Opens the socket; an error will be met again.
+    pub fn prepare(&mut self) {
+        self.socket = self.socket.take().or_else(|| sys::packet_socket().ok());
+    }
+
     /// Announces an address once; false if its interface has no neighbours that could be told.
     pub fn announce(&mut self, link: &Link, ip: IpAddr) -> io::Result<bool> {
         if link.ethernet.is_none() || ip.is_loopback() {

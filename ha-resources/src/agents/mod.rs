@@ -79,6 +79,14 @@ impl Agents {
         Agents { settings, kernel: Kernel::new(), announcer: Announcer::default() }
     }
 
+    /// Opens the sockets, so that what is done later need not. An error will be met again then, and told.
+    pub async fn prepare(&mut self) {
+        self.announcer.prepare();
+        let _ = self.kernel.addresses().await;
+        let _ = self.kernel.link_names().await;
+        self.kernel.forget();
+    }
+
     /// Starts or stops a resource. [`Action::Status`] does neither and is [`Outcome::Done`].
     pub async fn change(&mut self, resource: &Resource, action: Action) -> Done {
         let started = Instant::now();

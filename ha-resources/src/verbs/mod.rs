@@ -3,6 +3,7 @@
 mod ask;
 mod group;
 pub mod guard;
+pub mod prepared;
 
 use crate::agents::announce;
 use crate::agents::{Agents, Settings, child};
@@ -64,8 +65,10 @@ impl Run {
         if let Verb::Status { resource } = verb {
             return self.status(resource).await;
         }
-        if let Verb::Guard = verb {
-            return self.guard().await;
+        match verb {
+            Verb::Guard => return self.guard().await,
+            Verb::Await => return self.wait_for_order().await,
+            _ => {}
         }
         let file = match verb {
             Verb::GiveGroup { .. } | Verb::GiveNode { .. } | Verb::ClearNode { .. } => self.to_give(),
@@ -92,7 +95,11 @@ impl Run {
             Verb::VerifyAllIdle => self.verify_all_idle(&file).await,
             Verb::Plan { what, name } => self.plan(&file, *what, name),
             Verb::Check => self.check(&file),
-            Verb::Status { .. } | Verb::Guard | Verb::AnnounceBurst { .. } | Verb::DrainOutput => 0, // done above
+            Verb::Status { .. }
+            | Verb::Guard
+            | Verb::Await
+            | Verb::AnnounceBurst { .. }
+            | Verb::DrainOutput => 0, // done above
         }
     }
 

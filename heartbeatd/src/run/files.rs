@@ -17,45 +17,61 @@ const INTERVAL: Duration = Duration::from_secs(3);
 /// nanoseconds.
 type Stamp = (u64, u64, u64, i64, i64);
 
-/// Tells the number of `haresources` in a directory whenever the file was changed, the first time at once. A disk
-/// that hangs keeps only this waiting.
-pub(super) async fn watch(directory: PathBuf, tell: mpsc::Sender<u32>) {
+/// What the daemon needs to know of `haresources`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Groups {
+    /// By what two nodes compare their files.
+    number: u32,
+    /// How many nodes have groups.
+    homes: usize,
+}
+
+/// Tells what is in a directory's `haresources` whenever the file was changed, the first time at once. A disk that
+/// hangs keeps only this waiting.
+pub(super) async fn watch(directory: PathBuf, tell: mpsc::Sender<Groups>) {
     let mut known = None;
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let directory = directory.clone();
-        let Ok((stamp, number)) = tokio::task::spawn_blocking(move || look(&directory, known)).await else {
+        let Ok((stamp, groups)) = tokio::task::spawn_blocking(move || look(&directory, known)).await else {
             return; // the program ends
         };
         known = stamp;
-        if let Some(number) = number {
-            if tell.send(number).await.is_err() {
+        if let Some(groups) = groups {
+            if tell.send(groups).await.is_err() {
                 return;
             }
         }
     }
 }
 
-/// The file's stamp, and its number if the stamp is another than `known`. One that cannot be read now, perhaps
+/// The file's stamp, and what is in it if the stamp is another than `known`. One that cannot be read now, perhaps
 /// because an editor is about to replace it, is looked at again.
-fn look(directory: &Path, known: Option<Stamp>) -> (Option<Stamp>, Option<u32>) {
+fn look(directory: &Path, known: Option<Stamp>) -> (Option<Stamp>, Option<Groups>) {
     let Ok(meta) = std::fs::metadata(directory.join("haresources")) else { return (None, None) };
     let stamp = Some((meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()));
     if stamp == known {
         return (known, None);
     }
     match config::groups(directory) {
-        Ok(groups) => (stamp, Some(fingerprint::of_groups(&groups))),
+        Ok(groups) => {
+            let mut homes: Vec<&str> = groups.iter().map(|group| group.home.as_str()).collect();
+            homes.sort_unstable();
+            homes.dedup();
+            (stamp, Some(Groups { number: fingerprint::of_groups(&groups), homes: homes.len() }))
+        }
         Err(_) => (None, None),
     }
 }
 
 impl Shell {
-    /// Takes the number of `haresources` as it is now.
-    pub(super) async fn haresources_changed(&mut self, haresources: u32) {
-        let configuration = ConfigHash { haresources, ..self.settings.configuration };
+    /// Takes `haresources` as it is now.
+    pub(super) async fn haresources_changed(&mut self, groups: Groups) {
+        self.runner.spares.want(groups.homes.min(2));
+        self.runner.refill();
+        let configuration = ConfigHash { haresources: groups.number, ..self.settings.configuration };
         if configuration != self.settings.configuration {
             tracing::info!("haresources was changed; a group's next move is by the new file");
             self.settings = Settings { configuration, ..self.settings.clone() };

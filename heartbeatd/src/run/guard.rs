@@ -87,9 +87,9 @@ pub(super) async fn not_releasing(run_dir: &Path) {
 }
 
 /// Keeps a guard running, and passes on what it tells. It outlives this task and this process.
-pub(super) async fn keep(runner: Runner, orders: Orders, realtime: Option<u8>) {
+pub(super) async fn keep(runner: Runner, orders: Orders) {
     loop {
-        match start(&runner, realtime) {
+        match start(&runner) {
             Ok((child, line)) => {
                 super::shell::give(&orders, Order::Guard(line)).await;
                 let ended = follow(child, &runner, &orders).await;
@@ -105,14 +105,14 @@ pub(super) async fn keep(runner: Runner, orders: Orders, realtime: Option<u8>) {
     }
 }
 
-fn start(runner: &Runner, realtime: Option<u8>) -> Result<(Child, Line), String> {
+fn start(runner: &Runner) -> Result<(Child, Line), String> {
     let flags = SocketFlags::CLOEXEC;
     let (ours, its) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
         .map_err(|error| format!("socketpair: {error}"))?;
     let mut command = runner.command()?;
     command.arg("guard").stdin(Stdio::from(its)).stdout(Stdio::piped()).stderr(Stdio::null());
     let child = command.spawn().map_err(|error| format!("ha-resources guard: {error}"))?;
-    if let (Some(priority), Some(pid)) = (realtime, child.id()) {
+    if let (Some(priority), Some(pid)) = (runner.realtime, child.id()) {
         if let Err(error) = sys::set_round_robin(pid, priority) {
             tracing::warn!("no real-time priority for the guard: {error}; under load it may be late");
         }

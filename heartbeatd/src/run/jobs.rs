@@ -1,13 +1,14 @@
 //! Work on resource groups: `ha-resources` as a child process that tells line by line what happens.
 
+use super::spares::{self, Leaving, Made, Spares};
 use super::{environment, guard};
 use crate::cluster::{Job, JobId, JobKind, JobOutcome};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::sync::mpsc;
 
 /// Each script has a limit of its own inside `ha-resources`; this one is for `ha-resources` itself.
@@ -48,6 +49,8 @@ pub(super) enum Progress {
     },
     /// The guard began to release everything, at this time of the clock that never jumps.
     Abandoned { at_ns: u64 },
+    /// Everything is done that was ordered.
+    End { code: u8 },
     #[serde(other)]
     Unknown,
 }
@@ -71,6 +74,10 @@ pub(super) struct Runner {
     pub(super) environment: environment::Variables,
     /// `-M`: every job succeeds without anything being done.
     pub(super) disabled: bool,
+    /// SCHED_RR with this priority, for whoever takes and gives addresses.
+    pub(super) realtime: Option<u8>,
+    /// Children that wait for work.
+    pub(super) spares: Spares,
     pub(super) news: mpsc::UnboundedSender<News>,
 }
 
@@ -86,17 +93,15 @@ impl Runner {
     async fn outcome(&self, job: &Job) -> JobOutcome {
         guard::not_releasing(&self.run_dir).await;
         let mut tally = Tally::default();
-        let ended = match self.start(job) {
-            Ok(child) => tokio::time::timeout(LIMIT, self.follow(child, &mut tally)).await,
-            Err(error) => Ok(Err(error)),
-        };
+        let ended = tokio::time::timeout(LIMIT, self.obey(job, &mut tally)).await;
         let verb = verb(job.kind);
         match ended {
-            Ok(Ok(status)) => {
-                // 0: all as asked; 1: some group is not, and was told; anything else: it could not even begin.
-                if !status.success() && tally.failed == 0 {
+            // 0: all as asked; 1: some group is not, and was told; anything else: it could not even begin.
+            Ok(Ok(0)) => {}
+            Ok(Ok(code)) => {
+                if tally.failed == 0 {
                     tally.failed = 1;
-                    tracing::error!("ha-resources {verb} {}: {status}", job.home);
+                    tracing::error!("ha-resources {verb} {}: exit code {code}", job.home);
                 }
             }
             Ok(Err(error)) => {
@@ -115,11 +120,22 @@ impl Runner {
         JobOutcome { done: tally.done, failed: tally.failed }
     }
 
+    /// Has a child do it, one that waits for work or else a new one; its exit code, or why it has none.
+    async fn obey(&self, job: &Job, tally: &mut Tally) -> Result<u8, String> {
+        if let Some(child) = self.made().and_then(|made| self.spares.take(&made)) {
+            let ended = self.follow(child, job, tally).await;
+            if ended.is_ok() || tally.told {
+                return ended;
+            }
+            // killed while it waited; should it have begun, doing it again changes nothing
+            tracing::warn!("a prepared ha-resources has ended before it did anything: starting another one");
+        }
+        self.follow(self.spawn()?, job, tally).await
+    }
+
     /// `ha-resources` with what it needs in any case.
     pub(super) fn command(&self) -> Result<Command, String> {
-        let program = daemon::sibling::find("ha-resources")
-            .ok_or("program not found beside heartbeatd or in /usr/sbin")?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(program()?);
         command.arg("--config-dir").arg(&self.config_dir).arg("--run-dir").arg(&self.run_dir).arg("--json");
         command.envs(&self.environment);
         for private in environment::PRIVATE {
@@ -128,65 +144,105 @@ impl Runner {
         Ok(command)
     }
 
-    fn start(&self, job: &Job) -> Result<Child, String> {
+    /// What a child is made with; nothing if there is no program.
+    pub(super) fn made(&self) -> Option<Made> {
+        Made::of(&program().ok()?, &self.environment)
+    }
+
+    /// Starts a child that waits for its order.
+    pub(super) fn spawn(&self) -> Result<Child, String> {
         let mut command = self.command()?;
-        command.arg(verb(job.kind)).arg(&job.home);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg("await");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // In a group of its own: a signal from a terminal is for this daemon, which then stops in order.
         command.process_group(0).kill_on_drop(true);
-        command.spawn().map_err(|error| error.to_string())
+        let child = command.spawn().map_err(|error| error.to_string())?;
+        spares::prefer(&child, self.realtime);
+        Ok(child)
     }
 
-    async fn follow(&self, mut child: Child, tally: &mut Tally) -> Result<std::process::ExitStatus, String> {
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let told = async {
-            let Some(stdout) = stdout else { return };
-            let mut lines = BufReader::new(stdout);
-            let mut line = Vec::new();
-            loop {
-                line.clear();
-                match (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
-                    Ok(0) | Err(_) => return,
-                    Ok(_) => self.told(&line, tally),
-                }
-            }
-        };
-        let complained = async {
-            let Some(stderr) = stderr else { return };
-            let mut lines = BufReader::new(stderr);
-            let mut line = Vec::new();
-            loop {
-                line.clear();
-                match (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
-                    Ok(0) | Err(_) => return,
-                    Ok(_) => tracing::warn!("ha-resources: {}", String::from_utf8_lossy(&line).trim_end()),
-                }
-            }
-        };
-        // The child's end is its end; a script's daemon that keeps the pipes open is left alone.
-        let talk = async { tokio::join!(told, complained) };
-        tokio::pin!(talk);
-        let mut silent = false;
-        let status = loop {
-            tokio::select! {
-                status = child.wait() => break status,
-                _ = &mut talk, if !silent => silent = true,
-            }
-        };
-        if !silent {
-            let _ = tokio::time::timeout(LATE_OUTPUT, &mut talk).await;
+    /// Has children wait for the next jobs.
+    pub(super) fn refill(&self) {
+        if !self.disabled {
+            self.spares.refill(self);
         }
-        status.map_err(|error| error.to_string())
     }
 
-    fn told(&self, line: &[u8], tally: &mut Tally) {
-        let Ok(progress) = serde_json::from_slice::<Progress>(line) else {
-            let text = String::from_utf8_lossy(line);
-            return tracing::warn!("ha-resources said something that is not understood: {}", text.trim_end());
+    /// Gives a child its order, and listens until it says that it is done.
+    async fn follow(&self, mut child: Child, job: &Job, tally: &mut Tally) -> Result<u8, String> {
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        if let Some(mut stdin) = stdin {
+            let order = format!("{} {}\n", verb(job.kind), job.home);
+            let _ = stdin.write_all(order.as_bytes()).await; // one that has ended tells nothing, below
+        }
+        let mut complaints: Leaving = Box::pin(complain(stderr));
+        let (told, mut silent) = (self.listen(stdout, tally), false);
+        tokio::pin!(told);
+        let code = loop {
+            tokio::select! {
+                code = &mut told => break code,
+                () = &mut complaints, if !silent => silent = true,
+                // What holds its pipes beyond its end is not waited for.
+                _ = child.wait() => break tokio::time::timeout(LATE_OUTPUT, &mut told).await.ok().flatten(),
+            }
         };
-        tally.count(&progress);
-        let _ = self.news.send(News::Progress(progress));
+        let Some(code) = code else {
+            if !silent {
+                let _ = tokio::time::timeout(LATE_OUTPUT, complaints).await;
+            }
+            return match child.wait().await {
+                Ok(status) => Err(format!("it ended before its work was done: {status}")),
+                Err(error) => Err(error.to_string()),
+            };
+        };
+        self.spares.leave(Box::pin(async move {
+            if !silent {
+                complaints.await;
+            }
+            let _ = child.wait().await;
+        }));
+        Ok(code)
     }
+
+    /// Hears what a child tells, until it says that its work is done; nothing if it never does.
+    async fn listen(&self, stdout: Option<ChildStdout>, tally: &mut Tally) -> Option<u8> {
+        let mut lines = BufReader::new(stdout?);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => tally.told = true,
+            }
+            match serde_json::from_slice(&line) {
+                Ok(Progress::End { code }) => return Some(code),
+                Ok(progress) => {
+                    tally.count(&progress);
+                    let _ = self.news.send(News::Progress(progress));
+                }
+                Err(_) => {
+                    let text = String::from_utf8_lossy(&line);
+                    tracing::warn!("ha-resources said something that is not understood: {}", text.trim_end());
+                }
+            }
+        }
+    }
+}
+
+/// What a child says to people goes to the log.
+async fn complain(stderr: Option<ChildStderr>) {
+    let Some(stderr) = stderr else { return };
+    let mut lines = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while matches!((&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).await, Ok(1..)) {
+        tracing::warn!("ha-resources: {}", String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
+}
+
+fn program() -> Result<PathBuf, String> {
+    daemon::sibling::find("ha-resources")
+        .ok_or_else(|| "program not found beside heartbeatd or in /usr/sbin".to_owned())
 }
 
 fn verb(kind: JobKind) -> &'static str {
@@ -203,6 +259,8 @@ fn verb(kind: JobKind) -> &'static str {
 struct Tally {
     done: usize,
     failed: usize,
+    /// It has said anything at all.
+    told: bool,
 }
 
 impl Tally {

@@ -75,6 +75,7 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
     }
     shell.runner.environment =
         environment::variables(&plan, &shell.arguments.config_dir, &shell.arguments.state_dir);
+    shell.runner.refill();
     if (plan.realtime, plan.uuid_from) != (shell.plan.realtime, shell.plan.uuid_from) {
         tracing::warn!("realtime, rtprio and uuidfrom take effect at the next start");
     }

@@ -7,6 +7,7 @@ use super::jobs::{News, Runner, Running};
 use super::kept::Kept;
 use super::picture::{Picture, Report};
 use super::respawn::Respawner;
+use super::spares::Spares;
 use super::status::{Memory, Sources};
 use super::{clock, fifo, files, guard, pinging, reload, start};
 use crate::cluster::{Event, Job, JobId, JobKind, NodeState, Set, Settings, Severity};
@@ -92,6 +93,8 @@ impl Shell {
             run_dir: arguments.run_dir.clone(),
             environment: environment::variables(plan, &arguments.config_dir, &arguments.state_dir),
             disabled: arguments.no_resources,
+            realtime: plan.realtime.filter(|_| !arguments.low_priority),
+            spares: Spares::default(),
             news: tell,
         };
         Shell {
@@ -160,7 +163,7 @@ impl Shell {
                         tracing::warn!("request by the FIFO refused: {reason}");
                     }
                 }
-                Some(number) = rewritten.recv() => self.haresources_changed(number).await,
+                Some(groups) = rewritten.recv() => self.haresources_changed(groups).await,
                 Some(signal) = signals.next() => self.signal(signal).await,
                 _ = load.tick() => self.sample_load(),
                 _ = watchdog.tick() => self.feed_watchdog(),
@@ -181,6 +184,7 @@ impl Shell {
             task.abort();
         }
         files.abort();
+        self.runner.spares.dismiss().await;
         serving.abort();
         let _ = serving.await; // aborted: the socket file is gone with it
         drop(self.kept);
@@ -211,8 +215,7 @@ impl Shell {
     /// Where nobody else takes anything, or nothing is run here, there is nothing to guard.
     fn guard(&self) -> Option<tokio::task::JoinHandle<()>> {
         let needed = !self.runner.disabled && self.plan.nodes.len() > 1;
-        let realtime = self.plan.realtime.filter(|_| !self.arguments.low_priority);
-        needed.then(|| tokio::spawn(guard::keep(self.runner.clone(), self.orders.clone(), realtime)))
+        needed.then(|| tokio::spawn(guard::keep(self.runner.clone(), self.orders.clone())))
     }
 
     fn at_rest(&self) -> bool {
@@ -279,6 +282,9 @@ impl Shell {
             News::Done(job, outcome) => {
                 self.running.remove(&job.id);
                 self.give(Order::Event(Event::JobDone { id: job.id, outcome })).await;
+                if self.running.is_empty() {
+                    self.runner.refill();
+                }
             }
         }
     }

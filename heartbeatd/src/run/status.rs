@@ -46,7 +46,7 @@ impl Memory {
                 "failed" | "timeout" => (group, GroupState::Failed),
                 _ => return,
             },
-            Progress::Abandoned { .. } | Progress::Unknown => return,
+            Progress::Abandoned { .. } | Progress::End { .. } | Progress::Unknown => return,
         };
         match self.groups.get_mut(key) {
             Some((known, _)) if *known == state => {}

@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Write};
 
 use lab::pair::{standby, start, takeover};
-use lab::{Context, Node, Result, check};
+use lab::{Context, Node, Result, check, wait_until};
+use rustix::process::Signal;
 
 use crate::world::{ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND};
 
@@ -119,4 +120,24 @@ fn a_file_that_differs_between_the_nodes_is_told() -> Result<()> {
         check(!log.contains("ha.cf differs"), || log.clone())?;
     }
     pair.stays_placed(AT_HOME, SECOND)
+}
+
+/// The runs that wait for their work are killed, as a machine without memory does: others do the work, and wait again.
+#[test]
+fn a_prepared_run_that_was_killed_is_replaced() -> Result<()> {
+    const WAITS: [&str; 2] = ["ha-resources", "await"];
+    let pair = Pair::started(Options { failback: "off", ..Options::default() })?;
+    let waiting = |node: &Node| {
+        let what = format!("two runs wait on {}", node.name());
+        wait_until(LIMIT, &what, || Ok(node.pids_of_each(&WAITS)?.len() == 2)).map(drop)
+    };
+    for (giver, placement) in [(&pair.alpha, ALL_ON_BETA), (&pair.beta, ALL_ON_ALPHA)] {
+        for node in pair.nodes() {
+            waiting(node)?;
+            check(node.signal_each(&WAITS, Signal::KILL)? == 2, || "nothing to kill".to_owned())?;
+        }
+        lab::wait_for(LIMIT, "everything is given away", || standby(giver, "all").map(Some))?;
+        pair.wait_placed(placement)?;
+    }
+    pair.nodes().into_iter().try_for_each(waiting)
 }

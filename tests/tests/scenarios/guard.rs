@@ -18,9 +18,12 @@ fn pair_of(failback: &'static str) -> Result<Pair> {
     Ok(pair)
 }
 
+/// The guard's command line has these words.
+const GUARD: [&str; 2] = ["ha-resources", "guard"];
+
 /// The node's only guard, as soon as there is one, and it is not the one named.
 fn guard(node: &Node, other_than: Option<i32>) -> Result<i32> {
-    let look = || match node.pids_of("ha-resources")?.as_slice() {
+    let look = || match node.pids_of_each(&GUARD)?.as_slice() {
         [pid] if Some(*pid) != other_than && node.read("/run/heartbeat/guard.pid").is_ok() => Ok(Some(*pid)),
         found => fail(format!("ha-resources: {found:?}")),
     };
@@ -102,7 +105,7 @@ fn a_daemon_that_stands_still_for_a_moment_learns_that_it_holds_nothing() -> Res
 fn a_killed_guard_has_a_successor() -> Result<()> {
     let pair = pair_of("on")?;
     let old = guard(&pair.alpha, None)?;
-    check(pair.alpha.signal("ha-resources", Signal::KILL)? == 1, || "no guard to kill".to_owned())?;
+    check(pair.alpha.signal_each(&GUARD, Signal::KILL)? == 1, || "no guard to kill".to_owned())?;
     guard(&pair.alpha, Some(old))?;
     pair.stays_placed(AT_HOME, SECOND)?;
     pair.alpha.signal("heartbeatd", Signal::KILL)?;
