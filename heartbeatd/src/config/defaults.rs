@@ -12,6 +12,7 @@ const FIXED: &[(&str, &str)] = &[
     ("compression_threshold", "2"),
     ("conn_logd_time", "60"),
     ("coredumps", "true"),
+    ("crm", "false"),
     ("debug", "0"),
     ("hbgenmethod", "file"),
     ("hopfudge", "1"),
@@ -19,15 +20,15 @@ const FIXED: &[(&str, &str)] = &[
     ("max_rexmit_delay", "250"),
     ("memreserve", "6500"),
     ("msgfmt", "classic"),
-    ("pacemaker", "off"),
+    ("pacemaker", "false"),
     ("realtime", "true"),
     ("syslogmsgfmt", "true"),
     ("traditional_compression", "no"),
-    ("use_logd", "no"),
     ("uuidfrom", "file"),
 ];
 
-/// Directives whose default depends on another one or on the machine, in words.
+/// Directives whose default depends on another one or on the machine, in words; and `use_logd`, which has no parameter
+/// unless it is written.
 const DEPENDING: &[(&str, &str)] = &[
     ("auto_failback", "legacy"),
     ("deadping", "deadtime"),
@@ -35,6 +36,7 @@ const DEPENDING: &[(&str, &str)] = &[
     ("initdead", "deadtime if that is more than 10; 12 if it is less than 6; else twice deadtime"),
     ("keepalive", "1"),
     ("udpport", "ha-cluster/udp in /etc/services, else 694"),
+    ("use_logd", "no"),
     ("warntime", "half of deadtime"),
 ];
 

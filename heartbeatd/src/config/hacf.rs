@@ -74,6 +74,26 @@ pub(super) const DIRECTIVES: &[&str] = &[
     "watchdog",
 ]; // one line per directive would hide the table's shape
 
+/// Directives of which each line is one more: they have no single value to ask for, nor has heartbeat 3.0.6.
+const LISTS: &[&str] = &[
+    "apiauth",
+    "bcast",
+    "env",
+    "failfast",
+    "mcast",
+    "mcast6",
+    "node",
+    "ping",
+    "ping6",
+    "ping_group",
+    "respawn",
+    "serial",
+    "stonith_host",
+    "ucast",
+    "ucast6",
+    "udp",
+];
+
 const FACILITIES: &[&str] = &[
     "auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp",
     "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
@@ -106,7 +126,9 @@ impl Parser<'_> {
             let help = format!("write \"{name} VALUE\", or put # before it");
             return self.error(line.directive.span, format!("{name} has no value"), help);
         }
-        self.draft.parameters.entry(name.to_owned()).or_default().clone_from(&line.rest.text.to_owned());
+        if !LISTS.contains(&name) {
+            self.draft.parameters.insert(name.to_owned(), line.rest.text.to_owned());
+        }
         match name {
             "bcast" | "udp" | "ucast" | "ucast6" | "mcast" | "mcast6" | "serial" | "ping" | "ping6"
             | "ping_group" => media::apply(self, line),

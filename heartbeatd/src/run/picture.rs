@@ -1,9 +1,13 @@
 //! What the beat thread tells the rest of the program: everything moves by value, so nobody waits for anybody.
 
 use crate::cluster::{Job, Severity, Snapshot};
+use crate::config::Timing;
 use crate::media::{Medium, PingView};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// A main thread that is short of time takes pictures late; so late it is not.
+const LONG: Duration = Duration::from_secs(2);
 
 /// A message of the beat thread.
 #[derive(Debug)]
@@ -22,6 +26,12 @@ pub(super) enum Report {
     Close(Vec<Medium>),
     /// The graceful stop is complete; the thread ends.
     Exit,
+}
+
+/// Whether a picture of this age tells nothing about now. There is a new one at least with every beat; and after a
+/// deadtime of silence the other node acts as if this one were dead.
+pub(super) fn is_stale(age: Duration, timing: &Timing) -> bool {
+    age > (timing.keepalive * 3).max(LONG).min(timing.deadtime)
 }
 
 /// What is true at one moment.
@@ -53,4 +63,30 @@ pub(super) struct Counters {
     pub(super) latest: Duration,
     /// Reports that nobody took in time.
     pub(super) reports_dropped: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_lasts_some_beats_but_no_deadtime() {
+        let ms = Duration::from_millis;
+        for (keepalive, deadtime, lasts) in
+            [(100, 500, 500), (100, 4000, 2000), (1000, 30_000, 3000), (2000, 5000, 5000)]
+        {
+            let timing = Timing {
+                keepalive: ms(keepalive),
+                deadtime: ms(deadtime),
+                warntime: ms(deadtime),
+                initdead: ms(deadtime),
+                deadping: ms(deadtime),
+                rexmit_delay: ms(250),
+            };
+            assert!(
+                !is_stale(ms(lasts), &timing) && is_stale(ms(lasts + 1), &timing),
+                "{keepalive} {deadtime}"
+            );
+        }
+    }
 }

@@ -9,7 +9,7 @@ use super::picture::{Picture, Report};
 use super::respawn::Respawner;
 use super::spares::Spares;
 use super::status::{Memory, Sources};
-use super::{clock, fifo, files, guard, pinging, reload, start};
+use super::{clock, fifo, files, guard, picture, pinging, reload, start};
 use crate::cluster::{Event, Job, JobId, JobKind, NodeState, Set, Settings, Severity};
 use crate::config::{PingNode, Plan};
 use crate::control::{Answer, Request, Which};
@@ -154,7 +154,8 @@ impl Shell {
                     }
                 },
                 Some(news) = self.news.recv() => self.take_news(news).await,
-                Some(ask) = asked.recv() => {
+                // whoever asks before there is an answer waits for it
+                Some(ask) = asked.recv(), if self.picture.is_some() => {
                     let answer = self.answer(ask.request).await;
                     let _ = ask.answer.send(answer); // the tool may have gone
                 }
@@ -332,9 +333,9 @@ impl Shell {
     async fn answer(&mut self, request: Request) -> Answer {
         let accepted = |note: String| Answer::Accepted { note };
         match request {
-            Request::Status => match &self.picture {
-                Some(picture) => Answer::Status(Box::new(self.sources(picture).status())),
-                None => Answer::Refused { reason: "the daemon has just been started; ask again".to_owned() },
+            Request::Status => match self.fresh_picture() {
+                Ok(picture) => Answer::Status(Box::new(self.sources(picture).status())),
+                Err(reason) => Answer::Refused { reason },
             },
             Request::Standby { set } => self.move_resources(Event::Standby(groups(set)), set).await,
             Request::Takeover { set } => self.move_resources(Event::Takeover(groups(set)), set).await,
@@ -389,10 +390,22 @@ impl Shell {
         let _ = self.orders.give(Order::Event(Event::LoadAverage(line)));
     }
 
+    /// What the beat thread told last, unless that is so old that the thread must stand still.
+    fn fresh_picture(&self) -> Result<&Picture, String> {
+        let picture = self.picture.as_ref().ok_or("the daemon has just been started")?;
+        let age = clock::mono().saturating_sub(picture.at);
+        match picture::is_stale(age, &self.plan.timing) {
+            false => Ok(picture),
+            true => Err(format!(
+                "its beat thread has stood still for {:.1} s, and what was true then is not told",
+                age.as_secs_f64()
+            )),
+        }
+    }
+
     /// systemd hears from this daemon only as long as the beat thread does its work.
     fn feed_watchdog(&self) {
-        let limit = (self.plan.timing.keepalive * 3).max(Duration::from_secs(2));
-        if self.picture.as_ref().is_some_and(|picture| clock::mono() < picture.at + limit) {
+        if self.fresh_picture().is_ok() {
             notify::watchdog();
         }
     }

@@ -9,4 +9,5 @@ mod network;
 mod old;
 mod pings;
 mod power;
+mod stall;
 mod world;

@@ -7,7 +7,7 @@ use std::path::Path;
 use lab::{Context, Node, Result, check};
 
 /// The old daemon and its tools, with nothing of ours in their path.
-const OLD: &str = "env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const OLD: &str = "env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What a command of the old program prints.
 pub(crate) fn old(node: &Node, command: &str) -> Result<String> {

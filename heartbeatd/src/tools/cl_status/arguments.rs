@@ -45,7 +45,7 @@ pub enum Query {
         #[arg(short)]
         normal: bool,
         /// Only ping nodes
-        #[arg(short, conflicts_with = "normal")]
+        #[arg(short)]
         ping: bool,
         /// With status, type and links
         #[arg(short)]
@@ -94,7 +94,7 @@ pub enum Query {
         client: String,
         /// Accepted for old scripts; the daemon answers at once
         #[arg(value_name = "MILLISECONDS")]
-        timeout: Option<u64>,
+        timeout: Option<String>,
     },
     /// The resource groups this node holds: none, local, foreign, all or transition
     Rscstatus,

@@ -89,13 +89,17 @@ fn complains(line: &str, err: &str, code: u8) {
 }
 
 const BLOCKS: &str = "\n192.0.2.254\tping\t(nodetype: ping)\n\t192.0.2.254\tup\n\
-    \nbeta\tdead\t(nodetype: normal)\n\teth0\tup\n\teth1\tdead\n\
-    \nalpha\tactive\t(nodetype: normal)\n\teth0\tup\n\teth1\tup\n";
+    \nbeta\tdead\t(nodetype: normal)\n\teth1\tdead\n\teth0\tup\n\
+    \nalpha\tactive\t(nodetype: normal)\n\teth1\tup\n\teth0\tup\n";
 
 #[test]
 fn hbstatus() {
     says("hbstatus", "Heartbeat is running on this machine.\n", 0);
     says("hbstatus -v", &format!("version:\t0.1.0\nmanaged by:\t\"haresources\"\n{BLOCKS}"), 0);
+    let (out, ..) = ask("hbstatus -v -m");
+    let begin = "Heartbeat version 0.1.0\nResources controlled by \"haresources\"\nThe nodes are as follow:\n\n192.0.2.254\t";
+    let links = "\tthis node has the following heartbeat links:\n";
+    assert!(out.starts_with(begin) && out.matches(links).count() == 3, "{out}");
 }
 
 #[test]
@@ -103,6 +107,7 @@ fn listnodes() {
     says("listnodes", "192.0.2.254\nbeta\nalpha\n", 0);
     says("listnodes -n", "beta\nalpha\n", 0);
     says("listnodes -p", "192.0.2.254\n", 0);
+    says("listnodes -n -p", "192.0.2.254\nbeta\nalpha\n", 0);
     says("listnodes -v", BLOCKS, 0);
     says("listnodes -m -p", "The nodes are as follow:\n192.0.2.254\n", 0);
 }
@@ -134,9 +139,9 @@ fn nodes() {
 
 #[test]
 fn links() {
-    says("listhblinks beta", "\teth0\n\teth1\n", 0);
-    says("listhblinks -v beta", "\teth0\tup\n\teth1\tdead\n", 0);
-    says("listhblinks -m beta", "\tthis node has the following heartbeat links:\n\teth0\n\teth1\n", 0);
+    says("listhblinks beta", "\teth1\n\teth0\n", 0);
+    says("listhblinks -v beta", "\teth1\tdead\n\teth0\tup\n", 0);
+    says("listhblinks -m beta", "\tthis node has the following heartbeat links:\n\teth1\n\teth0\n", 0);
     complains("listhblinks gamma", "there is no node \"gamma\"; nodes: alpha, beta, 192.0.2.254", 13);
     says("hblinkstatus beta eth0", "up\n", 0);
     says("hblinkstatus beta eth1", "dead\n", 1);
@@ -150,6 +155,9 @@ fn clients() {
     says("clientstatus alpha ipfail", "online\n", 0);
     says("clientstatus beta ipfail 500", "leave\n", 3);
     says("clientstatus beta other", "offline\n", 1);
+    says("clientstatus -m beta other", "offline\n", 1);
+    complains("clientstatus gamma ipfail", "there is no node \"gamma\"; nodes: alpha, beta, 192.0.2.254", 13);
+    complains("clientstatus beta ipfail soon", "\"soon\" is no number of milliseconds", 13);
     let mut pair = pair();
     pair.clients[0].state = ClientState::Join;
     assert_eq!(ask_of("clientstatus alpha ipfail", &Ok(pair)), ("join\n".to_owned(), String::new(), 2));
@@ -256,7 +264,9 @@ fn without_a_daemon() {
     let (out, _, code) = ask_of("hbstatus --json", &Err(NoStatus::Stopped));
     assert_eq!((out.as_str(), code), ("{\"running\":false}\n", 1));
     let (out, _, code) = ask_of("rscstatus --json", &Err(NoStatus::TimedOut));
-    assert_eq!((out.starts_with("{\"error\":"), code), (true, 12));
+    assert_eq!((out.starts_with("{\"error\":"), out.contains("\"running\":true"), code), (true, true, 12));
+    let (out, _, code) = ask_of("hbstatus --json", &Err(NoStatus::Failed("it stands still".to_owned())));
+    assert_eq!((out.contains("\"running\":null"), code), (true, 13), "{out}");
 }
 
 #[test]
@@ -292,15 +302,16 @@ fn bad_command_lines() {
     let code =
         |line: &str| run(["cl_status"].into_iter().chain(line.split_whitespace()).map(OsString::from)).code;
     for line in [
-        "",
+        "-m",
         "nodestats alpha",
         "nodestatus",
         "nodestatus a b",
         "hbparameter keepalive",
         "listnodes -x",
-        "listnodes -n -p",
+        "nodestatus alpha --json beta",
     ] {
         assert_eq!(code(line), 11, "{line:?}");
     }
+    assert_eq!(code(""), 0);
     assert_eq!((code("--help"), code("--version"), code("listnodes --help")), (0, 0, 0));
 }

@@ -81,21 +81,12 @@ fn write_plainly(status: &Result<Status, NoStatus>, json: bool) -> io::Result<()
     let mut text = match (status, json) {
         (Ok(status), true) => serde_json::to_string(status).map_err(io::Error::other)?,
         (Err(reason), true) => {
-            json!({ "running": running(reason), "error": without_status(reason) }).to_string()
+            json!({ "running": reason.running(), "error": without_status(reason) }).to_string()
         }
         (status, false) => page(status, EVENTS),
     };
     text.push('\n'); // ends the line of JSON, and sets one screen apart from the next
     write_out(&text)
-}
-
-/// Whether the daemon runs; `None`: unknown.
-fn running(reason: &NoStatus) -> Option<bool> {
-    match reason {
-        NoStatus::Stopped => Some(false),
-        NoStatus::TimedOut => Some(true),
-        NoStatus::Failed(_) => None,
-    }
 }
 
 fn page(status: &Result<Status, NoStatus>, events: usize) -> String {

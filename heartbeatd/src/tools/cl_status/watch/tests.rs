@@ -50,7 +50,7 @@ fn without_an_answer_nothing_known_is_shown() {
         (NoStatus::TimedOut, "unknown: ", Some(true)),
         (NoStatus::Failed("Permission denied".to_owned()), "unknown: ", None),
     ] {
-        assert_eq!(super::running(&reason), running);
+        assert_eq!(reason.running(), running);
         let page = page(&Err(reason), EVENTS);
         assert!(page.starts_with(word) && page.lines().count() == 1, "{page}");
     }
