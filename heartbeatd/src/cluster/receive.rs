@@ -40,8 +40,10 @@ impl Cluster {
         if message.hex("ts").is_none_or(|ts| ts == 0) {
             return;
         }
-        self.refresh_link(link, generation);
         if message.kind().starts_with("NS_") {
+            if self.peer.as_ref().is_some_and(Peer::alive) {
+                self.refresh_link(link, generation);
+            }
             self.receive_unnumbered(&message, generation);
             return;
         }
@@ -54,14 +56,16 @@ impl Cluster {
         let random = &mut self.random;
         let ask_at = || now + REXMIT_MIN + Duration::from_micros(random.below(first.as_micros() as u64 + 1));
         let arrival = peer.inbound.accept(seq, ask_at);
-        if arrival == Arrival::Old {
-            match peer.alive() {
-                true => self.silence.heard(link), // the same, by another link
-                false => self.silence.replayed(link),
-            }
+        if arrival == Arrival::Old && !peer.alive() {
+            self.silence.replayed(link); // a recording must not make a dead node's link look alive
             return;
         }
+        self.refresh_link(link, generation);
         self.silence.heard(link);
+        if arrival == Arrival::Old {
+            return; // the same, by another link
+        }
+        let Some(peer) = self.peer.as_mut() else { return };
         peer.heard = Some(now);
         if let Arrival::New { lost } = arrival {
             if seq % 10 == self.ack_trigger && peer.inbound.complete() {
@@ -90,7 +94,7 @@ impl Cluster {
         }
     }
 
-    /// Any authenticated packet of this life of the node shows that the link works.
+    /// A packet of this life of the node shows that the link works.
     fn refresh_link(&mut self, link: usize, generation: u64) {
         let now = self.now.mono;
         let Some(peer) = self.peer.as_mut().filter(|peer| generation >= peer.floor) else { return };

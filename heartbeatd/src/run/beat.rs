@@ -301,6 +301,7 @@ impl Beat {
         if let Some(count) = self.pinging.news_of_count() {
             self.handle(Event::Pings(count));
         }
+        self.say_refusals();
         if flooded {
             // At real-time priority this thread would keep everything else from running: half of one processor is
             // all that a flood gets.
@@ -324,12 +325,9 @@ impl Beat {
                 }
                 Err(error) => {
                     self.cluster.refused(slot.link, refusals::seen_by_core(&error, &self.packets.keys));
-                    let count = self.refusals.count(number, &error, clock::mono());
-                    if let Some(count) = count.filter(|_| self.packets.log_bad) {
-                        tracing::warn!(
-                            "{}: {count} packet(s) refused, this one of {bytes} bytes: {error}",
-                            slot.name
-                        );
+                    let text = self.refusals.count(number, bytes, &error, clock::mono());
+                    if let Some(text) = text.filter(|_| self.packets.log_bad) {
+                        tracing::warn!("{}: {text}", slot.name);
                     }
                 }
             }
@@ -338,6 +336,15 @@ impl Beat {
             }
         }
         true
+    }
+
+    /// What a flood has brought, in a line.
+    fn say_refusals(&mut self) {
+        for (number, text) in self.refusals.due(clock::mono()) {
+            if let Some(slot) = self.slots.get(number).filter(|_| self.packets.log_bad) {
+                tracing::warn!("{}: {text}", slot.name);
+            }
+        }
     }
 
     fn take_orders(&mut self) {

@@ -10,7 +10,9 @@ const USAGE: &str = "usage: lab init NAME [DIRECTORY]                        (pr
        lab probe-http ADDRESS:PORT INTERVAL_US LIMIT_US     (inside a node)
        lab probe-icmp ADDRESS INTERVAL_US LIMIT_US          (inside a node)
        lab ask ADDRESS:PORT COUNT                           (inside a node)
-       lab flood ADDRESS:PORT COUNT SEED                    (inside a node)
+       lab flood ADDRESS:PORT COUNT SEED RATE               (inside a node)
+       lab replay ADDRESS:PORT FILE COUNT RATE              (inside a node)
+       lab record ADDRESS:PORT                              (inside a node)
        lab watch-arp                                        (inside a node)
        lab DIRECTORY nodes | down
        lab DIRECTORY cut | heal | unplug | plug NODE INTERFACE
@@ -42,10 +44,14 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["ask", target, count] => {
             probe::http::ask(target.parse().context(|| *target)?, count.parse().context(|| *count)?)?;
         }
-        ["flood", target, count, seed] => {
-            let (count, seed) = (count.parse().context(|| *count)?, seed.parse().context(|| *seed)?);
-            flood::run(target.parse().context(|| *target)?, count, seed)?;
+        ["flood", target, count, seed, rate] => {
+            flood::run(target.parse().context(|| *target)?, number(count)?, number(seed)?, number(rate)?)?;
         }
+        ["replay", target, file, count, rate] => {
+            let target = target.parse().context(|| *target)?;
+            flood::replay(target, Path::new(file), number(count)?, number(rate)?)?;
+        }
+        ["record", group] => flood::record(group.parse().context(|| *group)?)?,
         ["watch-arp"] => arp::run()?,
         [directory, verb, rest @ ..] if Path::new(directory).is_dir() => {
             return by_hand(Path::new(directory), verb, rest);
@@ -53,6 +59,10 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         _ => return fail(USAGE),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn number(word: &str) -> Result<u64> {
+    word.parse().context(|| word.to_owned())
 }
 
 fn micros(word: &str) -> Result<Duration> {

@@ -3,6 +3,7 @@
 
 mod commands;
 mod guard;
+mod hostile;
 mod legacy;
 mod mixed;
 mod network;

@@ -88,6 +88,8 @@ fn replays_are_the_reason_and_a_heard_node_has_none() {
     assert!(lines[0].1.contains("nothing arrives"), "what came before it was heard is forgotten: {lines:?}");
     alpha.receive(status("6", "2")); // repeated
     alpha.receive(status("5", "9")); // of an earlier life
+    let links = alpha.cluster.snapshot().peer.map(|peer| peer.links).unwrap_or_default();
+    assert!(!links[0].up, "recordings make no link work");
     assert!(why(&alpha).unwrap().starts_with("2 packets of its past (replayed"), "{:?}", why(&alpha));
     assert_eq!(said(&mut alpha, ms(61_000)).len(), 1);
     alpha.receive(status("6", "3"));
