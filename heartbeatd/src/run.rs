@@ -21,16 +21,19 @@ mod files;
 mod guard;
 mod jobs;
 mod kept;
+mod orders;
 mod picture;
 mod pinging;
 mod refusals;
 mod reload;
+mod reporter;
 mod respawn;
 mod shell;
 mod slot;
 mod spares;
 mod start;
 mod status;
+mod tools;
 
 pub use arguments::Arguments;
 

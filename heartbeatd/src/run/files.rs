@@ -1,7 +1,7 @@
 //! Looks at `haresources` every few seconds: `ha-resources` reads it for each job, so a changed file counts at once,
 //! and the other node is told of it.
 
-use super::beat::Order;
+use super::orders::Order;
 use super::shell::Shell;
 use crate::cluster::{ConfigHash, Event, Settings};
 use crate::config::{self, fingerprint};

@@ -4,8 +4,8 @@
 //! With the keepalive K, the deadtime D and the last beat at t, the other node takes over at t + D; the guard begins
 //! at t + (K + D) / 2. Only if several beats before the last were lost as well does the other node's time begin earlier.
 
-use super::beat::{Order, Orders};
 use super::jobs::{News, Progress, Runner};
+use super::orders::{Order, Orders};
 use crate::cluster::{Event, Settings};
 use crate::sys;
 use daemon::pidfile;
@@ -91,7 +91,7 @@ pub(super) async fn keep(runner: Runner, orders: Orders) {
     loop {
         match start(&runner) {
             Ok((child, line)) => {
-                super::shell::give(&orders, Order::Guard(line)).await;
+                orders.give_surely(Order::Guard(line)).await;
                 let ended = follow(child, &runner, &orders).await;
                 tracing::warn!("the guard has ended ({ended}); another one is started");
             }
@@ -128,7 +128,7 @@ async fn follow(mut child: Child, runner: &Runner, orders: &Orders) -> String {
             match serde_json::from_slice(&line) {
                 Ok(Progress::Abandoned { at_ns }) => {
                     let at = Duration::from_nanos(at_ns);
-                    super::shell::give(orders, Order::Event(Event::Abandoned { at })).await;
+                    orders.give_surely(Order::Event(Event::Abandoned { at })).await;
                 }
                 Ok(progress) => drop(runner.news.send(News::Progress(progress))),
                 Err(_) => tracing::warn!("guard: {}", String::from_utf8_lossy(&line).trim_end()),

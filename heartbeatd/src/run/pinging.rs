@@ -1,6 +1,6 @@
 //! Ping nodes on the beat thread, and the look-up of their names away from it.
 
-use super::beat::{NotGiven, Order, Orders, Packets};
+use super::orders::{NotGiven, Order, Orders, Packets};
 use crate::cluster::{Severity, Time};
 use crate::config::{PingNode, Plan};
 use crate::media::{PingChange, PingSockets, PingView, Pings};

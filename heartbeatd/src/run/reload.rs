@@ -1,7 +1,7 @@
 //! A changed configuration: what differs is applied, what does not is left alone.
 
-use super::beat::Order;
 use super::environment;
+use super::orders::Order;
 use super::pinging::PingPlan;
 use super::shell::Shell;
 use super::start;

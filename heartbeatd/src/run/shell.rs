@@ -1,20 +1,20 @@
 //! The main thread: answers tools, runs children, takes signals, keeps what must be kept.
 
 use super::arguments::Arguments;
-use super::beat::{NotGiven, Order, Orders};
 use super::environment;
 use super::jobs::{News, Runner, Running};
 use super::kept::Kept;
+use super::orders::{Order, Orders};
 use super::picture::{Picture, Report};
 use super::respawn::Respawner;
 use super::spares::Spares;
-use super::status::{Memory, Sources};
-use super::{clock, fifo, files, guard, picture, pinging, reload, start};
-use crate::cluster::{Event, Job, JobId, JobKind, NodeState, Set, Settings, Severity};
+use super::status::Memory;
+use super::{clock, fifo, files, guard, picture, pinging, reload, start, tools};
+use crate::cluster::{Event, Job, JobId, JobKind, NodeState, Settings, Severity};
 use crate::config::{PingNode, Plan};
-use crate::control::{Answer, Request, Which};
+use crate::control::{Answer, Request};
 use crate::media::Keeper;
-use daemon::control::{Connection, Listener};
+use daemon::control::Listener;
 use daemon::log::Log;
 use daemon::notify;
 use futures_util::StreamExt;
@@ -22,14 +22,10 @@ use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_tokio::Signals;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::mpsc;
 
-/// Tools served at the same time; more wait.
-const CONNECTIONS: usize = 64;
 /// A stop that takes longer has failed (heartbeat 3.0.6 exits with 100 then, too).
 const STOP_LIMIT: Duration = Duration::from_secs(3600);
-/// How long the beat thread may take to answer a tool; it does so within its turn of a few milliseconds.
-const MOVE_LIMIT: Duration = Duration::from_secs(2);
 /// What the load average is sampled at.
 const LOAD_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -42,12 +38,6 @@ pub(super) enum End {
     Restart,
     /// Something that must not happen; the exit code.
     Broken(u8),
-}
-
-/// A tool's question on its way to the shell.
-struct Ask {
-    request: Request,
-    answer: oneshot::Sender<Answer>,
 }
 
 /// The state of the main thread.
@@ -71,9 +61,9 @@ pub(super) struct Shell {
     news: mpsc::UnboundedReceiver<News>,
     kept: Kept,
     running: Running,
-    memory: Memory,
-    picture: Option<Picture>,
-    started: Duration,
+    pub(super) memory: Memory,
+    pub(super) picture: Option<Picture>,
+    pub(super) started: Duration,
     stopping: bool,
 }
 
@@ -128,8 +118,7 @@ impl Shell {
         mut signals: Signals,
     ) -> End {
         let kept = self.kept.start(&self.arguments.state_dir);
-        let (ask, mut asked) = mpsc::channel(CONNECTIONS);
-        let serving = tokio::spawn(serve(listener, ask));
+        let (serving, mut asked) = tools::serve(listener);
         let (tell, mut told) = mpsc::channel(1);
         let fifo = self.listen_to_old_tools(tell);
         let (tell, mut rewritten) = mpsc::channel(1);
@@ -292,7 +281,7 @@ impl Shell {
 
     /// Gives an order, waiting for room.
     pub(super) async fn give(&self, order: Order) {
-        give(&self.orders, order).await;
+        self.orders.give_surely(order).await;
     }
 
     async fn signal(&mut self, signal: i32) {
@@ -311,7 +300,7 @@ impl Shell {
         }
     }
 
-    async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         if !std::mem::replace(&mut self.stopping, true) {
             notify::stopping();
             tracing::info!("Heartbeat shutdown in progress. ({})", std::process::id());
@@ -320,7 +309,7 @@ impl Shell {
     }
 
     /// Reads the configuration again; what was done, or why nothing was.
-    async fn reload(&mut self) -> Result<String, String> {
+    pub(super) async fn reload(&mut self) -> Result<String, String> {
         notify::reloading();
         self.log.reopen();
         let result = reload::reload(self).await;
@@ -328,59 +317,6 @@ impl Shell {
             notify::ready();
         }
         result
-    }
-
-    async fn answer(&mut self, request: Request) -> Answer {
-        let accepted = |note: String| Answer::Accepted { note };
-        match request {
-            Request::Status => match self.fresh_picture() {
-                Ok(picture) => Answer::Status(Box::new(self.sources(picture).status())),
-                Err(reason) => Answer::Refused { reason },
-            },
-            Request::Standby { set } => self.move_resources(Event::Standby(groups(set)), set).await,
-            Request::Takeover { set } => self.move_resources(Event::Takeover(groups(set)), set).await,
-            Request::Stop => {
-                self.stop().await;
-                accepted("stopping".to_owned())
-            }
-            Request::Reload => match self.reload().await {
-                Ok(note) => accepted(note),
-                Err(reason) => Answer::Refused { reason },
-            },
-        }
-    }
-
-    /// The core itself says whether it can be: a picture of it may be older than what has just happened.
-    async fn move_resources(&mut self, event: Event, set: Which) -> Answer {
-        let refused = |reason: &str| Answer::Refused { reason: reason.to_owned() };
-        let note = match event {
-            Event::Standby(_) => format!("giving {set} resources to the other node"),
-            _ => format!("asking the other node for {set} resources"),
-        };
-        let (answer, answered) = oneshot::channel();
-        self.give(Order::Move(event, answer)).await;
-        match tokio::time::timeout(MOVE_LIMIT, answered).await {
-            Ok(Ok(None)) => Answer::Accepted { note },
-            Ok(Ok(Some(reason))) => refused(reason),
-            Ok(Err(_)) => refused("the daemon is ending"),
-            Err(_elapsed) => {
-                refused("the daemon's beat thread does not answer; the request may still be obeyed later")
-            }
-        }
-    }
-
-    fn sources<'a>(&'a self, picture: &'a Picture) -> Sources<'a> {
-        Sources {
-            managed: !self.runner.disabled,
-            plan: &self.plan,
-            links: &self.links,
-            config_dir: &self.arguments.config_dir,
-            picture,
-            memory: &self.memory,
-            started: self.started,
-            now: clock::mono(),
-            log_dropped: self.log.dropped(),
-        }
     }
 
     fn sample_load(&self) {
@@ -391,7 +327,7 @@ impl Shell {
     }
 
     /// What the beat thread told last, unless that is so old that the thread must stand still.
-    fn fresh_picture(&self) -> Result<&Picture, String> {
+    pub(super) fn fresh_picture(&self) -> Result<&Picture, String> {
         let picture = self.picture.as_ref().ok_or("the daemon has just been started")?;
         let age = clock::mono().saturating_sub(picture.at);
         match picture::is_stale(age, &self.plan.timing) {
@@ -429,62 +365,4 @@ impl Shell {
 /// can be obeyed.
 pub(super) fn signals() -> std::io::Result<Signals> {
     Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
-}
-
-/// Gives the beat thread an order, waiting for room.
-pub(super) async fn give(orders: &Orders, mut order: Order) {
-    while let Err(NotGiven::Full(back)) = orders.give(order) {
-        order = *back;
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
-fn groups(which: Which) -> Set {
-    match which {
-        Which::All => Set::ALL,
-        Which::Local => Set::LOCAL,
-        Which::Foreign => Set::FOREIGN,
-    }
-}
-
-/// Accepts tools; each has a task of its own, so that a slow one keeps nobody waiting.
-async fn serve(listener: Listener, ask: mpsc::Sender<Ask>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok(connection) => {
-                let ask = ask.clone();
-                tokio::spawn(async move {
-                    converse(connection, ask).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!("control socket: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-async fn converse(mut connection: Connection, ask: mpsc::Sender<Ask>) {
-    loop {
-        let request = match connection.recv().await {
-            Ok(Some(request)) => request,
-            Ok(None) => return,
-            Err(error) => {
-                let _ = connection.send(&Answer::Refused { reason: error.to_string() }).await;
-                return;
-            }
-        };
-        let (answer, answered) = oneshot::channel();
-        if ask.send(Ask { request, answer }).await.is_err() {
-            return;
-        }
-        let Ok(answer) = answered.await else { return };
-        if connection.send(&answer).await.is_err() {
-            return;
-        }
-    }
 }

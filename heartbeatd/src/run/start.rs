@@ -1,7 +1,8 @@
 //! From the command line to a daemon that beats.
 
 use super::arguments::Arguments;
-use super::beat::{self, Orders, Packets};
+use super::beat;
+use super::orders::{NotGiven, Order, Orders, Packets};
 use super::picture::Report;
 use super::pinging::PingPlan;
 use super::shell::{self, End, Shell};
@@ -282,11 +283,11 @@ pub(super) fn watched(targets: &[Target], slots: &[Slot]) -> Vec<Watched> {
 pub(super) fn keep(watched: Vec<Watched>, orders: &Orders) -> io::Result<Keeper> {
     let orders = orders.clone();
     Keeper::start(watched, move |slot, change| {
-        let mut order = beat::Order::Media(slot, change);
+        let mut order = Order::Media(slot, change);
         while let Err(refused) = orders.give(order) {
             match refused {
-                beat::NotGiven::Full(back) => order = *back,
-                beat::NotGiven::Ended => return false,
+                NotGiven::Full(back) => order = *back,
+                NotGiven::Ended => return false,
             }
             std::thread::sleep(Duration::from_millis(5));
         }

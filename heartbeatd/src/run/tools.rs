@@ -1,0 +1,137 @@
+//! Tools: who speaks over the control socket, and what each is told.
+
+use super::clock;
+use super::orders::Order;
+use super::picture::Picture;
+use super::shell::Shell;
+use super::status::Sources;
+use crate::cluster::{Event, Set};
+use crate::control::{Answer, Request, Which};
+use daemon::control::{Connection, Listener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// Tools served at the same time; more wait.
+const CONNECTIONS: usize = 64;
+/// How long the beat thread may take to answer a tool; it does so within its turn of a few milliseconds.
+const MOVE_LIMIT: Duration = Duration::from_secs(2);
+
+/// A tool's question on its way to the shell.
+pub(super) struct Ask {
+    pub(super) request: Request,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+/// Accepts tools until it is aborted; their questions come from the receiver.
+pub(super) fn serve(listener: Listener) -> (JoinHandle<()>, mpsc::Receiver<Ask>) {
+    let (ask, asked) = mpsc::channel(CONNECTIONS);
+    (tokio::spawn(accept(listener, ask)), asked)
+}
+
+impl Shell {
+    /// What a tool, or an old script, is told.
+    pub(super) async fn answer(&mut self, request: Request) -> Answer {
+        let accepted = |note: String| Answer::Accepted { note };
+        match request {
+            Request::Status => match self.fresh_picture() {
+                Ok(picture) => Answer::Status(Box::new(self.sources(picture).status())),
+                Err(reason) => Answer::Refused { reason },
+            },
+            Request::Standby { set } => self.move_resources(Event::Standby(groups(set)), set).await,
+            Request::Takeover { set } => self.move_resources(Event::Takeover(groups(set)), set).await,
+            Request::Stop => {
+                self.stop().await;
+                accepted("stopping".to_owned())
+            }
+            Request::Reload => match self.reload().await {
+                Ok(note) => accepted(note),
+                Err(reason) => Answer::Refused { reason },
+            },
+        }
+    }
+
+    /// The core itself says whether it can be: a picture of it may be older than what has just happened.
+    async fn move_resources(&mut self, event: Event, set: Which) -> Answer {
+        let refused = |reason: &str| Answer::Refused { reason: reason.to_owned() };
+        let note = match event {
+            Event::Standby(_) => format!("giving {set} resources to the other node"),
+            _ => format!("asking the other node for {set} resources"),
+        };
+        let (answer, answered) = oneshot::channel();
+        self.give(Order::Move(event, answer)).await;
+        match tokio::time::timeout(MOVE_LIMIT, answered).await {
+            Ok(Ok(None)) => Answer::Accepted { note },
+            Ok(Ok(Some(reason))) => refused(reason),
+            Ok(Err(_)) => refused("the daemon is ending"),
+            Err(_elapsed) => {
+                refused("the daemon's beat thread does not answer; the request may still be obeyed later")
+            }
+        }
+    }
+
+    fn sources<'a>(&'a self, picture: &'a Picture) -> Sources<'a> {
+        Sources {
+            managed: !self.runner.disabled,
+            plan: &self.plan,
+            links: &self.links,
+            config_dir: &self.arguments.config_dir,
+            picture,
+            memory: &self.memory,
+            started: self.started,
+            now: clock::mono(),
+            log_dropped: self.log.dropped(),
+        }
+    }
+}
+
+fn groups(which: Which) -> Set {
+    match which {
+        Which::All => Set::ALL,
+        Which::Local => Set::LOCAL,
+        Which::Foreign => Set::FOREIGN,
+    }
+}
+
+/// Accepts tools; each has a task of its own, so that a slow one keeps nobody waiting.
+async fn accept(listener: Listener, ask: mpsc::Sender<Ask>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok(connection) => {
+                let ask = ask.clone();
+                tokio::spawn(async move {
+                    converse(connection, ask).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("control socket: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn converse(mut connection: Connection, ask: mpsc::Sender<Ask>) {
+    loop {
+        let request = match connection.recv().await {
+            Ok(Some(request)) => request,
+            Ok(None) => return,
+            Err(error) => {
+                let _ = connection.send(&Answer::Refused { reason: error.to_string() }).await;
+                return;
+            }
+        };
+        let (answer, answered) = oneshot::channel();
+        if ask.send(Ask { request, answer }).await.is_err() {
+            return;
+        }
+        let Ok(answer) = answered.await else { return };
+        if connection.send(&answer).await.is_err() {
+            return;
+        }
+    }
+}
