@@ -133,6 +133,20 @@ impl Fabric {
         programs::run(&mut command).map(drop)
     }
 
+    /// Every switch loses so many of 100 heartbeats (UDP port 694), at random; 0 ends it. For kernels without netem(8).
+    pub fn lose(&self, percent: u8) -> Result<()> {
+        let rules = match percent {
+            0 => "delete table bridge loss".to_owned(),
+            _ => format!(
+                "table bridge loss {{ chain some {{ type filter hook forward priority 0; \
+                 udp dport 694 numgen random mod 100 < {percent} drop; }}; }}"
+            ),
+        };
+        let pid = self.machine.pid().to_string();
+        programs::run(Command::new("nsenter").args(["--target", &pid, "--net", "--", "nft", &rules]))
+            .map(drop)
+    }
+
     fn set<'a>(
         &self,
         links: impl IntoIterator<Item = &'a Link>,

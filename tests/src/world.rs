@@ -97,6 +97,11 @@ impl Lab {
         lock(&self.fabric).switch(name)
     }
 
+    /// See [`Fabric::lose`].
+    pub fn lose(&self, percent: u8) -> Result<()> {
+        lock(&self.fabric).lose(percent)
+    }
+
     /// A new node without power.
     pub fn node(&mut self, mut spec: Spec) -> Result<Node> {
         for link in &mut spec.links {

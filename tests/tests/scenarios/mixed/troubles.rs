@@ -1,4 +1,4 @@
-//! What goes wrong beside an old node: scripts that fail or are slow, partitions, quick restarts, reloads.
+//! What goes wrong beside an old node: scripts that fail or are slow, partitions, quick restarts, reloads, lost heartbeats.
 
 use lab::{Moment, check};
 use rustix::process::Signal;
@@ -88,6 +88,37 @@ impl Mixed {
         }
         Ok(())
     }
+}
+
+/// What ours cannot start goes to the old node and stays there, whosever group it is, until it is asked for again.
+fn a_start_fails_on_ours(ours: usize, failback: &'static str) -> Result<()> {
+    let mixed = Mixed::boot_faulty(case(ours, failback))?;
+    let aged = 1 - ours;
+    mixed.refuse(ours, ours)?;
+    mixed.start(aged)?;
+    mixed.start(ours)?;
+    mixed.wait(PLACES[aged], "our own groups cannot be started")?;
+    mixed.pair.stays_placed(PLACES[aged], SECOND * 10)?;
+    mixed.mend(ours)?;
+    mixed.order(ours, "hb_takeover", "local", AT_HOME)?;
+    mixed.refuse(ours, aged)?;
+    mixed.say(aged, "hb_standby", "local")?;
+    mixed.wait_refused(ours)?;
+    mixed.wait(AT_HOME, "the groups that ours cannot start go back")?;
+    mixed.mend(ours)?;
+    mixed.moves()?;
+    // meanwhile the old node has complained that nobody owned its groups, and was right
+    mixed.pair.never_two_holders()
+}
+
+#[test]
+fn a_start_fails_on_ours_with_failback() -> Result<()> {
+    a_start_fails_on_ours(0, "on")
+}
+
+#[test]
+fn a_start_fails_on_ours_without_failback() -> Result<()> {
+    a_start_fails_on_ours(1, "off")
 }
 
 /// The old node hands back what it cannot start, 30 s later.
@@ -243,6 +274,31 @@ fn reloads_with_failback() -> Result<()> {
 #[test]
 fn reloads_without_failback() -> Result<()> {
     reloads(1, "off")
+}
+
+/// Three of ten heartbeats are lost in both directions: nobody is taken for dead, and what is ordered is done.
+fn loss(ours: usize, failback: &'static str) -> Result<()> {
+    let mixed = Mixed::boot_with(case(ours, failback), SECOND * 4)?;
+    mixed.start_both()?;
+    mixed.pair.lab.lose(30)?;
+    mixed.pair.stays_placed(AT_HOME, SECOND * 12)?;
+    mixed.moves()?;
+    mixed.pair.lab.lose(0)?;
+    mixed.wait(AT_HOME, "nothing is lost any more")?;
+    mixed.moves()?;
+    let log = mixed.node(1 - ours).sh("grep -c 'lost packet' /var/log/ha-log || true")?;
+    check(log.trim() != "0", || "the old node has missed nothing: nothing was lost".to_owned())?;
+    mixed.pair.never_two_holders()
+}
+
+#[test]
+fn loss_with_failback() -> Result<()> {
+    loss(1, "on")
+}
+
+#[test]
+fn loss_without_failback() -> Result<()> {
+    loss(0, "off")
 }
 
 /// Scripts that take longer than the deadtime.
