@@ -1,5 +1,6 @@
 //! Joining, leaving, and what time alone brings: beats, deaths, time-outs.
 
+use super::insist::Insist;
 use super::peer::{NodeState, Peer};
 use super::sequence::History;
 use super::share::Actual;
@@ -330,6 +331,7 @@ impl Cluster {
     }
 
     pub(super) fn peer_restarted(&mut self) {
+        self.insist = Insist::default();
         let lost = self.standby.take().map(|standby| standby.given());
         self.failback_due = true;
         self.shares.iter_mut().for_each(|share| share.handed_at = None); // what it could not start may be mended

@@ -19,6 +19,7 @@
 
 mod agreement;
 mod event;
+mod insist;
 mod ipfail;
 mod join;
 mod legacy;
@@ -75,6 +76,7 @@ pub struct Cluster {
     /// Groups homed here, groups homed on the other node.
     shares: [Share; 2],
     standby: Option<Standby>,
+    insist: insist::Insist,
     /// Requests of `auto_failback legacy`.
     requests: legacy::Requests,
     /// How often a starting node has asked without an answer.
@@ -119,6 +121,7 @@ impl Cluster {
             peer,
             shares: [Share::new(), Share::new()],
             standby: None,
+            insist: insist::Insist::default(),
             requests: legacy::Requests::default(),
             unanswered: 0,
             ipfail: Ipfail::default(),
@@ -182,8 +185,9 @@ impl Cluster {
         times.push(peer.and_then(Peer::dead_at));
         times.push(self.link_deadline());
         times.push(peer.filter(|peer| peer.alive()).and_then(|peer| peer.inbound.deadline()));
-        times.push(self.standby.as_ref().and_then(Standby::deadline));
         times.push(self.ipfail_deadline());
+        times.push(self.standby_deadline());
+        times.push(self.insist_deadline());
         times.push(self.unheard_deadline());
         times.push(self.orphan_deadline());
         times.push(self.silence_deadline());
@@ -217,7 +221,12 @@ impl Cluster {
 
     /// `isstable` of the wire: joined, settled, and no stand-by under way that both know of.
     fn is_stable(&self) -> bool {
-        let resting = matches!(self.standby, None | Some(Standby::Asked { .. }));
+        let resting = match self.standby {
+            None | Some(Standby::Asked { .. }) => true,
+            // an old node that ignored its own request would be told that we are in transition, and ignore the next one
+            Some(Standby::Agreed { .. }) => self.beside_old(),
+            _ => false,
+        };
         self.phase == Phase::Stable && self.settled() && resting
     }
 

@@ -57,6 +57,7 @@ pub enum Notice {
     StandbyRefused { why: &'static str },
     StandbyTimedOut,
     FewerPings,
+    TakeoverUnanswered { set: Set },
     StandbyCancelled { why: &'static str },
     PeerStable { node: String },
     BothHold { home: String, stays: bool },
@@ -89,6 +90,7 @@ impl Notice {
             | StandbyRefused { .. }
             | StandbyTimedOut
             | FewerPings
+            | TakeoverUnanswered { .. }
             | StandbyCancelled { .. }
             | NodeReturned { .. }
             | UuidChanged { .. }
@@ -196,6 +198,10 @@ impl fmt::Display for Notice {
                 "ipfail: the other node reaches more ping nodes: this one gives its resources up unless that changes at once",
             ),
             StandbyTimedOut => write!(f, "No reply to standby request. Standby request cancelled."),
+            TakeoverUnanswered { set } => write!(
+                f,
+                "no reply to the request for {set} resources: the other node does not give them; its log tells why"
+            ),
             StandbyCancelled { why } => write!(f, "standby cancelled: {why}"),
             PeerStable { node } => write!(f, "remote resource transition completed on {node}."),
             BothHold { home, stays } => write!(

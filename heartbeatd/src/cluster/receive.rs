@@ -189,10 +189,7 @@ impl Cluster {
             "ip-request-resp" => self.receive_answer(message),
             "reqnodes" => self.answer_reqnodes(),
             "repnodes" => self.receive_repnodes(message),
-            "hb_takeover" => {
-                let set = message.text("rsc_hold").and_then(Set::from_word).unwrap_or(Set::ALL);
-                self.ask_standby(set.flipped());
-            }
+            "hb_takeover" => self.receive_takeover(message),
             "shutdone" => self.receive_shutdone(),
             "hbapi-clstat" | "num_ping_nodes" | "you_are_dead" | "abort_giveup" => {
                 self.receive_ipfail(message)
@@ -338,7 +335,9 @@ impl Cluster {
 
     fn resend(&mut self, first: u64, last: u64) {
         let answer = self.history.resend(first, last, self.now.mono);
-        self.actions.extend(answer.messages.into_iter().map(Action::Send));
+        for message in answer.messages {
+            self.actions.push_back(Action::Send(self.as_of_now(message)));
+        }
         for seq in answer.too_old {
             let mut message = Message::new("NS_nak_rexmit");
             message.push_text("firstseq", format!("{seq:x}"));

@@ -13,6 +13,7 @@ impl Cluster {
     pub(super) fn settle(&mut self) {
         self.settle_legacy();
         self.advance();
+        self.keep_insisting();
         if self.phase == Phase::Stable {
             self.yield_unheard();
             self.resolve_double_holding();

@@ -6,12 +6,14 @@
 //! ```
 //! The set in the messages is always from the giver's point of view.
 
+use super::insist::Wish;
+use super::peer::Peer;
 use super::{Actual, Cluster, Notice, Phase, Set};
 use crate::wire::Message;
 use std::time::Duration;
 
 /// The giver waits so long for the taker's agreement (heartbeat 3.0.6: 10 s).
-const ASK_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const ASK_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest time for the scripts of the other side (heartbeat 3.0.6: 1 h).
 const WORK_PATIENCE: Duration = Duration::from_secs(3600);
 /// A taker that says with its beats that it is at rest has forgotten the stand-by; this much later than the last
@@ -21,8 +23,8 @@ const FORGOTTEN: Duration = Duration::from_secs(3);
 /// A stand-by under way; sets are from this node's point of view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Standby {
-    /// Giver: has asked.
-    Asked { set: Set, since: Duration, failback: bool },
+    /// Giver: has asked, so often.
+    Asked { set: Set, since: Duration, failback: bool, tries: u8 },
     /// Giver: releases.
     Releasing { set: Set },
     /// Giver: has released and said so.
@@ -99,7 +101,7 @@ impl Cluster {
         }
         self.notice(Notice::StandbyStarted { set });
         let failback = std::mem::replace(&mut self.failback_due, false);
-        self.standby = Some(Standby::Asked { set, since: self.now.mono, failback });
+        self.standby = Some(Standby::Asked { set, since: self.now.mono, failback, tries: 1 });
         self.send_ask(set, "me");
     }
 
@@ -108,23 +110,48 @@ impl Cluster {
             self.notice(Notice::StandbyRefused { why });
             return;
         }
+        self.send_takeover(set);
+        self.await_takeover(set);
+    }
+
+    pub(super) fn send_takeover(&mut self, set: Set) {
         let mut message = Message::new("hb_takeover");
         message.push_text("rsc_hold", set.word());
         self.send(message, false);
+    }
+
+    /// The other node asks for a set of this one.
+    pub(super) fn receive_takeover(&mut self, message: &Message) {
+        let set = message.text("rsc_hold").and_then(Set::from_word).unwrap_or(Set::ALL).flipped();
+        match self.standby_refusal() {
+            Some(why) => self.owe(Wish::Give(set), why),
+            None => self.ask_standby(set),
+        }
+    }
+
+    /// Agrees to take a set, from the other node's point of view.
+    pub(super) fn agree(&mut self, set: Set, seq: u64) {
+        self.standby = Some(Standby::Agreed { set: set.flipped(), since: self.now.mono, seq });
+        self.failback_due = false;
+        self.send_ask(set, "other");
     }
 
     pub(super) fn receive_ask(&mut self, message: &Message, seq: u64) {
         let set = message.text("rsc_hold").and_then(Set::from_word).unwrap_or(Set::ALL);
         let now = self.now.mono;
         match (message.text("info").unwrap_or_default(), self.standby.clone()) {
-            ("me", _) => match self.standby_refusal() {
-                Some(why) => self.notice(Notice::StandbyRefused { why }),
-                None => {
-                    self.standby = Some(Standby::Agreed { set: set.flipped(), since: now, seq });
-                    self.failback_due = false;
-                    self.send_ask(set, "other");
+            ("me", Some(Standby::Agreed { set: agreed, .. }))
+                if agreed == set.flipped() && self.beside_old() =>
+            {
+                self.agree(set, seq);
+            }
+            ("me", _) => {
+                self.takeover_answered();
+                match self.standby_refusal() {
+                    Some(why) => self.owe(Wish::Take(set, seq), why),
+                    None => self.agree(set, seq),
                 }
-            },
+            }
             ("other", Some(Standby::Asked { set, .. })) => {
                 self.standby = Some(Standby::Releasing { set });
                 for (share, given) in self.shares.iter_mut().zip([set.local, set.foreign]) {
@@ -138,6 +165,13 @@ impl Cluster {
             ("done", Some(Standby::Agreed { set, .. })) => {
                 self.standby = Some(Standby::Taking { set });
                 self.claim(set, "the other node gave them up");
+            }
+            // an old giver whose release came after our agreement had ended: nobody else will take them
+            ("done", None) if self.beside_old() && self.peer.as_ref().is_some_and(|peer| !peer.stable) => {
+                let set = set.flipped();
+                self.standby = Some(Standby::Taking { set });
+                let claims = self.peer.as_ref().map_or(Set::NONE, Peer::claims);
+                self.claim(set.without(claims), "the other node gave them up");
             }
             ("done", Some(Standby::Handed { set, .. })) => {
                 self.standby = None;
@@ -192,12 +226,16 @@ impl Cluster {
     }
 
     pub(super) fn expire_standby(&mut self) {
-        if self.standby.as_ref().and_then(Standby::deadline).is_some_and(|at| at <= self.now.mono) {
+        if self.standby_deadline().is_some_and(|at| at <= self.now.mono) && !self.insist_on_standby() {
             let standby = self.standby.take();
             self.failback_due |= matches!(standby, Some(Standby::Asked { failback: true, .. }));
+            let agreed = matches!(standby, Some(Standby::Agreed { .. }));
             let lost = standby.map(|standby| standby.given()).unwrap_or_default();
-            self.notice(Notice::StandbyTimedOut);
-            if self.peer.as_ref().is_none_or(|peer| peer.claims().both(lost.flipped()).is_empty()) {
+            self.notice(match agreed {
+                true => Notice::StandbyCancelled { why: "the other node keeps its resources" },
+                false => Notice::StandbyTimedOut,
+            });
+            if self.peer.as_ref().is_none_or(|peer| peer.claims().both(lost).is_empty()) {
                 self.claim(lost.both(self.may_run()), "the other node did not answer");
             }
             if self.joined() {

@@ -137,6 +137,11 @@ impl Message {
         self.push(name.as_bytes().to_vec(), Value::Binary(value.as_ref().to_vec()))
     }
 
+    /// Appends a field of another message.
+    pub(crate) fn push_value(&mut self, name: &[u8], value: &Value) -> &mut Self {
+        self.push(name.to_vec(), value.clone())
+    }
+
     /// Removes every field of this name.
     pub fn remove(&mut self, name: &str) {
         Arc::make_mut(&mut self.fields).retain(|(field, _)| field != name.as_bytes());

@@ -1,6 +1,8 @@
 //! One of our nodes (alpha) against the messages of heartbeat 3.0.6 (beta), in the order in which real nodes send
 //! them: the recorded scenarios of `tests/fixtures/captures/transcripts` named in each test.
 
+mod insist;
+
 use super::super::*;
 use super::pair::{ms, settings};
 use crate::wire::Message;
