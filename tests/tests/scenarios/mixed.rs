@@ -3,18 +3,23 @@
 mod tools;
 mod troubles;
 
+use std::cell::Cell;
 use std::thread::sleep;
 use std::time::Duration;
 
 use lab::pair;
-use lab::{Node, Result, wait_until};
+use lab::{Node, Result, check, fail, wait_for, wait_until};
 
-use crate::old::{check_old_log, old, old_runs, start_old, stop_old};
+use crate::old::{
+    check_old_log, old, old_runs, request_group, start_old, stop_old, words_ignored, words_lost,
+};
 use crate::pings;
-use crate::world::{ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Media, Options, Pair};
+use crate::world::{ADDRESSES, ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Media, Options, Pair};
 
 /// Between two questions to the old daemon: each is a process, and several pairs share the machine.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often something is said to an old daemon that ignores or loses it.
+const TRIES: usize = 5;
 
 fn wait_old_says(node: &Node, wanted: &str) -> Result<()> {
     let what = format!("the old cl_status on {} says {wanted}", node.name());
@@ -23,7 +28,8 @@ fn wait_old_says(node: &Node, wanted: &str) -> Result<()> {
         if says.trim() != wanted {
             sleep(LOOK);
         }
-        Ok(says.trim() == wanted)
+        check(says.trim() == wanted, || format!("it says {}", says.trim()))?;
+        Ok(true)
     })
     .map(drop)
 }
@@ -49,6 +55,8 @@ const PLACES: [[&str; 2]; 2] = [ALL_ON_ALPHA, ALL_ON_BETA];
 struct Mixed {
     pair: Pair,
     case: Case,
+    /// How many words the old daemon has lost that were said again.
+    lost: Cell<usize>,
 }
 
 impl Mixed {
@@ -59,7 +67,7 @@ impl Mixed {
     fn boot_with(case: Case, deadtime: Duration) -> Result<Self> {
         let Case { failback, media, key, .. } = case;
         let pair = Pair::new(Options { media, failback, key, deadtime, ..Options::default() })?;
-        Ok(Self { pair, case })
+        Ok(Self { pair, case, lost: Cell::new(0) })
     }
 
     fn node(&self, index: usize) -> &Node {
@@ -77,6 +85,7 @@ impl Mixed {
     /// Both nodes' kernels and both programs say that the groups are there.
     fn wait(&self, wanted: [&str; 2], step: &str) -> Result<()> {
         let told = |failure| lab::Failure::new(format!("{step}: {failure}"));
+        self.wait_moved(wanted, LIMIT, step)?;
         self.pair.wait_placed(wanted).map_err(told)?;
         let aged = self.node(1 - self.case.ours);
         let runs = old_runs(aged)?;
@@ -90,18 +99,53 @@ impl Mixed {
             (false, true) => "foreign",
             (false, false) => "none",
         };
-        wait_old_says(aged, says).map_err(told)
+        wait_old_says(aged, says).map_err(told).map_err(|failure| self.pair.explain(failure))
     }
 
-    /// A move by hand; the old tools are refused in silence while the last move is being finished, so both programs are asked
-    /// again, as an administrator would.
+    /// Waits for the groups to be where they should be. What the old node's scripts say to their own daemon may be lost; then its
+    /// groups are asked for again, as its administrator would have to in a pair of old nodes.
+    fn wait_moved(&self, wanted: [&str; 2], limit: Duration, step: &str) -> Result<()> {
+        let home = 1 - self.case.ours;
+        let aged = self.node(home);
+        wait_for(limit, step, || {
+            let found = self.pair.placement()?;
+            if found == wanted.map(Some) {
+                return Ok(Some(()));
+            }
+            sleep(LOOK);
+            if found[home].is_none() && wanted[home] == aged.name() && aged.pid().is_some() {
+                let lost = words_lost(aged)?;
+                if self.lost.replace(lost) < lost {
+                    request_group(aged, ADDRESSES[home])?;
+                }
+            }
+            fail(format!("they are held by {found:?}"))
+        })
+        .map_err(|failure| self.pair.explain(failure))
+    }
+
+    /// A move by hand. What an old node's tool says may be ignored while the last move is being finished, or lost; its log tells,
+    /// and then it is said again.
     fn order(&self, index: usize, tool: &str, set: &str, wanted: [&str; 2]) -> Result<()> {
         let node = self.node(index);
         let step = format!("{tool} {set} on {}", node.name());
         if self.is_ours(index) {
             wait_until(LIMIT, &step, || node.run(&[tool, set]).map(|_| true))?;
-        } else {
+            return self.wait(wanted, &step);
+        }
+        for _ in 0..TRIES {
+            let unheard = words_lost(node)? + words_ignored(node)?;
             old(node, &format!("/usr/share/heartbeat/{tool} {set}"))?;
+            let moved = wait_for(LIMIT, &step, || {
+                if self.pair.placement()? == wanted.map(Some) {
+                    return Ok(Some(true));
+                }
+                sleep(LOOK);
+                Ok((words_lost(node)? + words_ignored(node)? > unheard).then_some(false))
+            });
+            if moved.map_err(|failure| self.pair.explain(failure))? {
+                break;
+            }
         }
         self.wait(wanted, &step)
     }

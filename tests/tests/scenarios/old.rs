@@ -1,6 +1,7 @@
 //! Nodes with heartbeat 3.0.6 as Debian ships it.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -54,11 +55,31 @@ pub(crate) fn old_starts(node: &Node) -> Result<usize> {
     Ok(node.sh("cat /var/log/ha-log")?.matches("Configuration validated").count())
 }
 
+/// How many words of its own scripts its daemon has lost: what `ha_clustermsg` writes in several pieces on a busy machine is
+/// read as several messages, the first of them empty.
+pub(crate) fn words_lost(node: &Node) -> Result<usize> {
+    Ok(node.read("/var/log/ha-log")?.matches("Message with zero fields").count())
+}
+
+/// How many requests of its own tools its daemon has ignored, because something was under way.
+pub(crate) fn words_ignored(node: &Node) -> Result<usize> {
+    let ignored = format!("from {} ignored", node.name());
+    Ok(node.read("/var/log/ha-log")?.matches(&ignored).count())
+}
+
+/// Asks its daemon for its own group, as it does itself when it takes part.
+pub(crate) fn request_group(node: &Node, address: Ipv4Addr) -> Result<()> {
+    let (name, key) = (node.name(), format!("{address}/24/eth0"));
+    let words = format!("HA_CURHOST={name} HA_NICEFAILBACK=yes /usr/share/heartbeat/req_resource {key}");
+    old(node, &words).map(drop)
+}
+
 /// Its log complains about nothing.
 pub(crate) fn check_old_log(node: &Node) -> Result<()> {
     let log = node.sh("grep -E 'ERROR|CRIT' /var/log/ha-log || true")?;
-    // a pair of old nodes complains about memory limits in a namespace, too
+    // a pair of old nodes complains about memory limits in a namespace, and loses words of its scripts, too
+    let excused = ["lock ourselves into memory", "Message with zero fields"];
     let complaints: Vec<&str> =
-        log.lines().filter(|line| !line.contains("lock ourselves into memory")).collect();
+        log.lines().filter(|line| !excused.iter().any(|words| line.contains(words))).collect();
     check(complaints.is_empty(), || format!("the old node's log: {complaints:#?}"))
 }

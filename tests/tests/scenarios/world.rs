@@ -226,7 +226,8 @@ impl Pair {
         wait_until(LIMIT, "heartbeatd is gone", gone).map(drop)
     }
 
-    fn explain(&self, failure: lab::Failure) -> lab::Failure {
+    /// A failure with the last lines of every log.
+    pub(crate) fn explain(&self, failure: lab::Failure) -> lab::Failure {
         fail::<()>(format!("{failure}\n{}", self.lab.evidence(60))).unwrap_err()
     }
 }

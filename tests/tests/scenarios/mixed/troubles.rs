@@ -63,10 +63,7 @@ impl Mixed {
 
     /// As [`Mixed::wait`], for what happens only after 30 s of the old node.
     fn wait_long(&self, wanted: [&str; 2], step: &str) -> Result<()> {
-        wait_until(LIMIT * 3, step, || {
-            sleep(LOOK);
-            Ok(self.pair.placement()? == wanted.map(Some))
-        })?;
+        self.wait_moved(wanted, LIMIT * 3, step)?;
         self.wait(wanted, step)
     }
 
