@@ -13,6 +13,7 @@
 
 mod arguments;
 mod beat;
+mod child;
 mod clock;
 mod commands;
 mod environment;
@@ -28,6 +29,7 @@ mod refusals;
 mod reload;
 mod reporter;
 mod respawn;
+mod scripts;
 mod shell;
 mod slot;
 mod spares;

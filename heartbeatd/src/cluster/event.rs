@@ -102,6 +102,8 @@ pub enum Event {
     Pings(Option<usize>),
     /// The first line of `/proc/loadavg`, sampled by the shell.
     LoadAverage(String),
+    /// An administrator's own message for scripts on both nodes; one of a type of heartbeat's own is ignored.
+    Broadcast(Message),
     /// A changed configuration with the same node names: timers and `auto_failback` apply from now on.
     Reload(Box<Settings>),
 }
@@ -161,6 +163,8 @@ pub enum Action {
         /// For [`Settings::peer_generation`] of the next start.
         generation: u64,
     },
+    /// Run the script of `rc.d` for this message, if there is one.
+    Script(Message),
     /// The graceful stop is complete.
     Exit,
 }

@@ -80,7 +80,7 @@ impl Phase {
 
 impl Cluster {
     /// This node's own status.
-    pub(super) fn my_state(&self) -> NodeState {
+    pub fn my_state(&self) -> NodeState {
         match self.phase {
             Phase::Listening { .. } | Phase::Asking { .. } => NodeState::Up,
             _ => NodeState::Active,

@@ -28,6 +28,7 @@ mod peer;
 mod random;
 mod receive;
 mod rules;
+mod script;
 mod send;
 mod sequence;
 mod set;
@@ -42,10 +43,12 @@ pub use agreement::ConfigHash;
 pub use event::{Action, Event, Failback, Job, JobId, JobKind, JobOutcome, Settings, Time};
 pub use notice::{Notice, Severity};
 pub use peer::NodeState;
+pub use script::is_native;
 pub use set::Set;
 pub use silence::{Instead, Refusal};
 pub use snapshot::{LinkView, NodeView, ShareView, Snapshot};
 
+use crate::wire::Message;
 use ipfail::Ipfail;
 use join::Phase;
 use peer::Peer;
@@ -102,6 +105,10 @@ pub struct Cluster {
     silence: Silence,
     /// After a reload that made the beats slower: the old interval, and until when it is kept.
     hurry: Option<(Duration, Duration)>,
+    /// What scripts are to be run for at the end of this event.
+    scripts: Vec<Message>,
+    /// The status of the other node that scripts were last told.
+    scripted: String,
 }
 
 impl Cluster {
@@ -140,6 +147,8 @@ impl Cluster {
             stranger_said: None,
             silence: Silence::new(settings.links.len()),
             hurry: None,
+            scripts: Vec::new(),
+            scripted: NodeState::Init.word().to_owned(),
             settings,
         };
         cluster.send_status(NodeState::Init);
@@ -166,11 +175,13 @@ impl Cluster {
             Event::Abandoned { .. } => {}
             Event::Stop => self.request_stop(),
             Event::LoadAverage(load) => self.load = load,
+            Event::Broadcast(message) => self.broadcast(message),
             Event::Reload(settings) => self.reload(*settings),
             Event::Pings(count) => self.count_pings(count),
         }
         self.expire();
         self.settle();
+        self.run_scripts();
     }
 
     /// The next thing to do, in order; `None` when all is done.

@@ -3,6 +3,7 @@
 use super::agreement::Agreement;
 use super::sequence::Inbound;
 use super::set::Set;
+use crate::wire::Message;
 use std::time::Duration;
 
 /// Status of a node (`st` on the wire).
@@ -83,6 +84,8 @@ pub(super) struct Peer {
     pub(super) deadtime: Duration,
     /// What it announces as its deadtime, when that is out of bounds and another one is used.
     pub(super) strange_deadtime: Option<Duration>,
+    /// The status itself.
+    pub(super) status: Option<Message>,
     /// It speaks a protocol with acknowledgements and `reqnodes` (`protocol=1`).
     pub(super) flow_control: bool,
     /// Its latest extra fields; `None` for a heartbeat 3.0.6.
@@ -131,6 +134,7 @@ impl Peer {
             extra_seq: 0,
             deadtime,
             strange_deadtime: None,
+            status: None,
             flow_control: true,
             extra: None,
             version: None,

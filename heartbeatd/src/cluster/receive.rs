@@ -104,6 +104,7 @@ impl Cluster {
         if !*up {
             *up = true;
             let link = self.settings.links.get(link).cloned().unwrap_or_default();
+            self.script_for_link(&node, &link, true);
             self.notice(Notice::LinkUp { node, link });
         }
     }
@@ -174,7 +175,7 @@ impl Cluster {
         self.beat_at = self.now.mono; // it learns at once that it is heard
     }
 
-    fn is_for_me(&self, message: &Message) -> bool {
+    pub(super) fn is_for_me(&self, message: &Message) -> bool {
         match message.binary("destuuid") {
             Some(uuid) if uuid.iter().any(|byte| *byte != 0) => uuid == self.settings.uuid,
             _ => message.text("dest").is_none_or(|dest| dest == self.settings.me),
@@ -194,7 +195,7 @@ impl Cluster {
             "hbapi-clstat" | "num_ping_nodes" | "you_are_dead" | "abort_giveup" => {
                 self.receive_ipfail(message)
             }
-            _ => {} // heartbeat's other types need no action of the core
+            _ => self.script_for(message), // heartbeat's other types need no action of the core
         }
     }
 
@@ -217,6 +218,7 @@ impl Cluster {
         }
         let (node, before) = (peer.name.clone(), peer.state);
         peer.status_seq = seq;
+        peer.status = Some(message.clone());
         if let Some(deadtime) = message.hex("dt").filter(|dt| *dt > 0) {
             let said = Duration::from_millis(deadtime);
             let used = said.clamp(DEADTIME_MIN.min(own), own.saturating_mul(DEADTIME_TIMES) + DEADTIME_MORE);
@@ -383,6 +385,7 @@ impl Cluster {
         let alive = self.peer.as_ref().is_some_and(Peer::alive);
         for index in dead {
             let link = self.settings.links.get(index).cloned().unwrap_or_default();
+            self.script_for_link(&node, &link, false);
             self.notice(Notice::LinkDead { node: node.clone(), link });
             if alive {
                 self.say_silence_of(index, false); // of a dead node it is said of every link

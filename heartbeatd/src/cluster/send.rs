@@ -82,6 +82,7 @@ impl Cluster {
         message.push_text("ttl", self.settings.ttl.to_string());
         if let Some(seq) = seq {
             self.history.keep(seq, message.clone());
+            self.script_for(&message);
         }
         self.actions.push_back(Action::Send(message));
     }

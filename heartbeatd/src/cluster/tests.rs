@@ -8,6 +8,7 @@ mod legacy;
 mod old_peer;
 mod pair;
 mod replay;
+mod scripts;
 mod silence;
 
 use super::*;

@@ -127,6 +127,10 @@ impl Parser<'_> {
             return self.error(line.directive.span, format!("{name} has no value"), help);
         }
         if !LISTS.contains(&name) {
+            // heartbeat 3.0.6 knows the old word for it by the new one
+            if name == "crm" {
+                self.draft.parameters.insert("pacemaker".to_owned(), line.rest.text.to_owned());
+            }
             self.draft.parameters.insert(name.to_owned(), line.rest.text.to_owned());
         }
         match name {

@@ -263,6 +263,7 @@ impl Beat {
                     self.reports.must_tell(Report::SaveGeneration(generation))
                 }
                 Action::Notice(notice) => self.say(&notice),
+                Action::Script(message) => self.run_script(message),
                 Action::Exit => self.finished = true,
             }
         }
@@ -281,9 +282,17 @@ impl Beat {
         }
     }
 
+    fn run_script(&mut self, message: Message) {
+        let own = self.cluster.my_state();
+        self.reports.tell(Report::Script(message, own));
+    }
+
     fn pings_changed(&mut self, changes: &[PingChange]) {
         for (severity, text) in changes.iter().flat_map(pinging::sentences) {
             self.reports.log(severity, text);
+        }
+        for change in changes {
+            self.run_script(pinging::status(change, self.now().epoch));
         }
         self.dirty |= !changes.is_empty();
     }

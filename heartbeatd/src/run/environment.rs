@@ -1,6 +1,7 @@
 //! The environment of resource scripts: what heartbeat 3.0.6 gives them, so that old ones find what they look for.
 
 use crate::config::{Failback, Plan};
+use crate::wire::{Message, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -10,6 +11,45 @@ pub(super) type Variables = BTreeMap<String, String>;
 /// Variables by which systemd knows this daemon; they are not for its children.
 pub(super) const PRIVATE: [&str; 6] =
     ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+
+/// What heartbeat's shell functions take programs, files and settings from: no message may set it.
+const RESERVED: [&str; 18] = [
+    "BIN",
+    "CF",
+    "COMPRESSION",
+    "CURHOST",
+    "DATEFMT",
+    "DEBUGLOG",
+    "DIR",
+    "DOCDIR",
+    "FIFO",
+    "FUNCS",
+    "LOGD",
+    "LOGFACILITY",
+    "LOGFILE",
+    "NOARCHBIN",
+    "RCDIR",
+    "RESOURCEDIR",
+    "SBIN_DIR",
+    "VARRUN",
+];
+
+/// The variables for a script that is run for a message: its strings, and this node's status.
+pub(super) fn of_message(base: &Variables, message: &Message, own_status: &str) -> Variables {
+    let mut variables = base.clone();
+    for (name, value) in message.fields() {
+        let (Ok(name), Value::Text(value)) = (std::str::from_utf8(name), value) else { continue };
+        let Ok(value) = std::str::from_utf8(value) else { continue };
+        // what begins with td is between two of our nodes
+        let ours = name == "td" || name.starts_with("td_");
+        let passed = !ours && !RESERVED.contains(&name) && !name.contains(['=', '\0']);
+        if passed && !value.contains('\0') {
+            variables.insert(format!("HA_{name}"), value.to_owned());
+        }
+    }
+    variables.insert("HA_OSTATUS".to_owned(), own_status.to_owned());
+    variables
+}
 
 /// The variables for a plan.
 pub(super) fn variables(plan: &Plan, config_dir: &Path, state_dir: &Path) -> Variables {
@@ -23,6 +63,9 @@ pub(super) fn variables(plan: &Plan, config_dir: &Path, state_dir: &Path) -> Var
     let fixed = [
         ("HA_CURHOST", plan.node.clone()),
         ("HA_DIR", config_dir.display().to_string()),
+        ("HA_BIN", "/usr/libexec/heartbeat".to_owned()),
+        ("HA_COMPRESSION", plan.parameters.get("compression").cloned().unwrap_or_default()),
+        ("HA_DOCDIR", "/usr/share/doc/heartbeat".to_owned()),
         ("HA_RCDIR", under("rc.d")),
         ("HA_RESOURCEDIR", under("resource.d")),
         ("HA_FUNCS", under("shellfuncs")),

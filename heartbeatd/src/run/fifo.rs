@@ -1,10 +1,14 @@
 //! The FIFO `fifo` of the state directory, mode 0600, by which heartbeat's shell tools ask the daemon for something
 //! (`ha_clustermsg` of `shellfuncs`): a line `>>>`, lines `name=value`, a line `<<<`.
 //!
-//! What `hb_standby` and `hb_takeover` write is done as if our own tools had asked. Everything else is said in the log
-//! and not done: what the other scripts of heartbeat report, the daemon knows by itself.
+//! What `hb_standby` and `hb_takeover` write is done as if our own tools had asked. A message of a type of the
+//! administrator's own goes to the scripts of `rc.d` on both nodes. What the other scripts of heartbeat report, the daemon
+//! knows by itself: it is said in the log.
 
+use super::scripts;
+use crate::cluster;
 use crate::control::{Request, Which};
+use crate::wire::Message;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fchmod, fstat, mknodat, open};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -17,15 +21,24 @@ use tokio::sync::mpsc;
 const LONGEST_LINE: usize = 4096;
 /// A message of more fields is dropped.
 const MOST_FIELDS: usize = 64;
+/// Stands for a newline inside a value.
+const NEWLINE: char = '\x13';
+/// Fields of which the sender of a message takes care.
+const GIVEN: [&str; 10] = ["t", "src", "srcuuid", "destuuid", "seq", "hg", "ts", "ld", "ttl", "auth"];
 /// So much of a text from outside is worth a log line.
 const LONGEST_SHOWN: usize = 32;
 
-/// Makes the FIFO unless it is there, and opens it. Opened for writing too, so that it never ends, and never waiting
-/// for anybody.
-///
-/// # Errors
-/// Something else is at its place, or it cannot be made.
-pub(super) fn open_fifo(path: &Path) -> io::Result<Receiver> {
+/// Makes the FIFO unless it is there, and opens it, inside a runtime. Without it only old tools miss something: why is
+/// in the log.
+pub(super) fn open_fifo(path: &Path) -> Option<Receiver> {
+    let complain = |error: &io::Error| {
+        tracing::warn!("{}: {error}; hb_standby of old scripts will not work", path.display());
+    };
+    try_open(path).inspect_err(complain).ok()
+}
+
+/// Opened for writing too, so that it never ends, and never waiting for anybody.
+fn try_open(path: &Path) -> io::Result<Receiver> {
     let mode = Mode::RUSR | Mode::WUSR;
     match mknodat(CWD, path, FileType::Fifo, mode, 0) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => {}
@@ -41,15 +54,15 @@ pub(super) fn open_fifo(path: &Path) -> io::Result<Receiver> {
 }
 
 /// Reads the FIFO for ever; what is asked goes to `asked`, one at a time.
-pub(super) async fn read(mut fifo: Receiver, asked: mpsc::Sender<Request>) {
+pub(super) async fn read(mut fifo: Receiver, asked: mpsc::Sender<Asked>) {
     let (mut parser, mut block) = (Parser::default(), [0; 4096]);
     loop {
         match fifo.read(&mut block).await {
             Ok(count) => {
                 for message in parser.take(block.get(..count).unwrap_or_default()) {
-                    match request(&message) {
-                        Ok(request) => {
-                            if asked.send(request).await.is_err() {
+                    match understand(&message) {
+                        Ok(wanted) => {
+                            if asked.send(wanted).await.is_err() {
                                 return;
                             }
                         }
@@ -61,6 +74,15 @@ pub(super) async fn read(mut fifo: Receiver, asked: mpsc::Sender<Request>) {
             Err(error) => return tracing::error!("FIFO: {error}; hb_standby of old scripts no longer works"),
         }
     }
+}
+
+/// What somebody wants by the FIFO.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// What our own tools could have asked, too.
+    Request(Request),
+    /// A message for the scripts of both nodes.
+    Broadcast(Message),
 }
 
 type Fields = Vec<(String, String)>;
@@ -116,10 +138,29 @@ impl Parser {
     }
 }
 
+fn field<'a>(message: &'a Fields, name: &str) -> Option<&'a str> {
+    message.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
 /// What a message asks for.
-fn request(message: &Fields) -> Result<Request, String> {
-    let field = |name: &str| message.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    let kind = field("t").unwrap_or_default();
+fn understand(message: &Fields) -> Result<Asked, String> {
+    let kind = field(message, "t").unwrap_or_default();
+    if cluster::is_native(kind) || !scripts::is_name(kind) {
+        return request(kind, message).map(Asked::Request);
+    }
+    let mut sent = Message::new(kind);
+    for (name, value) in message {
+        // The daemon adds these by itself.
+        let own = GIVEN.contains(&name.as_str()) || name.starts_with(['(', '_']) || name.starts_with("td");
+        if !own && !value.contains('\0') {
+            sent.push_text(name, value.replace(NEWLINE, "\n"));
+        }
+    }
+    Ok(Asked::Broadcast(sent))
+}
+
+fn request(kind: &str, message: &Fields) -> Result<Request, String> {
+    let field = |name: &str| field(message, name);
     let home = match (kind, field("info")) {
         ("ask_resources", Some("me")) => Which::Foreign,
         ("hb_takeover", _) => Which::Local,
@@ -154,7 +195,21 @@ mod tests {
     use super::*;
 
     fn requests(text: &[u8]) -> Vec<Result<Request, String>> {
-        Parser::default().take(text).iter().map(request).collect()
+        let wanted = Parser::default().take(text).into_iter().map(|message| understand(&message));
+        let request = |wanted| match wanted {
+            Asked::Request(request) => request,
+            Asked::Broadcast(message) => panic!("{message:?}"),
+        };
+        wanted.map(|wanted| wanted.map(request)).collect()
+    }
+
+    #[test]
+    fn a_message_of_another_type_goes_to_both_nodes_without_what_the_daemon_adds() {
+        let said =
+            b">>>\nt=backup-done\nvolume=a b\nlines=1\x132\nsrc=gamma\nseq=1\ntd_want=all\n(1)x=AA==\n<<<\n";
+        let message = Parser::default().take(said).pop().unwrap();
+        let Ok(Asked::Broadcast(message)) = understand(&message) else { panic!("{message:?}") };
+        assert_eq!(format!("{message:?}"), r#"t="backup-done" volume="a b" lines="1\n2""#);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What the beat thread tells the rest of the program: everything moves by value, so nobody waits for anybody.
 
-use crate::cluster::{Job, Severity, Snapshot};
+use crate::cluster::{Job, NodeState, Severity, Snapshot};
 use crate::config::Timing;
 use crate::media::{Medium, PingView};
+use crate::wire::Message;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(super) enum Report {
     Picture(Box<Picture>),
     /// Something that was logged.
     Said(Severity, String),
+    /// Scripts of `rc.d` may be there for this; this node's own status.
+    Script(Message, NodeState),
     /// These are no longer used: close them, which may take its time.
     Close(Vec<Medium>),
     /// The graceful stop is complete; the thread ends.

@@ -4,6 +4,7 @@ use super::orders::{NotGiven, Order, Orders, Packets};
 use crate::cluster::{Severity, Time};
 use crate::config::{PingNode, Plan};
 use crate::media::{PingChange, PingSockets, PingView, Pings};
+use crate::wire::Message;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -134,6 +135,14 @@ pub(super) fn sentences(change: &PingChange) -> [(Severity, String); 2] {
             (Severity::Info, format!("Link {name}:{name} dead.")),
         ],
     }
+}
+
+/// A change as scripts of `rc.d` hear of it.
+pub(super) fn status(change: &PingChange, epoch: u64) -> Message {
+    let mut message = Message::new("status");
+    message.push_text("st", if change.alive { "ping" } else { "dead" }).push_text("info", "ping");
+    message.push_text("src", &change.name).push_text("ts", format!("{epoch:x}"));
+    message
 }
 
 /// Tells our echo requests from those of other programs.

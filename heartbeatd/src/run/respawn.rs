@@ -9,19 +9,15 @@
 //!                                                                           └─ failfast: abnormal ─► reboot
 //! ```
 
-use super::environment::{self, Variables};
+use super::child::{GRACE, Talker};
+use super::environment::Variables;
 use crate::config::Respawn;
 use crate::sys::{self, Account};
 use daemon::log::Log;
-use futures_util::FutureExt;
-use futures_util::future::{FusedFuture, join};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
-use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -32,12 +28,6 @@ const SHORT_LIFE: Duration = Duration::from_secs(30);
 const SHORT_LIVES: u32 = 10;
 /// Between an end and the next start.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Between SIGTERM and SIGKILL.
-const GRACE: Duration = Duration::from_secs(5);
-/// How often the kernel is asked whether a group is gone.
-const GONE_INTERVAL: Duration = Duration::from_millis(10);
-/// Longer lines of output are logged in pieces.
-const LONGEST_LINE: u64 = 4096;
 /// How long a reboot waits for the log to be written.
 const LOG_LIMIT: Duration = Duration::from_secs(1);
 
@@ -107,11 +97,11 @@ impl Supervisor {
         let mut short_lives = 0;
         loop {
             let begun = Instant::now();
-            let child = match self.spawn().await {
-                Ok(child) => child,
+            let program = match self.spawn().await {
+                Ok(program) => program,
                 Err(error) => return tracing::error!("{command}: not started: {error}"),
             };
-            let Some(status) = self.live(child, &mut ended).await else { return };
+            let Some(status) = self.live(program, &mut ended).await else { return };
             tracing::warn!("Client {command} has ended: {status}");
             if status.code() == Some(LEAVE) {
                 return tracing::info!(
@@ -136,7 +126,7 @@ impl Supervisor {
         }
     }
 
-    async fn spawn(&self) -> Result<Child, String> {
+    async fn spawn(&self) -> Result<Talker, String> {
         let name = self.program.user.clone();
         // where accounts come from a network, the look-up may take its time
         let account = tokio::task::spawn_blocking(move || Account::find(&name)).await;
@@ -145,78 +135,24 @@ impl Supervisor {
         let (uid, gid) = account.ids();
         tracing::info!("Starting child client \"{}\" ({uid},{gid})", self.program.command);
         let mut command = std::process::Command::new("/bin/sh");
-        command.arg("-c").arg(format!("exec {}", self.program.command)).current_dir("/");
-        command.envs(&self.environment).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for private in environment::PRIVATE {
-            command.env_remove(private);
-        }
+        command.arg("-c").arg(format!("exec {}", self.program.command)).envs(&self.environment);
         sys::run_as(&mut command, account);
-        let mut command = Command::from(command);
-        command.process_group(0).kill_on_drop(true);
-        command.spawn().map_err(|error| error.to_string())
-    }
-
-    /// Logs what the program says until it ends by itself; ends it when it is asked to, and returns `None` then.
-    async fn live(&self, mut child: Child, ended: &mut oneshot::Receiver<()>) -> Option<ExitStatus> {
-        let command = &self.program.command;
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let talk = join(self.listen(stdout), self.listen(stderr)).fuse();
-        tokio::pin!(talk);
-        loop {
-            tokio::select! {
-                status = child.wait() => {
-                    if !talk.is_terminated() {
-                        // what it said last; a process that it left behind may hold the pipe for ever
-                        let _ = tokio::time::timeout(PAUSE, &mut talk).await;
-                    }
-                    return Some(status.unwrap_or_else(|_| ExitStatus::from_raw(0)));
-                }
-                _ = &mut talk => {}
-                _ = &mut *ended => break,
-            }
-        }
-        tracing::info!("Ending client \"{command}\"");
-        let signal = |signal| group.map(|group| kill_process_group(group, signal));
-        signal(Signal::TERM);
-        // a stopped process does not see SIGTERM until it continues
-        signal(Signal::CONT);
-        let gone = {
-            let gone = tokio::time::timeout(GRACE, async {
-                let _ = child.wait().await;
-                while group.is_some_and(|group| test_kill_process_group(group).is_ok()) {
-                    tokio::time::sleep(GONE_INTERVAL).await;
-                }
-            });
-            tokio::pin!(gone);
-            loop {
-                tokio::select! {
-                    gone = &mut gone => break gone,
-                    _ = &mut talk => {} // it must not wait for room in its pipes
-                }
-            }
-        };
-        if gone.is_err() {
-            tracing::warn!("Client {command} does not end: killed after {} s", GRACE.as_secs());
-            signal(Signal::KILL);
-            let _ = tokio::time::timeout(GRACE, child.wait()).await;
-        }
-        None
-    }
-
-    async fn listen(&self, pipe: Option<impl AsyncRead + Unpin>) {
-        let Some(pipe) = pipe else { return };
         let name = self.program.command.split_whitespace().next().unwrap_or_default();
         let name = name.rsplit('/').next().unwrap_or_default();
-        let mut lines = BufReader::new(pipe);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            match (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => tracing::info!("{name}: {}", String::from_utf8_lossy(&line).trim_end()),
-            }
+        Talker::spawn(command, name).map_err(|error| error.to_string())
+    }
+
+    /// Waits until the program ends by itself; ends it when it is asked to, and returns `None` then.
+    async fn live(&self, mut program: Talker, ended: &mut oneshot::Receiver<()>) -> Option<ExitStatus> {
+        let command = &self.program.command;
+        tokio::select! {
+            status = program.wait() => return Some(status),
+            _ = ended => tracing::info!("Ending client \"{command}\""),
         }
+        if program.end().await {
+            tracing::warn!("Client {command} does not end: killed after {} s", GRACE.as_secs());
+        }
+        None
     }
 
     /// Reboots this machine; returns whether that is under way. The reason is in the log before.

@@ -7,12 +7,13 @@ use super::kept::Kept;
 use super::orders::{Order, Orders};
 use super::picture::{Picture, Report};
 use super::respawn::Respawner;
+use super::scripts::Scripts;
 use super::spares::Spares;
 use super::status::Memory;
 use super::{clock, fifo, files, guard, picture, pinging, reload, start, tools};
 use crate::cluster::{Event, Job, JobId, JobKind, NodeState, Settings, Severity};
 use crate::config::{PingNode, Plan};
-use crate::control::{Answer, Request};
+use crate::control::Answer;
 use crate::media::Keeper;
 use daemon::control::Listener;
 use daemon::log::Log;
@@ -22,6 +23,7 @@ use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_tokio::Signals;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::mpsc;
 
 /// A stop that takes longer has failed (heartbeat 3.0.6 exits with 100 then, too).
@@ -53,6 +55,9 @@ pub(super) struct Shell {
     pub(super) keeper: Keeper,
     /// The programs of respawn and failfast.
     pub(super) respawner: Respawner,
+    scripts: Scripts,
+    /// Old tools write into it; it is there when the daemon says that it runs.
+    fifo: Option<Receiver>,
     pub(super) debug: i32,
     /// A reload needs a new process, as soon as nothing is under way.
     pub(super) restart: bool,
@@ -97,6 +102,8 @@ impl Shell {
             runner,
             keeper,
             respawner: Respawner::new(log),
+            scripts: Scripts::start(),
+            fifo: fifo::open_fifo(&arguments.state_dir.join("fifo")),
             debug: 0,
             restart: false,
             names: None,
@@ -120,7 +127,7 @@ impl Shell {
         let kept = self.kept.start(&self.arguments.state_dir);
         let (serving, mut asked) = tools::serve(listener);
         let (tell, mut told) = mpsc::channel(1);
-        let fifo = self.listen_to_old_tools(tell);
+        let fifo = self.fifo.take().map(|fifo| tokio::spawn(fifo::read(fifo, tell)));
         let (tell, mut rewritten) = mpsc::channel(1);
         let files = tokio::spawn(files::watch(self.arguments.config_dir.clone(), tell));
         let pings = self.plan.pings.clone();
@@ -148,11 +155,7 @@ impl Shell {
                     let answer = self.answer(ask.request).await;
                     let _ = ask.answer.send(answer); // the tool may have gone
                 }
-                Some(request) = told.recv() => {
-                    if let Answer::Refused { reason } = self.answer(request).await {
-                        tracing::warn!("request by the FIFO refused: {reason}");
-                    }
-                }
+                Some(asked) = told.recv() => self.asked_by_fifo(asked).await,
                 Some(groups) = rewritten.recv() => self.haresources_changed(groups).await,
                 Some(signal) = signals.next() => self.signal(signal).await,
                 _ = load.tick() => self.sample_load(),
@@ -182,15 +185,14 @@ impl Shell {
         end
     }
 
-    /// Old scripts write into the FIFO; without it only they are missing something.
-    fn listen_to_old_tools(&self, tell: mpsc::Sender<Request>) -> Option<tokio::task::JoinHandle<()>> {
-        let path = self.arguments.state_dir.join("fifo");
-        match fifo::open_fifo(&path) {
-            Ok(fifo) => Some(tokio::spawn(fifo::read(fifo, tell))),
-            Err(error) => {
-                tracing::warn!("{}: {error}; hb_standby of old scripts will not work", path.display());
-                None
+    async fn asked_by_fifo(&mut self, asked: fifo::Asked) {
+        match asked {
+            fifo::Asked::Request(request) => {
+                if let Answer::Refused { reason } = self.answer(request).await {
+                    tracing::warn!("request by the FIFO refused: {reason}");
+                }
             }
+            fifo::Asked::Broadcast(message) => self.give(Order::Event(Event::Broadcast(message))).await,
         }
     }
 
@@ -220,6 +222,10 @@ impl Shell {
             Report::SavePeerGeneration(..) if !self.plan.keys.authenticate() => {}
             Report::SavePeerGeneration(node, generation) => self.kept.peer_generation(node, generation),
             Report::Picture(picture) => self.see(*picture),
+            Report::Script(message, own) => {
+                let environment = &self.runner.environment;
+                self.scripts.run(&message, own, &self.arguments.config_dir, environment);
+            }
             Report::Said(severity, text) => self.memory.event(clock::mono(), severity, text),
             Report::Close(media) => drop(tokio::task::spawn_blocking(move || drop(media))),
             Report::Exit => {}
@@ -253,6 +259,7 @@ impl Shell {
         let id = job.id;
         let task = tokio::spawn(self.runner.clone().run(job));
         self.running.insert(id, task);
+        self.scripts.moving(true);
     }
 
     async fn take_news(&mut self, news: News) {
@@ -271,6 +278,7 @@ impl Shell {
             }
             News::Done(job, outcome) => {
                 self.running.remove(&job.id);
+                self.scripts.moving(!self.running.is_empty());
                 self.give(Order::Event(Event::JobDone { id: job.id, outcome })).await;
                 if self.running.is_empty() {
                     self.runner.refill();

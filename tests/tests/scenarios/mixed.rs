@@ -1,5 +1,6 @@
 //! One node runs heartbeat 3.0.6 as Debian ships it, the other heartbeatd: how a pair is migrated.
 
+mod scripts;
 mod tools;
 mod troubles;
 

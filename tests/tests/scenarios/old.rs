@@ -17,10 +17,15 @@ pub(crate) fn old(node: &Node, command: &str) -> Result<String> {
 
 /// Gives a node the scripts of Debian's package and starts its daemon.
 pub(crate) fn start_old(node: &Node) -> Result<()> {
-    copy_scripts(Path::new("/etc/ha.d"), node)?;
+    copy_old_scripts(node)?;
     node.sh("mkdir -p /run/heartbeat/ccm /run/heartbeat/crm /run/heartbeat/dopd /run/resource-agents \
          /var/lib/heartbeat/cores/root && chown hacluster:haclient /run/heartbeat /run/heartbeat/*")?;
     old(node, "/usr/libexec/heartbeat/heartbeat").map(drop)
+}
+
+/// Gives a node the scripts of Debian's package, which stay when it is removed.
+pub(crate) fn copy_old_scripts(node: &Node) -> Result<()> {
+    copy_scripts(Path::new("/etc/ha.d"), node)
 }
 
 fn copy_scripts(folder: &Path, node: &Node) -> Result<()> {

@@ -375,6 +375,7 @@ impl World {
                     self.coverage.saw(&notice);
                     self.trace(|| format!("{} says: {notice}", NAMES[node]));
                 }
+                Action::Script(_) => {}
                 Action::SavePeerGeneration { generation, .. } => {
                     self.nodes[node].peer_generation = generation;
                 }

@@ -51,6 +51,7 @@ pub(super) struct Pair {
     /// What runs in each kernel: `runs[node][home]`.
     pub(super) runs: [[bool; 2]; 2],
     pub(super) notices: [Vec<Notice>; 2],
+    pub(super) scripts: [Vec<Message>; 2],
     pub(super) jobs: Vec<(usize, JobKind, String)>,
     pub(super) sent: Vec<String>,
     /// The most nodes that ran the same groups at the same time since the pair joined.
@@ -82,6 +83,7 @@ impl Pair {
             paused: None,
             runs: [[false; 2]; 2],
             notices: [Vec::new(), Vec::new()],
+            scripts: [Vec::new(), Vec::new()],
             jobs: Vec::new(),
             sent: Vec::new(),
             most_holders: 0,
@@ -209,6 +211,7 @@ impl Pair {
                     self.due.push((self.now + self.job_time, Due::Done(node, job.id, job.kind, home)));
                 }
                 Action::Notice(notice) => self.notices[node].push(notice),
+                Action::Script(message) => self.scripts[node].push(message),
                 Action::SavePeerGeneration { generation, .. } => self.peer_generation[node] = generation,
                 Action::SaveGeneration(generation) => self.generation = self.generation.max(generation),
                 Action::Exit => {

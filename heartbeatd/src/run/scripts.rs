@@ -1,0 +1,190 @@
+//! Scripts of `rc.d`: run when the status of a node or a link has changed, and for messages that mean nothing to this
+//! program.
+//!
+//! ```text
+//!  core ─ Action::Script ─► beat thread ─► shell ─► queue ─► one at a time, while no resource is being moved:
+//!                                                            harc TYPE, which runs rc.d/TYPE; without harc rc.d/TYPE
+//! ```
+//!
+//! Whatever a script does, and however long, nothing but the next script waits for it.
+
+use super::child::Talker;
+use super::environment::{self, Variables};
+use crate::cluster::NodeState;
+use crate::wire::Message;
+use rustix::fs::{Access, access};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Scripts that wait for their turn; more are dropped.
+const QUEUE: usize = 64;
+/// What a script may take, and what it waits for resources at most.
+const LIMIT: Duration = Duration::from_secs(60);
+/// heartbeat 3.0.6 runs nothing for a longer type.
+const LONGEST_TYPE: usize = 31;
+/// So much of a script is looked at.
+const LARGEST_SCRIPT: u64 = 64 * 1024;
+/// A `status` script that calls one of these takes a dead node's groups by itself.
+const TAKE_GROUPS: [&str; 3] = ["mach_down", "ResourceManager", "req_resource"];
+
+/// The way to the scripts; they end with it.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    queue: mpsc::Sender<Call>,
+    /// Resources are being moved.
+    moving: watch::Sender<bool>,
+    dropped: u64,
+    task: JoinHandle<()>,
+}
+
+/// A script to run if it is there.
+#[derive(Debug)]
+struct Call {
+    kind: String,
+    config_dir: PathBuf,
+    variables: Variables,
+}
+
+impl Scripts {
+    /// Starts the task; inside a runtime.
+    pub(super) fn start() -> Scripts {
+        let (queue, calls) = mpsc::channel(QUEUE);
+        let moving = watch::Sender::new(false);
+        let task = tokio::spawn(work(calls, moving.subscribe()));
+        Scripts { queue, moving, dropped: 0, task }
+    }
+
+    /// Says whether resources are being moved: that comes first.
+    pub(super) fn moving(&self, moving: bool) {
+        self.moving.send_if_modified(|was| std::mem::replace(was, moving) != moving);
+    }
+
+    /// Runs the script for a message, if there is one, with the environment of this configuration; `own` is this node's
+    /// status.
+    pub(super) fn run(&mut self, message: &Message, own: NodeState, config_dir: &Path, base: &Variables) {
+        let kind = message.kind().to_ascii_lowercase();
+        if !is_name(&kind) {
+            return;
+        }
+        let variables = environment::of_message(base, message, own.word());
+        let call = Call { kind, config_dir: config_dir.to_owned(), variables };
+        match self.queue.try_send(call) {
+            Ok(()) => self.dropped = 0,
+            Err(_) => {
+                if self.dropped == 0 {
+                    let kind = message.kind();
+                    tracing::warn!(
+                        "{QUEUE} scripts of rc.d wait for their turn: {kind} and more are dropped"
+                    );
+                }
+                self.dropped += 1;
+            }
+        }
+    }
+}
+
+impl Drop for Scripts {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Whether a type can be the name of a script: it comes from the network, and nothing but a file of `rc.d` is meant.
+pub(super) fn is_name(kind: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=LONGEST_TYPE).contains(&kind.len()) && !kind.starts_with('.') && kind.bytes().all(known)
+}
+
+async fn work(mut calls: mpsc::Receiver<Call>, mut moving: watch::Receiver<bool>) {
+    // What was said about a script, so that it is said once.
+    let mut said = BTreeSet::new();
+    while let Some(call) = calls.recv().await {
+        let (kind, config_dir) = (call.kind.clone(), call.config_dir.clone());
+        let found = tokio::task::spawn_blocking(move || find(&config_dir, &kind)).await;
+        match found {
+            Ok(Ok(Some(program))) => {
+                let _ = tokio::time::timeout(LIMIT, moving.wait_for(|moving| !moving)).await;
+                run(&program, &call).await;
+            }
+            Ok(Err(why)) => {
+                if said.insert(why.clone()) {
+                    tracing::info!("{why}");
+                }
+            }
+            Ok(Ok(None)) | Err(_) => {}
+        }
+    }
+}
+
+/// The program for a type: `harc` if it is there, which runs the script; `None` without a script. Why a script that is
+/// there is not run is an error.
+fn find(config_dir: &Path, kind: &str) -> Result<Option<PathBuf>, String> {
+    let script = config_dir.join("rc.d").join(kind);
+    if !script.is_file() {
+        return Ok(None);
+    }
+    let shown = script.display();
+    if access(&script, Access::EXEC_OK).is_err() {
+        return Err(format!("{shown} is not run: it is not executable"));
+    }
+    if kind == "status" {
+        if let Some(command) =
+            takes_groups(&script).map_err(|error| format!("{shown} is not run: {error}"))?
+        {
+            return Err(format!(
+                "{shown} is not run: it calls {command}, which takes groups that this daemon takes itself; \
+                 without that call it would be run"
+            ));
+        }
+    }
+    let harc = config_dir.join("harc");
+    Ok(Some(if access(&harc, Access::EXEC_OK).is_ok() { harc } else { script }))
+}
+
+/// What a script calls that takes a dead node's groups, as the one of heartbeat 3.0.6 does.
+fn takes_groups(script: &Path) -> io::Result<Option<&'static str>> {
+    let mut text = Vec::new();
+    fs::File::open(script)?.take(LARGEST_SCRIPT).read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    Ok(TAKE_GROUPS.into_iter().find(|command| code.iter().any(|line| line.contains(command))))
+}
+
+async fn run(program: &Path, call: &Call) {
+    let kind = &call.kind;
+    let mut command = Command::new(program);
+    command.arg(kind).envs(&call.variables);
+    let mut child = match Talker::spawn(command, &format!("rc.d/{kind}")) {
+        Ok(child) => child,
+        Err(error) => return tracing::error!("{} {kind}: not started: {error}", program.display()),
+    };
+    match tokio::time::timeout(LIMIT, child.wait()).await {
+        Ok(status) if status.success() => tracing::debug!("rc.d/{kind}: done"),
+        Ok(status) => tracing::warn!("{} {kind}: {status}", program.display()),
+        Err(_elapsed) => {
+            tracing::error!("{} {kind}: still running after {} s: ended", program.display(), LIMIT.as_secs());
+            child.end().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_the_directory_can_be_named() {
+        for kind in ["status", "my-event", "x_1.sh", &"a".repeat(31)] {
+            assert!(is_name(kind), "{kind}");
+        }
+        for kind in ["", ".", "..", "../x", "a/b", "a b", "a\n", "ä", &"a".repeat(32)] {
+            assert!(!is_name(kind), "{kind:?}");
+        }
+    }
+}
