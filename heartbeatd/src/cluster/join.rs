@@ -333,6 +333,7 @@ impl Cluster {
     pub(super) fn peer_restarted(&mut self) {
         self.insist = Insist::default();
         let lost = self.standby.take().map(|standby| standby.given());
+        self.asked_old = None;
         self.failback_due = true;
         self.shares.iter_mut().for_each(|share| share.handed_at = None); // what it could not start may be mended
         if let (Some(set), Phase::Stable) = (lost, self.phase) {

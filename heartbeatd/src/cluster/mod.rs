@@ -90,6 +90,10 @@ pub struct Cluster {
     failback_due: bool,
     /// Since when nobody claims the groups of each share.
     orphan_since: [Option<Duration>; 2],
+    /// Since when an old heartbeat holds what this node holds, or has not said what it holds; and when it was last asked.
+    old_strange: Option<(Duration, Duration)>,
+    /// What an old heartbeat was asked to take and has not answered: it may have agreed, and waits for an hour.
+    asked_old: Option<Set>,
     beat_at: Duration,
     last_beat: Duration,
     /// When this node last let go of everything because it had not run.
@@ -135,6 +139,8 @@ impl Cluster {
             stop_requested: false,
             failback_due: false,
             orphan_since: [None; 2],
+            old_strange: None,
+            asked_old: None,
             beat_at: now.mono + settings.keepalive,
             last_beat: now.mono,
             woken: now.mono,
@@ -202,6 +208,7 @@ impl Cluster {
         times.push(self.unheard_deadline());
         times.push(self.orphan_deadline());
         times.push(self.silence_deadline());
+        times.push(self.old_deadline());
         times.extend(self.shares.iter().map(Share::deadline));
         times.into_iter().flatten().min().unwrap_or(self.beat_at)
     }

@@ -76,8 +76,10 @@ pub(super) struct Peer {
     /// When its last status came, and that status's sequence number.
     pub(super) status_at: Option<Duration>,
     pub(super) status_seq: u64,
-    /// Highest sequence number of its holdings reports.
+    /// Highest sequence number of its complete holdings reports.
     pub(super) report_seq: u64,
+    /// Highest sequence numbers of the reports that only added our local groups, our foreign ones.
+    added_seq: [u64; 2],
     /// Sequence number of the message that `extra` came with.
     pub(super) extra_seq: u64,
     /// Its own deadtime (`dt`).
@@ -131,6 +133,7 @@ impl Peer {
             status_at: None,
             status_seq: 0,
             report_seq: 0,
+            added_seq: [0; 2],
             extra_seq: 0,
             deadtime,
             strange_deadtime: None,
@@ -182,6 +185,27 @@ impl Peer {
         } else if self.unheard_since.is_none() {
             self.unheard_since = Some(now);
         }
+    }
+
+    /// Takes a report of what it holds, from our point of view, whatever the order in which reports come. Whether it tells
+    /// anything new.
+    pub(super) fn report(&mut self, held: Set, full: bool, seq: u64) -> bool {
+        if full && seq >= self.report_seq {
+            let later = |index: usize| self.added_seq[index] > seq;
+            (self.holds, self.report_seq) =
+                (Some(held.with(Set { local: later(0), foreign: later(1) })), seq);
+            return true;
+        }
+        if full || seq < self.report_seq {
+            return false;
+        }
+        for (added, is) in self.added_seq.iter_mut().zip([held.local, held.foreign]) {
+            if is {
+                *added = seq.max(*added);
+            }
+        }
+        self.holds = Some(self.holds.unwrap_or(Set::NONE).with(held));
+        true
     }
 
     /// When it is dead if nothing more is heard of it.

@@ -282,15 +282,10 @@ impl Cluster {
         let Some(held) = message.text("rsc_hold").and_then(Set::from_word) else { return };
         let held = held.flipped();
         let Some(peer) = self.peer.as_mut() else { return };
-        if seq < peer.report_seq {
+        let full = message.text("rtype") == Some("full") || held.is_empty();
+        if !peer.report(held, full, seq) {
             return;
         }
-        peer.report_seq = seq;
-        peer.holds = match (message.text("rtype"), peer.holds) {
-            (Some("full"), _) | (_, None) => Some(held),
-            _ if held.is_empty() => Some(held),
-            (_, Some(before)) => Some(before.with(held)),
-        };
         let stable = message.text("isstable").map(|flag| flag == "1");
         let became_stable = stable == Some(true) && !peer.stable;
         peer.stable = stable.unwrap_or(peer.stable);

@@ -1,12 +1,18 @@
 //! Who holds what: the rules that look at the whole picture after every event.
 
 use super::{Cluster, FOREIGN, Failback, JobKind, LOCAL, NodeState, Notice, Phase, Set, Share};
+use crate::wire::Message;
 use std::time::Duration;
 
 /// Groups that nobody claims go to their home node after this time...
 const ORPHAN_HOME: Duration = Duration::from_secs(1);
 /// ...and to the other one after this, if their home node does not take them, or a node could not start them.
 const ORPHAN_OTHER: Duration = Duration::from_secs(5);
+/// An old heartbeat that takes the end of a partition for one shuts itself down 2 s later, or never. One that has not
+/// said by then what it holds is asked, at such intervals...
+const OLD_SILENCE: Duration = Duration::from_secs(3);
+/// ...and what both hold after this time is released here.
+const OLD_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Cluster {
     /// Applies every rule, starts the jobs that follow, and reports what changed.
@@ -17,10 +23,11 @@ impl Cluster {
         if self.phase == Phase::Stable {
             self.yield_unheard();
             self.resolve_double_holding();
+            self.yield_to_old();
             self.adopt_orphans();
             self.fail_back();
         } else {
-            self.orphan_since = [None; 2];
+            (self.orphan_since, self.old_strange) = ([None; 2], None);
         }
         self.start_jobs();
         self.settle_legacy();
@@ -89,10 +96,46 @@ impl Cluster {
         }
     }
 
+    /// An old heartbeat knows no terms. After a partition it shuts itself down and joins anew, and this node keeps what it
+    /// holds. One that does not, because only this node took the other for dead, or because it was reloaded meanwhile, keeps its
+    /// groups for ever: then this node lets go. One that has not said since what it holds is asked.
+    fn yield_to_old(&mut self) {
+        let now = self.now.mono;
+        let Some((doubly, unknown)) = self.strange_old() else {
+            self.old_strange = None;
+            return;
+        };
+        self.shares[LOCAL].contested |= doubly.local;
+        self.shares[FOREIGN].contested |= doubly.foreign;
+        let (since, asked) = *self.old_strange.get_or_insert((now, now));
+        if unknown && now >= asked + OLD_SILENCE {
+            self.old_strange = Some((since, now));
+            self.send(Message::new("starting"), false);
+        } else if !unknown && now >= since + OLD_PATIENCE {
+            self.release(doubly, "the other node holds them, too, and does not let go");
+        }
+    }
+
+    /// What an old heartbeat holds together with this node, or that it has not said what it holds.
+    fn strange_old(&self) -> Option<(Set, bool)> {
+        let peer = self.peer.as_ref().filter(|peer| peer.state == NodeState::Active && !peer.leaving)?;
+        if peer.extra.is_some() || self.is_legacy() {
+            return None;
+        }
+        let doubly = self.wants().both(peer.claims());
+        (peer.holds.is_none() || !doubly.is_empty()).then_some((doubly, peer.holds.is_none()))
+    }
+
+    pub(super) fn old_deadline(&self) -> Option<Duration> {
+        let (since, asked) = self.old_strange?;
+        let unknown = self.peer.as_ref().is_some_and(|peer| peer.holds.is_none());
+        Some(if unknown { asked + OLD_SILENCE } else { since + OLD_PATIENCE })
+    }
+
     /// The winner of a healed partition announces once more when the other has let go.
     fn announce_contested(&mut self) {
         let Some(peer) = self.peer.as_ref() else { return };
-        let undecided = peer.alive() && peer.extra.is_some_and(|extra| extra.thinks_us_dead);
+        let undecided = peer.alive() && peer.extra.map_or(peer.holds.is_none(), |extra| extra.thinks_us_dead);
         if undecided || !matches!(peer.state, NodeState::Active | NodeState::Dead) {
             return;
         }
@@ -138,8 +181,8 @@ impl Cluster {
         let [local, foreign] = &self.shares;
         Set {
             local: free.local && (!local.failed || for_it(local)),
-            // it takes its own groups when it joins, and gives no reason when it does not hold them
-            foreign: free.foreign && (!foreign.failed && !old || for_it(foreign)),
+            // one of the legacy kind does not say what it holds
+            foreign: free.foreign && (!foreign.failed && !self.is_legacy() || for_it(foreign)),
         }
     }
 

@@ -102,6 +102,7 @@ impl Cluster {
         self.notice(Notice::StandbyStarted { set });
         let failback = std::mem::replace(&mut self.failback_due, false);
         self.standby = Some(Standby::Asked { set, since: self.now.mono, failback, tries: 1 });
+        self.asked_old = self.beside_old().then_some(set);
         self.send_ask(set, "me");
     }
 
@@ -138,7 +139,6 @@ impl Cluster {
 
     pub(super) fn receive_ask(&mut self, message: &Message, seq: u64) {
         let set = message.text("rsc_hold").and_then(Set::from_word).unwrap_or(Set::ALL);
-        let now = self.now.mono;
         match (message.text("info").unwrap_or_default(), self.standby.clone()) {
             ("me", Some(Standby::Agreed { set: agreed, .. }))
                 if agreed == set.flipped() && self.beside_old() =>
@@ -152,15 +152,10 @@ impl Cluster {
                     None => self.agree(set, seq),
                 }
             }
-            ("other", Some(Standby::Asked { set, .. })) => {
-                self.standby = Some(Standby::Releasing { set });
-                for (share, given) in self.shares.iter_mut().zip([set.local, set.foreign]) {
-                    if given && std::mem::take(&mut share.hand_over) {
-                        share.handed_at = Some(now);
-                    }
-                }
-                self.release(set, "standby");
-                self.send_report(Some("standby"));
+            ("other", Some(Standby::Asked { set, .. })) => self.give(set),
+            // an old one that was heard too late waits for an hour, and takes part in nothing else meanwhile
+            ("other", None) if self.asked_old == Some(set) && self.standby_refusal().is_none() => {
+                self.give(set)
             }
             ("done", Some(Standby::Agreed { set, .. })) => {
                 self.standby = Some(Standby::Taking { set });
@@ -180,6 +175,19 @@ impl Cluster {
             }
             _ => {}
         }
+    }
+
+    /// The other node has agreed to take a set.
+    fn give(&mut self, set: Set) {
+        let now = self.now.mono;
+        (self.standby, self.asked_old) = (Some(Standby::Releasing { set }), None);
+        for (share, given) in self.shares.iter_mut().zip([set.local, set.foreign]) {
+            if given && std::mem::take(&mut share.hand_over) {
+                share.handed_at = Some(now);
+            }
+        }
+        self.release(set, "standby");
+        self.send_report(Some("standby"));
     }
 
     /// Moves on when the jobs of this side are done.

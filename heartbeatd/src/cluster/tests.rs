@@ -6,6 +6,7 @@ mod hostile;
 mod ipfail;
 mod legacy;
 mod old_peer;
+mod old_troubles;
 mod pair;
 mod replay;
 mod scripts;

@@ -12,7 +12,7 @@ const OLD_GENERATION: u64 = 0x6b00_a9ce;
 pub(super) struct Old {
     now: Duration,
     pub(super) alpha: Cluster,
-    seq: u64,
+    pub(super) seq: u64,
     generation: u64,
     pub(super) sent: Vec<Message>,
     pub(super) jobs: Vec<(JobKind, String)>,
@@ -72,13 +72,13 @@ impl Old {
         self.message("status", &[("st", st), ("dt", "3e8"), ("protocol", "1")]);
     }
 
-    fn report(&mut self, hold: &str, stable: &str, more: &[(&str, &str)]) {
+    pub(super) fn report(&mut self, hold: &str, stable: &str, more: &[(&str, &str)]) {
         let mut fields = vec![("rsc_hold", hold), ("rtype", "full"), ("isstable", stable)];
         fields.extend(more);
         self.message("resource", &fields);
     }
 
-    fn ask(&mut self, hold: &str, info: &str) {
+    pub(super) fn ask(&mut self, hold: &str, info: &str) {
         self.message("ask_resources", &[("rsc_hold", hold), ("info", info)]);
     }
 
@@ -102,7 +102,7 @@ impl Old {
         self.collect();
     }
 
-    fn event(&mut self, event: Event) {
+    pub(super) fn event(&mut self, event: Event) {
         self.alpha.handle(event, Time { mono: self.now, epoch: 1 });
         self.collect();
     }
@@ -334,7 +334,7 @@ fn handed_what_fails_here(old: &mut Old, set: &str, rest: &str) {
 }
 
 /// Time passes, the old one beats.
-fn beats(old: &mut Old, seconds: u64) {
+pub(super) fn beats(old: &mut Old, seconds: u64) {
     for _ in 0..seconds * 5 {
         old.pass(ms(200));
         old.status("active");

@@ -52,8 +52,6 @@ fn a_request_to_take_is_repeated_and_then_given_up() {
     beats(&mut old, 6);
     assert_eq!(old.alpha.snapshot().standby, None);
     assert_eq!(old.alpha.wants(), Set::ALL);
-    old.ask("foreign", "other"); // too late
-    assert_eq!(old.alpha.wants(), Set::ALL);
 }
 
 #[test]
