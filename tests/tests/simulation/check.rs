@@ -1,9 +1,11 @@
 //! The promises, as an outside observer sees them.
 
+use crate::daemon::{Daemon, Kind};
 use crate::faults::Fault;
 use crate::jobs::Jobs;
-use crate::world::{Machine, NAMES};
-use heartbeatd::cluster::{NodeState, Set, Settings};
+use crate::machine::Machine;
+use crate::world::NAMES;
+use heartbeatd::cluster::Settings;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,6 +19,11 @@ const QUICK_JOBS: Duration = Duration::from_millis(100);
 /// a beat was under way for up to 10 ms).
 const ABOVE_DEADTIME: Duration = Duration::from_millis(50);
 
+/// An old heartbeat looks at the time four times a second, and at its packets when its timer ticks.
+const OLD_TICK: Duration = Duration::from_millis(500);
+/// How long ours waits for an old one to let go of what both hold, before it does so itself.
+const OLD_CLAIM: Duration = Duration::from_secs(6);
+
 /// Watches every state.
 pub(crate) struct Checker {
     /// The last moment at which something was wrong that excuses two holders.
@@ -28,18 +35,20 @@ pub(crate) struct Checker {
     /// After two holders became one, the holder has to announce by then (home, from, until).
     announce: Option<(usize, Duration, Duration)>,
     jobs: Jobs,
+    mixed: bool,
     /// How often each promise was put to the test and kept.
     pub kept: BTreeMap<&'static str, u64>,
 }
 
 impl Checker {
-    pub(crate) fn new(jobs: Jobs) -> Checker {
+    pub(crate) fn new(jobs: Jobs, mixed: bool) -> Checker {
         Checker {
             trouble: Duration::ZERO,
             doubly_since: [None; 2],
             takeover: None,
             announce: None,
             jobs,
+            mixed,
             kept: BTreeMap::new(),
         }
     }
@@ -52,7 +61,8 @@ impl Checker {
     /// How long two holders may last after the trouble ended: both hear each other within a beat, one releases.
     fn settle_time(&self, settings: &Settings) -> Duration {
         let tries = if self.jobs.fail { STOP_RETRY * 2 + self.jobs.longest * 2 } else { Duration::ZERO };
-        settings.deadtime + settings.keepalive * 4 + REPAIR + QUICK_JOBS + self.jobs.longest * 2 + tries
+        let old = if self.mixed { OLD_CLAIM } else { Duration::ZERO };
+        settings.deadtime + settings.keepalive * 4 + REPAIR + QUICK_JOBS + self.jobs.longest * 2 + tries + old
     }
 
     /// A fault happens now; what was expected under the old circumstances may no longer hold.
@@ -60,11 +70,13 @@ impl Checker {
         self.takeover = None;
         self.announce = None;
         if let Fault::PowerOff(node) = fault {
-            let survivor = 1 - node;
+            let survivor = &nodes[1 - node];
             let calm = now > self.trouble + self.settle_time(settings);
-            if calm && nodes[*node].powered && at_rest(&nodes[survivor]) && knows_other(&nodes[survivor]) {
-                self.takeover =
-                    Some((survivor, now + settings.deadtime + ABOVE_DEADTIME + self.jobs.longest * 2));
+            if calm && nodes[*node].powered && at_rest(survivor) && knows_other(survivor) {
+                let late = if survivor.kind == Kind::Old { OLD_TICK } else { Duration::ZERO };
+                let silent = survivor.daemon.as_ref().map_or(settings.deadtime, Daemon::patience);
+                let within = silent + late + ABOVE_DEADTIME + self.jobs.longest * 2;
+                self.takeover = Some((1 - node, now + within));
             }
         }
         if matches!(
@@ -140,9 +152,7 @@ impl Checker {
         nodes: &[Machine; 2],
         settings: &Settings,
     ) -> Result<(), String> {
-        let answers = |node: &Machine| {
-            node.powered && (node.paused_until.is_none() || node.only_daemon) && node.runs[home]
-        };
+        let answers = |node: &Machine| node.answers(home);
         if nodes.iter().all(answers) {
             let since = *self.doubly_since[home].get_or_insert(now);
             let excused = self.trouble + self.settle_time(settings);
@@ -158,7 +168,9 @@ impl Checker {
             *self.kept.entry("I1: two holders became one in time").or_default() += 1;
             if nodes.iter().any(answers) {
                 // one that is off has told nobody, and nobody can know
-                if self.trouble < now && nodes.iter().all(|node| node.powered) {
+                // an old one announces nothing again
+                let ours = nodes.iter().any(|node| answers(node) && node.kind == Kind::Ours);
+                if ours && self.trouble < now && nodes.iter().all(|node| node.powered) {
                     self.announce = Some((home, now, now + self.settle_time(settings)));
                 }
             } else if self.trouble < now && nodes.iter().all(|node| node.powered && node.enabled) {
@@ -172,28 +184,24 @@ impl Checker {
     pub(crate) fn at_rest(&self, nodes: &[Machine; 2]) -> Result<(), String> {
         for (home, name) in NAMES.iter().enumerate() {
             let holders: Vec<_> =
-                (0..2).filter(|node| nodes[*node].serves[home]).map(|node| NAMES[node]).collect();
-            let running = nodes.iter().filter(|node| node.runs[home]).count();
+                (0..2).filter(|node| nodes[*node].serves[home] && !nodes[*node].stale[home]).collect();
+            let holders: Vec<_> = holders.into_iter().map(|node| NAMES[node]).collect();
+            let running = nodes.iter().filter(|node| node.runs[home] && !node.stale[home]).count();
             let nobody_can = self.jobs.fail
                 && running == 0
-                && nodes.iter().enumerate().all(|(node, machine)| {
-                    machine
-                        .cluster
-                        .as_ref()
-                        .is_some_and(|cluster| cluster.snapshot().shares[usize::from(node != home)].failed)
-                });
-            if !nobody_can && (holders.len() != 1 || running != 1) {
+                && nodes.iter().enumerate().all(|(node, machine)| cannot_start(machine, node, home));
+            let excused =
+                nobody_can || running == 0 && nodes.iter().any(|node| old_keeps_from_all(node, home));
+            if !excused && (holders.len() != 1 || running != 1) {
                 return Err(format!(
                     "at rest: {name}'s groups are served by {holders:?}, run on {running} nodes"
                 ));
             }
         }
         for (node, name) in nodes.iter().zip(NAMES) {
-            let Some(cluster) = &node.cluster else { return Err(format!("at rest: {name} does not run")) };
-            let snapshot = cluster.snapshot();
-            let peer = snapshot.peer.as_ref().map(|peer| peer.state);
-            if !snapshot.stable || snapshot.state != NodeState::Active || peer != Some(NodeState::Active) {
-                return Err(format!("at rest: {name} is not stable: {snapshot:?}"));
+            let Some(daemon) = &node.daemon else { return Err(format!("at rest: {name} does not run")) };
+            if !daemon.settled() {
+                return Err(format!("at rest: {name} is not settled"));
             }
         }
         Ok(())
@@ -201,19 +209,21 @@ impl Checker {
 }
 
 fn at_rest(node: &Machine) -> bool {
-    node.powered
-        && node.paused_until.is_none()
-        && node.cluster.as_ref().is_some_and(|cluster| cluster.snapshot().stable)
+    node.powered && node.paused_until.is_none() && node.daemon.as_ref().is_some_and(Daemon::stable)
 }
 
 /// It holds its part and knows that the other one lives: the power-off is the only fault.
 fn knows_other(node: &Machine) -> bool {
-    node.cluster.as_ref().is_some_and(|cluster| {
-        let peer = cluster.snapshot().peer;
-        peer.is_some_and(|peer| {
-            peer.state == NodeState::Active
-                && !peer.leaving
-                && peer.holds.is_some_and(|holds| holds != Set::NONE)
-        })
-    })
+    node.daemon.as_ref().is_some_and(Daemon::knows_other)
+}
+
+/// It has tried, and says so.
+fn cannot_start(machine: &Machine, node: usize, home: usize) -> bool {
+    let snapshot = machine.daemon.as_ref().and_then(Daemon::snapshot);
+    snapshot.is_some_and(|snapshot| snapshot.shares[usize::from(node != home)].failed)
+}
+
+/// What an old pair cannot do either: its old node says that it holds groups which it could not start.
+fn old_keeps_from_all(machine: &Machine, home: usize) -> bool {
+    machine.pretended[home] && machine.old().is_some_and(|old| old.holds(home))
 }

@@ -1,5 +1,6 @@
 //! What goes wrong, and what administrators do.
 
+use crate::daemon::Kind;
 use crate::random::Random;
 use crate::world::{Due, World};
 use heartbeatd::cluster::{Event, Failback, Set, Settings};
@@ -93,8 +94,12 @@ impl World {
                 }
             }
             Fault::Restart(node, after) => {
-                if self.nodes[node].cluster.take().is_some() {
-                    self.nodes[node].life += 1;
+                if self.nodes[node].daemon.take().is_some() {
+                    let machine = &mut self.nodes[node];
+                    if machine.kind == Kind::Old {
+                        machine.stale = machine.runs;
+                    }
+                    machine.life += 1;
                     let life = self.nodes[node].life;
                     self.at(after, Due::Boot { node, life });
                 }
@@ -167,7 +172,7 @@ impl World {
     }
 
     fn command(&mut self, node: usize, event: Event) {
-        if self.nodes[node].paused_until.is_none() && self.nodes[node].cluster.is_some() {
+        if self.nodes[node].paused_until.is_none() && self.nodes[node].daemon.is_some() {
             self.event(node, event);
         }
     }
@@ -178,7 +183,9 @@ impl World {
         machine.power += 1;
         (machine.locked, machine.failed_stops) = ([None; 2], [0; 2]);
         machine.powered = false;
-        machine.cluster = None;
+        machine.daemon = None;
+        machine.kept = None;
+        (machine.stale, machine.pretended) = ([false; 2], [false; 2]);
         machine.runs = [false; 2];
         machine.serves = [false; 2];
     }

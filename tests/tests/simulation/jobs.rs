@@ -1,6 +1,7 @@
 //! What `ha-resources` does on the machines: jobs that take their time, wait for each other, fail, hang, and outlive
 //! the daemon that started them.
 
+use crate::daemon::Kind;
 use crate::world::{Due, NAMES, RAIN, World};
 use heartbeatd::cluster::{Event, Job, JobId, JobKind, JobOutcome};
 use std::time::Duration;
@@ -64,7 +65,11 @@ impl World {
             return self.at(wait, Due::JobBegins(task));
         }
         match task.kind {
-            JobKind::Take => machine.runs[task.home] = true,
+            JobKind::Take => {
+                machine.runs[task.home] = true;
+                // a child that outlives an old daemon
+                machine.stale[task.home] = machine.kind == Kind::Old && machine.life != task.life;
+            }
             JobKind::Give | JobKind::Clear => machine.serves[task.home] = false,
             JobKind::Announce => {}
         }
@@ -96,9 +101,15 @@ impl World {
             }
             (JobKind::Take, End::Undone) => (machine.runs[home], machine.serves[home]) = (false, false),
             (JobKind::Take, End::HalfWay) => machine.serves[home] = false,
-            (JobKind::Give | JobKind::Clear, End::Done) => machine.runs[home] = false,
+            (JobKind::Give | JobKind::Clear, End::Done) => {
+                (machine.runs[home], machine.stale[home]) = (false, false);
+            }
             (JobKind::Announce, _) if machine.runs[home] => machine.announced[home] = Some(self.now),
             _ => {}
+        }
+        if kind != JobKind::Announce {
+            machine.pretended[home] =
+                machine.kind == Kind::Old && (kind, end) == (JobKind::Take, End::Undone);
         }
         let gave = matches!(kind, JobKind::Give | JobKind::Clear);
         if gave {
@@ -116,7 +127,7 @@ impl World {
     /// The daemon that waits for it learns how it ended; one that stands still, afterwards.
     pub(crate) fn report_job(&mut self, task: Task, outcome: JobOutcome) {
         let machine = &self.nodes[task.node];
-        if machine.life != task.life || machine.cluster.is_none() {
+        if machine.life != task.life || machine.daemon.is_none() {
             return;
         }
         match machine.paused_until {
@@ -129,6 +140,7 @@ impl World {
         let unlucky = self.jobs.fail && self.now < RAIN && self.random.percent(10);
         let stops = self.nodes[task.node].failed_stops[task.home];
         match task.kind {
+            JobKind::Take if unlucky && self.nodes[task.node].kind == Kind::Old => End::Undone,
             JobKind::Take if unlucky => self.random.of(&[End::Undone, End::HalfWay]),
             JobKind::Give | JobKind::Clear if unlucky && stops < MOST_FAILED_STOPS => End::HalfWay,
             _ => End::Done,

@@ -1,5 +1,6 @@
 //! Random numbers from a seed (splitmix64).
 
+#[derive(Debug)]
 pub(crate) struct Random(pub u64);
 
 impl Random {

@@ -2,10 +2,13 @@
 
 use crate::check::Checker;
 use crate::coverage::Coverage;
+use crate::daemon::Kind;
 use crate::faults::{self, Fault};
 use crate::jobs::{Jobs, Task};
+use crate::machine::Machine;
+use crate::old::Old;
 use crate::random::Random;
-use heartbeatd::cluster::{Action, Cluster, ConfigHash, Event, Failback, JobOutcome, Settings, Time};
+use heartbeatd::cluster::{ConfigHash, Event, Failback, JobOutcome, Settings};
 use heartbeatd::wire::Message;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,33 +19,9 @@ pub(crate) const NAMES: [&str; 2] = ["alpha", "beta"];
 pub(crate) const RAIN: Duration = Duration::from_secs(15);
 /// Everything has to stay as it should be for so long after the last fault: longer than any delay of a rule.
 const REST: Duration = Duration::from_secs(6);
-
-/// What a machine is.
-pub(crate) struct Machine {
-    pub powered: bool,
-    pub paused_until: Option<Duration>,
-    /// Only the daemon stands still: the kernel answers, and jobs go on.
-    pub only_daemon: bool,
-    pub cluster: Option<Cluster>,
-    pub generation: u64,
-    /// What it keeps of the other one's.
-    pub peer_generation: u64,
-    /// Started on purpose and not stopped on purpose.
-    pub enabled: bool,
-    /// The kernel holds the addresses of the groups homed on each node (from the first step of a start to the last of a stop).
-    pub runs: [bool; 2],
-    /// The groups are completely started.
-    pub serves: [bool; 2],
-    /// When the addresses were last announced.
-    pub announced: [Option<Duration>; 2],
-    /// Until when a job works on the groups of each node.
-    pub locked: [Option<Duration>; 2],
-    /// How often in a row stopping them has failed.
-    pub failed_stops: [u32; 2],
-    /// Counts lives of the daemon, and of the machine, so that what belongs to an earlier one is dropped.
-    pub life: u64,
-    pub power: u64,
-}
+/// An old heartbeat waits for 10 s when it starts, announces 30 s more as its deadtime when it starts itself again,
+/// and 30 s after a failed start it hands something over.
+const OLD_REST: Duration = Duration::from_secs(75);
 
 #[derive(Debug)]
 pub(crate) enum Due {
@@ -90,7 +69,7 @@ pub(crate) struct World {
     pub one_way: [[bool; 2]; 2],
     pub loss: u64,
     pub base_loss: u64,
-    max_delay: u64,
+    pub max_delay: u64,
     pub jobs: Jobs,
     pub checker: Checker,
     pub coverage: Coverage,
@@ -98,16 +77,23 @@ pub(crate) struct World {
     pub wall: [i64; 2],
     /// Few faults, mostly power-offs of a calm pair: single faults, which I2 speaks of.
     sparse: bool,
-    verbose: bool,
+    pub verbose: bool,
 }
 
 impl World {
     pub(crate) fn new(seed: u64, verbose: bool) -> World {
         let mut random = Random(seed.wrapping_mul(0x1234_5678_9abc_def1));
+        let kinds = kinds(seed);
+        let mixed = kinds != [Kind::Ours; 2];
         let keepalive = Duration::from_millis(random.of(&[100, 200]));
-        let deadtime = keepalive * random.between(5, 10) as u32;
+        // an old one looks at its packets once in a keepalive, and at the time four times a second
+        let beats = if mixed { random.between(8, 14) } else { random.between(5, 10) };
+        let deadtime = keepalive * beats as u32;
         let links = random.between(1, 2) as usize;
-        let failback = random.of(&[Failback::On, Failback::Off, Failback::Legacy]);
+        let failback = match mixed {
+            true => random.of(&[Failback::On, Failback::Off]),
+            false => random.of(&[Failback::On, Failback::Off, Failback::Legacy]),
+        };
         let settings = [0, 1].map(|me| Settings {
             me: NAMES[me].to_owned(),
             nodes: NAMES.map(str::to_owned).to_vec(),
@@ -126,29 +112,13 @@ impl World {
             ttl: 3,
             seed: seed ^ me as u64,
         });
-        let machine = || Machine {
-            powered: true,
-            paused_until: None,
-            only_daemon: false,
-            cluster: None,
-            generation: 1_000,
-            peer_generation: 0,
-            enabled: true,
-            runs: [false; 2],
-            serves: [false; 2],
-            announced: [None; 2],
-            locked: [None; 2],
-            failed_stops: [0; 2],
-            life: 0,
-            power: 0,
-        };
         // with a loss of 2 % five beats in a row are lost once in 300 million
-        let base_loss = random.of(&[0, 0, 1, 2]);
+        let base_loss = if mixed { random.of(&[0, 0, 0, 1]) } else { random.of(&[0, 0, 1, 2]) };
         let longest = random.of(&[0, 0, 0, 1_500, 6_000]);
         let jobs = Jobs { longest: Duration::from_millis(longest), fail: random.percent(25) };
         let mut world = World {
             now: Duration::from_secs(1),
-            nodes: [machine(), machine()],
+            nodes: kinds.map(Machine::new),
             first_settings: settings.clone(),
             settings,
             queue: BinaryHeap::new(),
@@ -163,7 +133,7 @@ impl World {
             base_loss,
             max_delay: random.of(&[300, 2_000, 10_000]),
             jobs,
-            checker: Checker::new(jobs),
+            checker: Checker::new(jobs, mixed),
             coverage: Coverage::default(),
             wall: [0; 2],
             sparse: random.percent(20),
@@ -182,7 +152,11 @@ impl World {
     pub(crate) fn run(mut self) -> Result<Coverage, String> {
         self.step_until(RAIN)?;
         self.calm();
-        let rest = self.now + self.settings[0].initdead * 2 + Duration::from_secs(20) + self.jobs.longest * 8;
+        let mut rest =
+            self.now + self.settings[0].initdead * 2 + Duration::from_secs(20) + self.jobs.longest * 8;
+        if self.mixed() {
+            rest += OLD_REST;
+        }
         // ends when everything is as it should be for a while, at the latest when it has to be
         let mut since = None;
         while self.now < rest {
@@ -193,8 +167,17 @@ impl World {
             }
         }
         self.checker.at_rest(&self.nodes)?;
-        self.coverage.checked(&self.checker.kept);
+        if self.nodes.iter().any(|node| node.old().is_some_and(Old::in_standby)) {
+            self.coverage.old_said("waits in a stand-by in the end");
+        }
+        let mixed = self.mixed();
+        self.coverage.checked(&self.checker.kept, mixed);
         Ok(self.coverage)
+    }
+
+    /// One of the nodes has an old heartbeat.
+    pub(crate) fn mixed(&self) -> bool {
+        self.nodes.iter().any(|node| node.kind == Kind::Old)
     }
 
     pub(crate) fn trace(&self, text: impl FnOnce() -> String) {
@@ -250,40 +233,13 @@ impl World {
         }
     }
 
-    /// Something is wrong right now that may make two holders for a while.
-    fn troubled(&self) -> bool {
-        let links = self.settings[0].links.len();
-        let mute = |from: usize| (0..links).all(|link| self.cut[link] || self.one_way[from][link]);
-        self.partition
-            || self.deaf.contains(&true)
-            || mute(0)
-            || mute(1)
-            || self.loss > self.base_loss
-            || self.nodes.iter().any(|node| {
-                node.powered && (node.paused_until.is_some() || (node.enabled && node.cluster.is_none()))
-            })
-    }
-
-    fn timer_of(&self, node: usize) -> Option<Duration> {
-        let machine = &self.nodes[node];
-        if machine.paused_until.is_some() {
-            return None;
-        }
-        machine.cluster.as_ref().map(|cluster| cluster.next_deadline().max(self.now))
-    }
-
-    fn time(&self, node: usize) -> Time {
-        let epoch = 1_700_000_000_u64.saturating_add_signed(self.wall[node]);
-        Time { mono: self.now, epoch: epoch + self.now.as_secs() }
-    }
-
     fn happen(&mut self, due: Due) {
         match due {
             Due::Deliver { to, link, message } => {
                 if let Some(until) = self.nodes[to].paused_until {
                     // the socket buffer keeps it for the time after the pause
                     self.at(until.saturating_sub(self.now), Due::Deliver { to, link, message });
-                } else if self.nodes[to].cluster.is_some() {
+                } else if self.nodes[to].daemon.is_some() {
                     self.event(to, Event::Received { link, message });
                 }
             }
@@ -294,13 +250,13 @@ impl World {
                 self.nodes[node].paused_until = None;
                 self.nodes[node].only_daemon = false;
                 self.trace(|| format!("{} runs again", NAMES[node]));
-                if self.nodes[node].cluster.is_some() {
+                if self.nodes[node].daemon.is_some() {
                     self.event(node, Event::Timer);
                 }
             }
             Due::Boot { node, life } => {
                 if self.nodes[node].life == life
-                    && self.nodes[node].cluster.is_none()
+                    && self.nodes[node].daemon.is_none()
                     && self.nodes[node].powered
                 {
                     self.boot(node);
@@ -336,89 +292,6 @@ impl World {
         }
     }
 
-    fn boot(&mut self, node: usize) {
-        self.trace(|| format!("{} boots", NAMES[node]));
-        let machine = &mut self.nodes[node];
-        machine.life += 1;
-        machine.generation += 1;
-        let seed = self.random.next();
-        let (generation, peer_generation) = (machine.generation, machine.peer_generation);
-        let settings = Settings { generation, peer_generation, seed, ..self.settings[node].clone() };
-        let cluster = Cluster::new(settings, self.time(node));
-        self.nodes[node].cluster = Some(cluster);
-        self.perform(node);
-    }
-
-    pub(crate) fn event(&mut self, node: usize, event: Event) {
-        let time = self.time(node);
-        if let Some(cluster) = self.nodes[node].cluster.as_mut() {
-            cluster.handle(event, time);
-        }
-        self.perform(node);
-    }
-
-    fn perform(&mut self, node: usize) {
-        let mut actions = 0;
-        while let Some(action) = self.nodes[node].cluster.as_mut().and_then(Cluster::poll_action) {
-            actions += 1;
-            self.coverage.actions(actions);
-            match action {
-                Action::Send(message) => {
-                    self.coverage.sent(node, self.now);
-                    self.transmit(node, message);
-                }
-                Action::Start(job) => {
-                    self.trace(|| format!("{} job {:?} {}", NAMES[node], job.kind, job.home));
-                    self.start_job(node, &job);
-                }
-                Action::Notice(notice) => {
-                    self.coverage.saw(&notice);
-                    self.trace(|| format!("{} says: {notice}", NAMES[node]));
-                }
-                Action::Script(_) => {}
-                Action::SavePeerGeneration { generation, .. } => {
-                    self.nodes[node].peer_generation = generation;
-                }
-                Action::SaveGeneration(generation) => self.nodes[node].generation = generation,
-                Action::Exit => {
-                    self.trace(|| format!("{} leaves", NAMES[node]));
-                    self.nodes[node].cluster = None;
-                    if self.nodes[node].enabled {
-                        let life = self.nodes[node].life;
-                        self.at(Duration::from_millis(10), Due::Boot { node, life });
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    fn transmit(&mut self, from: usize, message: Message) {
-        if self.verbose && message.kind() != "status" {
-            self.trace(|| {
-                let word = |name| message.text(name).unwrap_or("-").to_owned();
-                let fields = ["seq", "rsc_hold", "isstable", "info", "td_want", "td_have"]
-                    .map(|n| format!("{n}={}", word(n)));
-                format!("{} sends {} {}", NAMES[from], message.kind(), fields.join(" "))
-            });
-        }
-        for link in 0..self.settings[0].links.len() {
-            let copies = if self.random.percent(1) { 2 } else { 1 };
-            for _ in 0..copies {
-                if self.partition
-                    || self.deaf[from]
-                    || self.cut[link]
-                    || self.one_way[from][link]
-                    || self.random.percent(self.loss)
-                {
-                    continue;
-                }
-                let delay = Duration::from_micros(self.random.between(20, self.max_delay));
-                self.at(delay, Due::Deliver { to: 1 - from, link, message: message.clone() });
-            }
-        }
-    }
-
     /// Heals everything and switches everything on.
     fn calm(&mut self) {
         self.trace(|| "calm".to_owned());
@@ -428,11 +301,20 @@ impl World {
         for node in 0..2 {
             self.nodes[node].powered = true;
             self.nodes[node].enabled = true;
-            if self.nodes[node].cluster.is_none() {
+            if self.nodes[node].daemon.is_none() {
                 let life = self.nodes[node].life;
                 // a daemon that is just leaving is started again afterwards
                 self.at(Duration::from_millis(10), Due::Boot { node, life });
             }
         }
+    }
+}
+
+/// One run in four has an old heartbeat on one of its nodes.
+fn kinds(seed: u64) -> [Kind; 2] {
+    match seed % 8 {
+        0 => [Kind::Old, Kind::Ours],
+        4 => [Kind::Ours, Kind::Old],
+        _ => [Kind::Ours; 2],
     }
 }
