@@ -59,6 +59,8 @@ pub struct Settings {
     /// The first resource of each group homed here, as written in `haresources`: its name in requests of
     /// [`Failback::Legacy`].
     pub group_keys: Vec<String>,
+    /// Ping nodes are counted, [`Event::Pings`], and the node that reaches fewer gives its groups away.
+    pub ipfail: bool,
     /// Longest random delay before a lost message is asked for again.
     pub rexmit_delay: Duration,
     /// `hopfudge` + number of configured nodes, ping nodes included.
@@ -97,8 +99,8 @@ pub enum Event {
     },
     /// Graceful stop.
     Stop,
-    /// How many ping nodes answer, for `ipfail`. `None`: it is not configured, or not every ping node has answered
-    /// or been silent for long enough yet.
+    /// How many ping nodes answer, for [`Settings::ipfail`]. `None`: not every one has answered or been silent for long
+    /// enough yet.
     Pings(Option<usize>),
     /// The first line of `/proc/loadavg`, sampled by the shell.
     LoadAverage(String),

@@ -128,7 +128,10 @@ impl Cluster {
             return;
         }
         if let Some((wish, until)) = self.insist.owed {
-            let refusal = self.standby_refusal();
+            let refusal = self.standby_refusal().or_else(|| match wish {
+                Wish::Take(set, _) => self.offer_refusal(set),
+                Wish::Give(_) => None,
+            });
             if refusal.is_none() || until <= self.now.mono {
                 self.insist.owed = None;
             }

@@ -187,7 +187,6 @@ impl Cluster {
                 self.begin_stop()
             }
             Phase::Stopping if self.shares.iter().all(|share| share.actual == Actual::Released) => {
-                self.end_ipfail();
                 let mut message = Message::new("shutdone");
                 message.push_text("st", "dead");
                 self.send(message, false);

@@ -41,6 +41,7 @@ mod tests;
 
 pub use agreement::ConfigHash;
 pub use event::{Action, Event, Failback, Job, JobId, JobKind, JobOutcome, Settings, Time};
+pub use ipfail::NAME as IPFAIL;
 pub use notice::{Notice, Severity};
 pub use peer::NodeState;
 pub use script::is_native;

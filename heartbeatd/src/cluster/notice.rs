@@ -58,6 +58,7 @@ pub enum Notice {
     StandbyTimedOut,
     FewerPings,
     TakeoverUnanswered { set: Set },
+    FailbackWaits,
     StandbyCancelled { why: &'static str },
     PeerStable { node: String },
     BothHold { home: String, stays: bool },
@@ -194,6 +195,9 @@ impl fmt::Display for Notice {
             StandbyStarted { set } => write!(f, "going standby [{set}]: asking the other node to take them"),
             StandbyDone { set, by } => write!(f, "Standby resource acquisition done [{set}] by {by}"),
             StandbyRefused { why } => write!(f, "standby request ignored: {why}"),
+            FailbackWaits => f.write_str(
+                "ipfail: the other node reaches fewer ping nodes: its groups stay here until it reaches as many",
+            ),
             FewerPings => f.write_str(
                 "ipfail: the other node reaches more ping nodes: this one gives its resources up unless that changes at once",
             ),

@@ -192,9 +192,8 @@ impl Cluster {
             "repnodes" => self.receive_repnodes(message),
             "hb_takeover" => self.receive_takeover(message),
             "shutdone" => self.receive_shutdone(),
-            "hbapi-clstat" | "num_ping_nodes" | "you_are_dead" | "abort_giveup" => {
-                self.receive_ipfail(message)
-            }
+            "hbapi-clstat" | "query-cstatus" | "respond-cstatus" | "num_ping_nodes" | "you_are_dead"
+            | "abort_giveup" => self.receive_ipfail(message),
             _ => self.script_for(message), // heartbeat's other types need no action of the core
         }
     }

@@ -202,7 +202,7 @@ impl Cluster {
             return;
         }
         let ready = self.standby_refusal().is_none();
-        if !ready {
+        if !ready || !self.may_return() {
             return;
         }
         if self.wants().foreign && self.peer.as_ref().is_some_and(|peer| !peer.claims().foreign) {

@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub standby: Option<&'static str>,
     /// Why a stand-by would be refused now.
     pub standby_refusal: Option<&'static str>,
+    /// Whether `ipfail` works on this node, and on the other one.
+    pub ipfail: [bool; 2],
     /// The groups homed here, and those homed on the other node.
     pub shares: [ShareView; 2],
 }
@@ -92,6 +94,7 @@ impl Cluster {
             stable: self.is_stable(),
             standby: self.standby_word(),
             standby_refusal: self.standby_refusal(),
+            ipfail: self.ipfail_online(),
             shares: [self.share_view(LOCAL), self.share_view(FOREIGN)],
         }
     }

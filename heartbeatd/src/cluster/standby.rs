@@ -111,6 +111,7 @@ impl Cluster {
             self.notice(Notice::StandbyRefused { why });
             return;
         }
+        self.invite();
         self.send_takeover(set);
         self.await_takeover(set);
     }
@@ -147,7 +148,7 @@ impl Cluster {
             }
             ("me", _) => {
                 self.takeover_answered();
-                match self.standby_refusal() {
+                match self.standby_refusal().or_else(|| self.offer_refusal(set)) {
                     Some(why) => self.owe(Wish::Take(set, seq), why),
                     None => self.agree(set, seq),
                 }

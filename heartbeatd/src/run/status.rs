@@ -2,11 +2,11 @@
 
 use super::jobs::Progress;
 use super::picture::Picture;
-use crate::cluster::{LinkView, NodeState, Set, Severity, Snapshot};
+use crate::cluster::{IPFAIL, LinkView, NodeState, Set, Severity, Snapshot};
 use crate::config::{self, Failback, Plan};
 use crate::control::{
-    Counters, Event, Group, GroupState, Hold, Link, Node, NodeKind, NodeStatus, Resources,
-    Severity as Weight, Status,
+    Client, ClientState, Counters, Event, Group, GroupState, Hold, Link, Node, NodeKind, NodeStatus,
+    Resources, Severity as Weight, Status,
 };
 use crate::media::PingState;
 use std::collections::{BTreeMap, VecDeque};
@@ -97,10 +97,23 @@ impl Sources<'_> {
             }
             .to_owned(),
             parameters: plan.parameters.clone(),
-            clients: Vec::new(),
+            clients: self.clients(),
             counters: self.counters(),
             events: self.events(),
         }
+    }
+
+    /// Programs that are clients of the cluster: none but what is built in.
+    fn clients(&self) -> Vec<Client> {
+        let cluster = &self.picture.cluster;
+        let names = [Some(self.plan.node.as_str()), cluster.peer.as_ref().map(|peer| peer.name.as_str())];
+        let there = names.into_iter().zip(cluster.ipfail).filter(|(_, online)| *online);
+        let client = |node: &str| Client {
+            node: node.to_owned(),
+            name: IPFAIL.to_owned(),
+            state: ClientState::Online,
+        };
+        there.filter_map(|(node, _)| node.map(client)).collect()
     }
 
     fn ago(&self, then: Duration) -> u64 {

@@ -249,7 +249,27 @@ fn ipfail_with_an_old_node(ours: usize) -> Result<()> {
     pair.wait_status(new, "198.51.100.9", "ping")?;
     let running = || Ok(!aged.pids_of("ipfail")?.is_empty());
     wait_until(LIMIT, "the old ipfail runs", running)?;
-    pings::follow_the_ping_node(&pair)
+    clients_are_online(&pair, new, aged)?;
+    pings::follow_the_ping_node(&pair)?;
+    if ours == 0 {
+        pair::stop(new)?;
+        pings::return_when_the_host_is_reached(&pair, pair::start)
+    } else {
+        stop_old(aged)?;
+        pings::return_when_the_host_is_reached(&pair, start_old)
+    }
+}
+
+/// Each program says so of its own client and of the other node's, and knows no others.
+fn clients_are_online(pair: &Pair, new: &Node, aged: &Node) -> Result<()> {
+    for node in pair.nodes() {
+        for (client, state) in [("ipfail", "online"), ("ccm", "offline")] {
+            let ask = format!("cl_status clientstatus {} {client} 3000 || true", node.name());
+            let agree = || Ok(new.sh(&ask)?.trim() == state && old(aged, &ask)?.trim() == state);
+            wait_until(LIMIT, &format!("{client} on {} is {state}", node.name()), agree)?;
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Ping nodes: hosts that only answer.
 
 use lab::pair;
-use lab::{Result, check, wait_until};
+use lab::{Node, Result, check, wait_until};
 
+use crate::old::old;
 use crate::world::{ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND};
 
 /// The client plays every host: on eth0 by address, by name and by IPv6, on eth1 as one of a group.
@@ -81,6 +82,38 @@ pub(crate) fn follow_the_ping_node(pair: &Pair) -> Result<()> {
     pair.stays_placed(AT_HOME, pair.options.deadtime.max(SECOND * 2) * 3)?;
     pair.client.heal("eth1")?;
     pair.stays_placed(AT_HOME, SECOND * 2)
+}
+
+/// Alpha is started without the host that beta reaches: its groups return when it reaches the host, not before.
+pub(crate) fn return_when_the_host_is_reached(
+    pair: &Pair,
+    start: impl Fn(&Node) -> Result<()>,
+) -> Result<()> {
+    pair.wait_placed(ALL_ON_BETA)?;
+    pair.alpha.cut("eth1")?;
+    start(&pair.alpha)?;
+    let ask = "cl_status nodestatus alpha || true";
+    let is_there = || Ok(pair.beta.sh(ask)?.trim() == "active" || old(&pair.beta, ask)?.trim() == "active");
+    wait_until(LIMIT, "alpha is active", is_there)?;
+    // an old node's offer stands for 10 s
+    pair.stays_placed(ALL_ON_BETA, SECOND * 12)?;
+    pair.alpha.heal("eth1")?;
+    pair.wait_placed(AT_HOME)?;
+    pair.never_two_holders()
+}
+
+#[test]
+fn a_node_that_returns_without_the_ping_node_gets_its_groups_later() -> Result<()> {
+    let pair = Pair::started(Options { more: IPFAIL, ..Options::default() })?;
+    pair.wait_status(&pair.beta, "198.51.100.9", "ping")?;
+    for node in ["alpha", "beta"] {
+        let said = pair.cl_status(&pair.alpha, &["clientstatus", node, "ipfail"])?;
+        check(said == "online", || format!("ipfail on {node}: {said}"))?;
+    }
+    pair::stop(&pair.alpha)?;
+    let said = pair.beta.output(&["cl_status", "clientstatus", "alpha", "ipfail"])?;
+    check(said.status.code() == Some(1) && said.stdout == b"offline\n", || format!("{said:?}"))?;
+    return_when_the_host_is_reached(&pair, pair::start)
 }
 
 #[test]

@@ -108,6 +108,7 @@ impl World {
             group_keys: vec![format!("192.0.2.10{me}")],
             auto_failback: failback,
             configuration: ConfigHash::default(),
+            ipfail: false,
             rexmit_delay: Duration::from_millis(250),
             ttl: 3,
             seed: seed ^ me as u64,

@@ -22,8 +22,17 @@ pub(super) struct Old {
 
 impl Old {
     pub(super) fn new(failback: Failback) -> Old {
+        Old::with(settings(0, failback, 7))
+    }
+
+    /// Alpha has ipfail.
+    pub(super) fn counting(failback: Failback) -> Old {
+        Old::with(Settings { ipfail: true, ..settings(0, failback, 7) })
+    }
+
+    fn with(settings: Settings) -> Old {
         let now = ms(1_000);
-        let alpha = Cluster::new(settings(0, failback, 7), Time { mono: now, epoch: 1 });
+        let alpha = Cluster::new(settings, Time { mono: now, epoch: 1 });
         let mut old = Old {
             now,
             alpha,
@@ -94,6 +103,14 @@ impl Old {
         }
         message.push_text("hg", format!("{:x}", self.generation)).push_text("ts", "6b00aa5b");
         self.receive(message);
+    }
+
+    /// A message between the clients.
+    pub(super) fn ipfail(&mut self, kind: &str, fields: &[(&str, &str)]) {
+        self.message(
+            kind,
+            &[&[("dest", "alpha"), ("from_id", "ipfail"), ("to_id", "ipfail")], fields].concat(),
+        );
     }
 
     fn receive(&mut self, message: Message) {

@@ -27,6 +27,7 @@ pub(super) fn settings(node: usize, auto_failback: Failback, generation: u64) ->
         auto_failback,
         configuration: ConfigHash { ha_cf: 1, haresources: 1 },
         group_keys: vec![KEYS[node].to_owned()],
+        ipfail: false,
         rexmit_delay: ms(250),
         ttl: 3,
         seed: node as u64 + generation,
@@ -41,6 +42,8 @@ enum Due {
 pub(super) struct Pair {
     pub(super) now: Duration,
     failback: Failback,
+    /// Both count ping nodes.
+    pub(super) ipfail: bool,
     nodes: [Option<Cluster>; 2],
     generation: u64,
     /// What each node keeps of the other's.
@@ -75,6 +78,7 @@ impl Pair {
         Pair {
             now: ms(5_000),
             failback,
+            ipfail: false,
             nodes: [None, None],
             generation: 100,
             peer_generation: [0; 2],
@@ -115,7 +119,8 @@ impl Pair {
     pub(super) fn start(&mut self, node: usize) {
         self.generation += 1;
         let peer_generation = self.peer_generation[node];
-        let settings = Settings { peer_generation, ..settings(node, self.failback, self.generation) };
+        let ipfail = self.ipfail;
+        let settings = Settings { peer_generation, ipfail, ..settings(node, self.failback, self.generation) };
         self.nodes[node] = Some(Cluster::new(settings, self.time()));
         self.left[node] = false;
         self.perform(node);
