@@ -121,7 +121,7 @@ impl Node {
     }
 
     /// Waits until the status is as wanted, and returns it.
-    fn until(&self, wanted: &str, is: impl Fn(&Status) -> bool) -> Status {
+    fn until(&self, wanted: &str, mut is: impl FnMut(&Status) -> bool) -> Status {
         let begun = Instant::now();
         loop {
             match self.status() {
@@ -432,7 +432,7 @@ fn recordings_of_an_earlier_life_are_not_believed_after_a_restart() {
     let [alpha, beta] = pair(8);
     let plan = heartbeatd::config::read(&alpha.directory.join("etc"), "alpha").plan.unwrap();
     let targets = heartbeatd::media::resolve(&plan.media).unwrap();
-    let network = heartbeatd::media::Medium::open(&targets[0]).unwrap();
+    let mut network = heartbeatd::media::Medium::open(&targets[0]).unwrap();
     alpha.start();
     beta.start();
     alpha.holds(Hold::Local);
@@ -462,7 +462,7 @@ fn recordings_of_an_earlier_life_are_not_believed_after_a_restart() {
         node.gone();
     }
     alpha.start();
-    let replay = || {
+    let mut replay = || {
         for packet in &recorded {
             network.send(packet).unwrap();
             std::thread::sleep(Duration::from_millis(2));

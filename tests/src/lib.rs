@@ -11,7 +11,7 @@
 //! * [`world`] the lab as a whole, [`node`] power, cables, programs and files of a node, [`network`] the switches;
 //!   [`machine`] and [`init`] are what a node is made of.
 //! * [`probe`] the client's view and its outages, [`arp`] who announces an address, [`holding`] whether two nodes held it, [`kernel`] the IPVS table and the addresses as
-//!   the kernel tells them, [`process`] helpers at work in a node, [`flood`] noise.
+//!   the kernel tells them, [`process`] helpers at work in a node, [`flood`] noise, [`serial`] a cable between nodes.
 //! * [`web`] real servers, [`pair`] two heartbeat nodes, [`story`] the demonstration.
 //! * [`moment`] the clock and waiting, [`timeline`] what happened when, [`failure`] what went wrong, [`programs`] of this build.
 //!
@@ -32,6 +32,7 @@ pub mod pair;
 pub mod probe;
 pub mod process;
 pub mod programs;
+pub mod serial;
 pub mod story;
 pub mod timeline;
 pub mod web;

@@ -32,11 +32,13 @@ pub(super) struct Draft {
     pub(super) media: Vec<Medium>,
     /// Lines that name a medium, right or wrong.
     pub(super) media_lines: usize,
-    /// Those of them that carry no heartbeats here: serial, ping.
+    /// Those of them that carry no heartbeats: ping nodes.
     pub(super) other_media: usize,
     pub(super) pings: Vec<Spanned<PingNode>>,
     pub(super) respawns: Vec<Respawn>,
     pub(super) ipfail: bool,
+    /// `baud` so far.
+    pub(super) baud: u32,
     /// `udpport` so far, and whether a line of this kind has used it.
     pub(super) port: u16,
     pub(super) bcast_port: Option<u16>,
@@ -74,6 +76,7 @@ impl Draft {
             pings: Vec::new(),
             respawns: Vec::new(),
             ipfail: false,
+            baud: 19_200,
             port: services_port.unwrap_or(694),
             bcast_port: None,
             ucast_port: None,

@@ -94,6 +94,9 @@ const LISTS: &[&str] = &[
     "udp",
 ];
 
+/// What heartbeat 3.0.6 knows.
+const BAUD_RATES: [u32; 7] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800];
+
 const FACILITIES: &[&str] = &[
     "auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp",
     "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
@@ -164,6 +167,13 @@ impl Parser<'_> {
                     media::set_port(self, directive, port as u16);
                 }
             }
+            "baud" => match value.text.parse().ok().filter(|rate| BAUD_RATES.contains(rate)) {
+                Some(rate) => media::set_baud(self, rate),
+                None => {
+                    let message = format!("unsupported baud rate \"{}\"", value.text);
+                    self.error(value.span, message, "9600, 19200, 38400, 57600, 115200, 230400 or 460800");
+                }
+            },
             "auto_failback" | "nice_failback" => self.failback(directive, value),
             "hopfudge" => {
                 if let Some(hops) = self.number(directive, value, 0, 255) {
@@ -378,12 +388,7 @@ impl Parser<'_> {
 
     /// Directives whose values are still checked, and which have no effect here.
     fn checked_without_effect(&mut self, directive: Word<'_>, value: Word<'_>) {
-        let rates = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800];
         match directive.text {
-            "baud" if !value.text.parse().is_ok_and(|rate: u32| rates.contains(&rate)) => {
-                let message = format!("unsupported baud rate \"{}\"", value.text);
-                self.error(value.span, message, "9600, 19200, 38400, 57600, 115200, 230400 or 460800");
-            }
             "syslogmsgfmt" | "coredumps" | "traditional_compression" if parse_bool(value.text).is_none() => {
                 let message = format!("{} \"{}\" is neither yes nor no", directive.text, value.text);
                 self.error(value.span, message, "true on yes y 1, or false off no n 0");

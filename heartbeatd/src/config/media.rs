@@ -9,6 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The longest name of a network interface (IFNAMSIZ without its NUL, netdevice(7)).
 const LONGEST_INTERFACE: usize = 15;
 
+/// The longest path of a serial device: links have names of at most so many bytes (heartbeat 3.0.6).
+const LONGEST_DEVICE: usize = 29;
+
 /// The lower limit of both protocols; more is not a cluster on one segment (ha.cf(5)).
 const MOST_HOPS: u64 = 4;
 
@@ -28,6 +31,16 @@ pub(super) fn apply(parser: &mut Parser<'_>, line: &Line<'_>) {
         "ping_group" => ping_group(parser, line),
         "ping" | "ping6" => ping(parser, line),
         _ => serial(parser, line),
+    }
+}
+
+/// `baud`: of all serial lines, wherever they are written.
+pub(super) fn set_baud(parser: &mut Parser<'_>, baud: u32) {
+    parser.draft.baud = baud;
+    for medium in &mut parser.draft.media {
+        if let MediumKind::Serial { baud: set } = &mut medium.kind {
+            *set = baud;
+        }
     }
 }
 
@@ -201,9 +214,15 @@ fn add_ping_node(parser: &mut Parser<'_>, at: Word<'_>, node: PingNode) {
 }
 
 fn serial(parser: &mut Parser<'_>, line: &Line<'_>) {
-    parser.draft.other_media += 1;
-    let help = "use a second network link: bcast, ucast or mcast on another interface";
-    parser.warning(line.directive.span, "serial has no effect in this release", help);
+    for device in &line.values {
+        if device.text.starts_with('/') && device.text.len() <= LONGEST_DEVICE {
+            let kind = MediumKind::Serial { baud: parser.draft.baud };
+            add(parser, *device, Medium { interface: device.text.to_owned(), kind });
+        } else {
+            let message = format!("serial: \"{}\" is not the path of a device", device.text);
+            parser.error(device.span, message, "a serial line, /dev/ttyS0");
+        }
+    }
 }
 
 fn interface(parser: &mut Parser<'_>, word: Word<'_>) -> Option<String> {

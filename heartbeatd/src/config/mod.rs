@@ -144,7 +144,7 @@ fn complete(report: &mut Report, draft: Draft, node: &str) -> Completed {
     if draft.media_lines == draft.other_media {
         let help = match draft.other_media {
             0 => "add a line \"bcast eth0\", \"ucast eth0 PEER\" or \"mcast eth0 239.0.0.1 694 1 0\"",
-            _ => "serial lines and ping nodes carry no heartbeats here: add a bcast, ucast or mcast line",
+            _ => "ping nodes carry no heartbeats: add a bcast, ucast, mcast or serial line",
         };
         report.push(Diagnostic::error(None, "No heartbeat media defined").help(help));
     }

@@ -72,7 +72,7 @@ pub struct Timing {
 /// One way heartbeats travel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Medium {
-    /// The network interface; also the name of the link.
+    /// The network interface or serial device; also the name of the link.
     pub interface: String,
     /// How packets reach the peers.
     pub kind: MediumKind,
@@ -106,6 +106,11 @@ pub enum MediumKind {
         /// Whether the own packets come back.
         own_back: bool,
     },
+    /// To whoever is at the other end of a serial line; the medium's interface is the path of its device.
+    Serial {
+        /// `baud`.
+        baud: u32,
+    },
     /// To a group of IPv6.
     Multicast6 {
         /// The group, ff00::/8.
@@ -130,6 +135,7 @@ impl fmt::Display for Medium {
             MediumKind::Multicast { group, port, ttl, .. } => {
                 write!(f, "mcast {interface} {group} port {port} ttl {ttl}")
             }
+            MediumKind::Serial { baud } => write!(f, "serial {interface} {baud} baud"),
             MediumKind::Multicast6 { group, port, hops, .. } => {
                 write!(f, "mcast6 {interface} {group} port {port} hops {hops}")
             }

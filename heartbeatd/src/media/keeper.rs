@@ -3,8 +3,10 @@
 //! An address bound to an interface that was removed hears nothing any more, even when an interface of the same
 //! name returns. Looking names up may make the kernel load a module, so it never happens on the beat thread.
 
-use super::open::interface_state;
+use super::open::{Basis, basis};
 use super::{Medium, Target};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 use std::{io, thread};
@@ -76,8 +78,9 @@ impl Keeper {
 #[derive(Debug)]
 pub struct Watched {
     target: Target,
-    /// The interface as it was when the medium was opened; `None` while it is not open.
-    open: Option<super::open::InterfaceState>,
+    /// The interface as it was when the medium was opened, and whether the medium says that it is lost; `None` while it
+    /// is not open.
+    open: Option<(Basis, Arc<AtomicBool>)>,
     retry_after: Duration,
     retry_at: Instant,
 }
@@ -105,7 +108,7 @@ impl Watched {
     pub fn new(target: &Target, medium: Option<&Medium>) -> Watched {
         Watched {
             target: target.clone(),
-            open: medium.map(|medium| medium.interface),
+            open: medium.map(Medium::state),
             retry_after: FIRST_RETRY,
             retry_at: Instant::now(),
         }
@@ -113,9 +116,11 @@ impl Watched {
 
     fn look(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
-        if let Some(before) = self.open {
-            match interface_state(&self.target) {
-                Ok(now) if now == before => return changes,
+        if let Some((before, gone)) = &self.open {
+            match basis(&self.target) {
+                _ if gone.load(Ordering::Relaxed) => changes.push(Change::Lost("hung up".to_owned())),
+                Ok(now) if now == *before => return changes,
+                Ok(Basis::Device(..)) => changes.push(Change::Lost("it is another device now".to_owned())),
                 Ok(_) => changes.push(Change::Lost("its addresses have changed".to_owned())),
                 Err(error) => changes.push(Change::Lost(error.to_string())),
             }
@@ -128,7 +133,7 @@ impl Watched {
         }
         match Medium::open(&self.target) {
             Ok(medium) => {
-                self.open = Some(medium.interface);
+                self.open = Some(medium.state());
                 changes.push(Change::Opened(medium));
             }
             Err(_) => {

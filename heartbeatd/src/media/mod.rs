@@ -1,6 +1,7 @@
 //! The sockets that heartbeats travel through.
 //!
-//! A [`Medium`] is one line of `ha.cf`: one socket that receives and one that sends, neither of which ever blocks.
+//! A [`Medium`] is one line of `ha.cf`: one socket that receives and one that sends, or a serial line, none of which ever
+//! blocks.
 //! Nothing is answered to a packet's source: destinations come from `ha.cf` alone. [`Keeper`] is the thread that
 //! watches the interfaces, and opens a medium again when its interface has gone and come back. [`Pings`] are hosts that
 //! only answer.
@@ -8,6 +9,7 @@
 mod keeper;
 mod open;
 mod ping;
+mod serial;
 
 pub use keeper::{Change, Keeper, Watched};
 pub use open::{OpenError, interfaces, resolve};
@@ -17,6 +19,8 @@ use crate::config;
 use socket2::{SockAddr, Socket};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A medium with the address its packets go to, if that does not depend on the interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,18 +31,22 @@ pub struct Target {
     pub peer: Option<std::net::IpAddr>,
 }
 
-/// Two open sockets.
+/// An open medium.
 #[derive(Debug)]
 pub struct Medium {
-    receiver: Socket,
-    sender: Socket,
-    destination: SockAddr,
-    /// What the sockets depend on.
-    interface: open::InterfaceState,
+    way: Way,
+    /// What it depends on.
+    basis: open::Basis,
+}
+
+#[derive(Debug)]
+enum Way {
+    Datagrams { receiver: Socket, sender: Socket, destination: SockAddr },
+    Serial(serial::Line),
 }
 
 impl Medium {
-    /// Opens both sockets of a medium. Blocks up to a second if the port is in use.
+    /// Opens a medium. Blocks up to a second if the port is in use.
     ///
     /// # Errors
     /// [`OpenError`]: the interface is missing, has no address, or a system call failed.
@@ -50,17 +58,41 @@ impl Medium {
     ///
     /// # Errors
     /// What sendto(2) says; `WouldBlock` when the interface's queue is full.
-    pub fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.sender.send_to(packet, &self.destination).map(drop)
+    pub fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        match &mut self.way {
+            Way::Datagrams { sender, destination, .. } => sender.send_to(packet, destination).map(drop),
+            Way::Serial(line) => line.send(packet),
+        }
+    }
+
+    /// Messages go out in text form.
+    pub fn takes_text(&self) -> bool {
+        matches!(self.way, Way::Serial(_))
+    }
+
+    /// A packet is sent only in part: [`Medium::flush`] sends the rest.
+    pub fn is_behind(&self) -> bool {
+        matches!(&self.way, Way::Serial(line) if line.is_behind())
+    }
+
+    /// Sends the rest of a packet as far as it goes; never blocks.
+    pub fn flush(&mut self) {
+        if let Way::Serial(line) = &mut self.way {
+            let _ = line.flush(); // the next packet meets the same error, and tells it
+        }
     }
 
     /// The next packet, if one is there; never blocks. `buffer` should hold 64 KiB, the most UDP carries.
     ///
     /// # Errors
     /// What recv(2) says; an error of the network that an earlier packet met is reported here too.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    pub fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let receiver = match &mut self.way {
+            Way::Datagrams { receiver, .. } => receiver,
+            Way::Serial(line) => return line.receive(buffer),
+        };
         loop {
-            return match (&self.receiver).read(buffer) {
+            return match receiver.read(buffer) {
                 Ok(bytes) => Ok(Some(bytes)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -69,9 +101,22 @@ impl Medium {
         }
     }
 
-    /// Where to poll for packets.
-    pub fn receiver(&self) -> BorrowedFd<'_> {
-        self.receiver.as_fd()
+    /// Where to poll for packets, and, while it [`Medium::is_behind`], for room; `None` while nothing can come, until it
+    /// is opened again.
+    pub fn poll_on(&self) -> Option<BorrowedFd<'_>> {
+        match &self.way {
+            Way::Datagrams { receiver, .. } => Some(receiver.as_fd()),
+            Way::Serial(line) if line.gone().load(Ordering::Relaxed) => None,
+            Way::Serial(line) => Some(line.device()),
+        }
+    }
+
+    /// What it depends on, and whether it was lost without that.
+    fn state(&self) -> (open::Basis, Arc<AtomicBool>) {
+        match &self.way {
+            Way::Datagrams { .. } => (self.basis, Arc::default()),
+            Way::Serial(line) => (self.basis, Arc::clone(line.gone())),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Opening sockets with the options that heartbeat 3.0.6 gives them.
 
-use super::{Medium, Target};
+use super::{Medium, Target, Way, serial};
 use crate::config::{self, MediumKind};
 use crate::sys::{self, InterfaceAddress};
 use rustix::net::netdevice;
@@ -8,6 +8,7 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type}
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -35,6 +36,9 @@ pub enum OpenError {
         /// What it lacks.
         what: &'static str,
     },
+    /// What is to be a serial line is none.
+    #[error("{0} is no serial line")]
+    NoTerminal(String),
     /// A system call failed.
     #[error("{call}: {source}")]
     System {
@@ -43,6 +47,14 @@ pub enum OpenError {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+/// What a medium depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basis {
+    Interface(InterfaceState),
+    /// Numbers of a serial device and its file.
+    Device(u64, u64),
 }
 
 /// What of an interface the sockets depend on; when it differs from what it was, they must be opened again.
@@ -83,8 +95,12 @@ pub fn interfaces() -> Vec<String> {
 }
 
 pub(super) fn open(target: &Target) -> Result<Medium, OpenError> {
-    let state = interface_state(target)?;
     let interface = target.medium.interface.as_str();
+    if let MediumKind::Serial { baud } = target.medium.kind {
+        let way = Way::Serial(serial::Line::open(Path::new(interface), baud)?);
+        return Ok(Medium { way, basis: basis(target)? });
+    }
+    let state = interface_state(target)?;
     let unspecified = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     match (&target.medium.kind, target.peer, state.address) {
         (MediumKind::Broadcast { port }, _, Some(broadcast)) => {
@@ -152,12 +168,22 @@ pub(super) fn open(target: &Target) -> Result<Medium, OpenError> {
             call: "address of the peer",
             source: io::Error::new(io::ErrorKind::NotFound, format!("{peer} was not looked up")),
         }),
-        (_, _, None) => Err(no_address(interface, "IPv4 address")),
+        (_, _, None) | (MediumKind::Serial { .. }, ..) => Err(no_address(interface, "IPv4 address")),
     }
 }
 
-/// The interface of a target as it is now.
-pub(super) fn interface_state(target: &Target) -> Result<InterfaceState, OpenError> {
+/// What a target depends on, as it is now.
+pub(super) fn basis(target: &Target) -> Result<Basis, OpenError> {
+    match target.medium.kind {
+        MediumKind::Serial { .. } => {
+            let (device, file) = serial::identity(Path::new(&target.medium.interface))?;
+            Ok(Basis::Device(device, file))
+        }
+        _ => interface_state(target).map(Basis::Interface),
+    }
+}
+
+fn interface_state(target: &Target) -> Result<InterfaceState, OpenError> {
     let interface = target.medium.interface.as_str();
     let probe = udp(Domain::IPV4)?;
     let index = netdevice::name_to_index(&probe, interface);
@@ -167,7 +193,7 @@ pub(super) fn interface_state(target: &Target) -> Result<InterfaceState, OpenErr
         _ => None,
     };
     let address = match target.medium.kind {
-        MediumKind::Unicast { .. } | MediumKind::Multicast6 { .. } => None,
+        MediumKind::Serial { .. } | MediumKind::Unicast { .. } | MediumKind::Multicast6 { .. } => None,
         MediumKind::Broadcast { .. } => {
             let addresses = call("getifaddrs", sys::interface_addresses())?;
             let broadcast = addresses.iter().filter_map(v4).find_map(|(_, broadcast)| broadcast);
@@ -193,7 +219,8 @@ fn finish(
     }
     // More than net.core.rmem_max gives less: no reason to refuse.
     let _ = receiver.set_recv_buffer_size(RECEIVE_BUFFER);
-    Ok(Medium { receiver, sender, destination: SockAddr::from(destination), interface })
+    let way = Way::Datagrams { receiver, sender, destination: SockAddr::from(destination) };
+    Ok(Medium { way, basis: Basis::Interface(interface) })
 }
 
 fn udp(domain: Domain) -> Result<Socket, OpenError> {
@@ -214,7 +241,7 @@ fn bind(socket: &Socket, address: SocketAddr) -> Result<(), OpenError> {
     }
 }
 
-fn call<T>(call: &'static str, result: io::Result<T>) -> Result<T, OpenError> {
+pub(super) fn call<T>(call: &'static str, result: io::Result<T>) -> Result<T, OpenError> {
     result.map_err(|source| OpenError::System { call, source })
 }
 

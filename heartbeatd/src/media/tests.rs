@@ -1,4 +1,6 @@
-//! Real sockets on the loopback interface.
+//! Real sockets on the loopback interface, and pseudo-terminals as serial lines.
+
+mod serial;
 
 use super::*;
 use crate::config::{Medium as Line, MediumKind};
@@ -15,7 +17,7 @@ fn target(interface: &str, kind: MediumKind) -> Target {
     resolve(&[medium]).unwrap().remove(0)
 }
 
-fn received(medium: &Medium) -> Option<Vec<u8>> {
+fn received(medium: &mut Medium) -> Option<Vec<u8>> {
     let mut buffer = vec![0; 65_536];
     let until = Instant::now() + Duration::from_secs(2);
     while Instant::now() < until {
@@ -31,13 +33,13 @@ fn received(medium: &Medium) -> Option<Vec<u8>> {
 fn unicast_there_and_back() {
     for peer in ["127.0.0.1", "::1"] {
         let kind = MediumKind::Unicast { peer: peer.into(), port: free_port(), v6: peer.contains(':') };
-        let medium = Medium::open(&target("lo", kind)).unwrap();
+        let mut medium = Medium::open(&target("lo", kind)).unwrap();
         assert_eq!(medium.receive(&mut [0; 10]).unwrap(), None, "it never blocks");
         medium.send(b"###\nhello").unwrap();
-        assert_eq!(received(&medium).as_deref(), Some(&b"###\nhello"[..]), "{peer}");
+        assert_eq!(received(&mut medium).as_deref(), Some(&b"###\nhello"[..]), "{peer}");
         let large = vec![7; 60_000];
         medium.send(&large).unwrap();
-        assert_eq!(received(&medium), Some(large), "{peer}");
+        assert_eq!(received(&mut medium), Some(large), "{peer}");
     }
 }
 
@@ -47,16 +49,20 @@ fn two_lines_of_one_interface_share_the_port() {
     let line = |peer: &str| target("lo", MediumKind::Unicast { peer: peer.into(), port, v6: false });
     let first = Medium::open(&line("127.0.0.1")).unwrap();
     let second = Medium::open(&line("127.0.0.2")).unwrap();
-    assert_ne!(first.destination.as_socket(), second.destination.as_socket());
+    let destination = |medium: &Medium| match &medium.way {
+        Way::Datagrams { destination, .. } => destination.as_socket(),
+        Way::Serial(_) => None,
+    };
+    assert_ne!(destination(&first), destination(&second));
 }
 
 #[test]
 fn multicast_through_the_interface() {
     let group = Ipv4Addr::new(239, 255, 7, 9);
     let kind = MediumKind::Multicast { group, port: free_port(), ttl: 1, own_back: true };
-    let medium = Medium::open(&target("lo", kind)).unwrap();
+    let mut medium = Medium::open(&target("lo", kind)).unwrap();
     medium.send(b"x").unwrap();
-    assert_eq!(received(&medium).as_deref(), Some(&b"x"[..]));
+    assert_eq!(received(&mut medium).as_deref(), Some(&b"x"[..]));
 }
 
 #[test]

@@ -34,9 +34,14 @@ impl Slot {
         self.medium.is_some() && self.trouble.is_none()
     }
 
+    /// Messages go out in text form.
+    pub(super) fn takes_text(&self) -> bool {
+        self.medium.as_ref().is_some_and(Medium::takes_text)
+    }
+
     /// Sends; says so when that begins or ends to fail. Returns whether the packet left.
     pub(super) fn send(&mut self, packet: &[u8]) -> bool {
-        let Some(medium) = &self.medium else { return false };
+        let Some(medium) = &mut self.medium else { return false };
         match medium.send(packet) {
             Ok(()) => {
                 self.succeeded();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lab::{Context, Lab, Result, arp, fail, flood, init, probe};
+use lab::{Context, Lab, Result, arp, fail, flood, init, probe, serial};
 
 const USAGE: &str = "usage: lab init NAME [DIRECTORY]                        (process 1 of a node)
        lab probe-http ADDRESS:PORT INTERVAL_US LIMIT_US     (inside a node)
@@ -13,6 +13,7 @@ const USAGE: &str = "usage: lab init NAME [DIRECTORY]                        (pr
        lab flood ADDRESS:PORT COUNT SEED RATE               (inside a node)
        lab replay ADDRESS:PORT FILE COUNT RATE              (inside a node)
        lab record ADDRESS:PORT                              (inside a node)
+       lab serial PATH                                      (inside a node)
        lab watch-arp                                        (inside a node)
        lab DIRECTORY nodes | down
        lab DIRECTORY cut | heal | unplug | plug NODE INTERFACE
@@ -52,6 +53,7 @@ fn run(words: &[&str]) -> Result<ExitCode> {
             flood::replay(target, Path::new(file), number(count)?, number(rate)?)?;
         }
         ["record", group] => flood::record(group.parse().context(|| *group)?)?,
+        ["serial", line] => serial::run(Path::new(line))?,
         ["watch-arp"] => arp::run()?,
         [directory, verb, rest @ ..] if Path::new(directory).is_dir() => {
             return by_hand(Path::new(directory), verb, rest);

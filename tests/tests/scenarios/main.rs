@@ -10,5 +10,6 @@ mod network;
 mod old;
 mod pings;
 mod power;
+mod serial;
 mod stall;
 mod world;

@@ -32,6 +32,10 @@ pub(crate) enum Media {
     Ucast6,
     /// Multicast on eth0 and broadcast on eth1.
     Two,
+    /// A serial line.
+    Serial,
+    /// Multicast on eth0 and a serial line.
+    SerialToo,
 }
 
 impl Media {
@@ -43,6 +47,8 @@ impl Media {
             Self::Ucast => "ucast eth0 192.0.2.1\nucast eth0 192.0.2.2\n",
             Self::Mcast6 => "mcast6 eth0 ff15::694 694 1 0\n",
             Self::Ucast6 => "ucast6 eth0 2001:db8::1\nucast6 eth0 2001:db8::2\n",
+            Self::Serial => "serial /etc/ha.d/serial0\n",
+            Self::SerialToo => "mcast eth0 225.0.0.1 694 1 0\nserial /etc/ha.d/serial0\n",
             Self::Two => "mcast eth0 225.0.0.1 694 1 0\nbcast eth1\n",
         }
     }

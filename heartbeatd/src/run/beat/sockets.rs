@@ -32,10 +32,11 @@ impl Beat {
         let mut numbers = Vec::with_capacity(self.slots.len());
         let mut fds = vec![PollFd::from_borrowed_fd(self.orders.readable(), PollFlags::IN)];
         for (number, slot) in self.slots.iter().enumerate() {
-            if let Some(medium) = &slot.medium {
-                fds.push(PollFd::from_borrowed_fd(medium.receiver(), PollFlags::IN));
-                numbers.push(Readable::Medium(number));
-            }
+            let Some(medium) = &slot.medium else { continue };
+            let Some(socket) = medium.poll_on() else { continue };
+            let room = if medium.is_behind() { PollFlags::OUT } else { PollFlags::empty() };
+            fds.push(PollFd::from_borrowed_fd(socket, PollFlags::IN | room));
+            numbers.push(Readable::Medium(number));
         }
         for (v6, socket) in self.pinging.receivers() {
             fds.push(PollFd::from_borrowed_fd(socket, PollFlags::IN));
@@ -54,8 +55,9 @@ impl Beat {
     pub(super) fn receive(&mut self, number: usize, arrived: &mut Vec<(usize, Message)>) -> bool {
         let until = clock::mono() + TIME_PER_TURN;
         for _ in 0..PACKETS_PER_TURN {
-            let Some(slot) = self.slots.get(number) else { return false };
-            let Some(medium) = &slot.medium else { return false };
+            let Some(slot) = self.slots.get_mut(number) else { return false };
+            let Some(medium) = &mut slot.medium else { return false };
+            medium.flush();
             // An error here is one that an earlier packet met; sending reports those.
             let Ok(Some(bytes)) = medium.receive(&mut self.buffer) else { return false };
             let packet = self.buffer.get(..bytes).unwrap_or_default();
@@ -90,8 +92,14 @@ impl Beat {
 
     pub(super) fn send(&mut self, message: &Message) {
         let packet = wire::encode(message, &self.packets.keys, self.packets.inner_auth);
+        let mut text = None;
         for slot in &mut self.slots {
-            if !slot.send(&packet) {
+            let in_text = || wire::encode_text(message, &self.packets.keys);
+            let packet = match slot.takes_text() {
+                true => text.get_or_insert_with(in_text),
+                false => &packet,
+            };
+            if !slot.send(packet) {
                 self.counters.send_errors += 1;
             }
         }
