@@ -222,6 +222,8 @@ pub struct Resources {
     pub transition: bool,
     /// The step of a stand-by under way, in words.
     pub standby: Option<String>,
+    /// The other node is dead and must be fenced before its groups are taken: how far that is.
+    pub fencing: Option<String>,
     /// Why a stand-by would be refused now; `None` if it would be accepted.
     pub standby_refusal: Option<String>,
 }

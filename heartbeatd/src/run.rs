@@ -17,6 +17,7 @@ mod child;
 mod clock;
 mod commands;
 mod environment;
+mod fence;
 mod fifo;
 mod files;
 mod guard;

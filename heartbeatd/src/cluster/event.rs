@@ -61,6 +61,8 @@ pub struct Settings {
     pub group_keys: Vec<String>,
     /// Ping nodes are counted, [`Event::Pings`], and the node that reaches fewer gives its groups away.
     pub ipfail: bool,
+    /// A stonith device can cut off the other node: its resources are taken only after it has.
+    pub fencing: bool,
     /// Longest random delay before a lost message is asked for again.
     pub rexmit_delay: Duration,
     /// `hopfudge` + number of configured nodes, ping nodes included.
@@ -96,6 +98,13 @@ pub enum Event {
     Abandoned {
         /// On the clock of [`Time::mono`].
         at: Duration,
+    },
+    /// The answer to [`Action::Fence`].
+    Fenced {
+        /// The node that was to be cut off.
+        node: String,
+        /// It was; otherwise it may still run.
+        done: bool,
     },
     /// Graceful stop.
     Stop,
@@ -154,6 +163,12 @@ pub enum Action {
     Send(Message),
     /// Start a job.
     Start(Job),
+    /// Cut this node off, then give [`Event::Fenced`], whatever comes of it. A request that comes while an earlier one
+    /// is under way replaces that.
+    Fence {
+        /// The node.
+        node: String,
+    },
     /// Tell people.
     Notice(Notice),
     /// Write this generation to `hb_generation`: the node announces itself as restarted.

@@ -114,6 +114,7 @@ impl Cluster {
         self.actions.push_back(Action::SaveGeneration(self.generation));
         self.history = History::default();
         self.standby = None;
+        self.end_fencing("this node was not running");
         self.reported = None;
         if let Some(peer) = self.peer.as_mut() {
             peer.state = NodeState::Init;
@@ -141,6 +142,7 @@ impl Cluster {
         self.ask_again();
         self.expire_standby();
         self.expire_ipfail();
+        self.expire_fencing();
         match self.phase {
             Phase::Listening { until } if until <= now => {
                 if let Some(peer) = self.peer.as_mut() {
@@ -148,6 +150,7 @@ impl Cluster {
                 }
                 self.notice(Notice::Alone);
                 self.say_silence();
+                self.begin_fencing(); // it may run, and only this node be cut off
                 self.activate(true);
             }
             Phase::Asking { again } if again <= now => self.ask_nodes(),
@@ -239,8 +242,8 @@ impl Cluster {
         }
         self.unanswered = 0;
         self.send_status(NodeState::Active);
-        if alone && self.peer.is_some() {
-            self.say_not_fenced("n_stnth");
+        if alone && self.peer.is_some() && self.fencing.is_none() {
+            self.say_fenced("n_stnth");
         }
         if self.is_legacy() {
             self.start_legacy();
@@ -272,15 +275,6 @@ impl Cluster {
         }
     }
 
-    /// `stonith` tells that no fencing was needed or configured; informational.
-    fn say_not_fenced(&mut self, result: &str) {
-        let Some(peer) = &self.peer else { return };
-        let mut message = Message::new("stonith");
-        message.push_text("node", &peer.name);
-        message.push_text("result", result);
-        self.send(message, false);
-    }
-
     /// The other node's resource layer starts: it wants to know what this one holds. Two nodes that start
     /// together, and know of each other that they do, need not wait for one another.
     pub(super) fn receive_starting(&mut self) {
@@ -299,8 +293,10 @@ impl Cluster {
     fn try_settle_in(&mut self, reported: Option<Duration>) {
         let peer = self.peer.as_ref().filter(|peer| peer.alive() && !peer.leaving);
         let Some(peer) = peer else {
-            self.phase = Phase::Stable;
-            self.claim(Set::ALL, "no other node is alive");
+            if self.fencing.is_none() {
+                self.phase = Phase::Stable;
+                self.claim(Set::ALL, "no other node is alive");
+            }
             return;
         };
         if self.is_legacy() {
@@ -337,12 +333,14 @@ impl Cluster {
         self.shares.iter_mut().for_each(|share| share.handed_at = None); // what it could not start may be mended
         if let (Some(set), Phase::Stable) = (lost, self.phase) {
             self.notice(Notice::StandbyCancelled { why: "the other node restarted" });
-            self.claim(set, "the other node restarted before it had taken them");
+            // what it was told to take it may have taken, and its new life not know yet
+            self.claim(set.both(self.may_run()), "the other node restarted before it had taken them");
         }
     }
 
     fn peer_died(&mut self) {
         let now = self.now.mono;
+        let harmless = self.is_harmless();
         let Some(peer) = self.peer.as_mut() else { return };
         let (node, silent) = (peer.name.clone(), peer.silent(now));
         let gave_up = peer.leaving || peer.claims().is_empty();
@@ -353,10 +351,11 @@ impl Cluster {
         if self.standby.take().is_some() {
             self.notice(Notice::StandbyCancelled { why: "the other node is dead" });
         }
-        if self.phase == Phase::Stable {
-            self.claim(Set::ALL, "the other node is dead");
-            self.say_not_fenced(if gave_up { "unneeded" } else { "n_stnth" });
-            self.send_report(Some("mach_down"));
+        if !harmless {
+            self.begin_fencing();
+        }
+        if self.fencing.is_none() && self.phase == Phase::Stable {
+            self.take_over(if gave_up { "unneeded" } else { "n_stnth" });
         }
         self.say_silence();
     }
@@ -388,6 +387,7 @@ impl Cluster {
     fn begin_stop(&mut self) {
         self.notice(Notice::Stopping);
         self.standby = None;
+        self.end_fencing("this node stops");
         self.phase = Phase::Stopping;
         self.release(Set::ALL, "this node stops");
         self.send_report(Some("shutdown"));

@@ -19,6 +19,7 @@
 
 mod agreement;
 mod event;
+mod fencing;
 mod insist;
 mod ipfail;
 mod join;
@@ -83,6 +84,8 @@ pub struct Cluster {
     insist: insist::Insist,
     /// Requests of `auto_failback legacy`.
     requests: legacy::Requests,
+    /// The other node is dead, and nothing of it is taken before a device has cut it off.
+    fencing: Option<fencing::Fencing>,
     /// How often a starting node has asked without an answer.
     unanswered: u32,
     ipfail: Ipfail,
@@ -135,6 +138,7 @@ impl Cluster {
             standby: None,
             insist: insist::Insist::default(),
             requests: legacy::Requests::default(),
+            fencing: None,
             unanswered: 0,
             ipfail: Ipfail::default(),
             stop_requested: false,
@@ -180,6 +184,7 @@ impl Cluster {
             // One that began before this node let go of everything by itself is settled by that.
             Event::Abandoned { at } if at > self.woken => self.wake(Notice::Abandoned),
             Event::Abandoned { .. } => {}
+            Event::Fenced { node, done } => self.fenced(&node, done),
             Event::Stop => self.request_stop(),
             Event::LoadAverage(load) => self.load = load,
             Event::Broadcast(message) => self.broadcast(message),
@@ -206,6 +211,7 @@ impl Cluster {
         times.push(self.ipfail_deadline());
         times.push(self.standby_deadline());
         times.push(self.insist_deadline());
+        times.push(self.fencing.as_ref().and_then(fencing::Fencing::deadline));
         times.push(self.unheard_deadline());
         times.push(self.orphan_deadline());
         times.push(self.silence_deadline());
@@ -238,7 +244,7 @@ impl Cluster {
         self.shares.iter().all(Share::settled)
     }
 
-    /// `isstable` of the wire: joined, settled, and no stand-by under way that both know of.
+    /// `isstable` of the wire: joined, settled, and neither fencing nor a stand-by under way that both know of.
     fn is_stable(&self) -> bool {
         let resting = match self.standby {
             None | Some(Standby::Asked { .. }) => true,
@@ -246,7 +252,7 @@ impl Cluster {
             Some(Standby::Agreed { .. }) => self.beside_old(),
             _ => false,
         };
-        self.phase == Phase::Stable && self.settled() && resting
+        self.phase == Phase::Stable && self.settled() && resting && self.fencing.is_none()
     }
 
     /// What the other node is known to hold, and whether it is at rest; `None` until it has said so.
@@ -377,5 +383,6 @@ impl Cluster {
         self.settings =
             Settings { generation: self.settings.generation, uuid: self.settings.uuid, ..settings };
         self.compare_configurations();
+        self.fencing_reloaded();
     }
 }

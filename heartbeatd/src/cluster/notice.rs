@@ -32,6 +32,10 @@ pub enum Notice {
     NotHeard { node: String, link: String, why: Instead, again: bool },
     NodeRestarted { node: String },
     NodeReturned { node: String },
+    Fencing { node: String },
+    Fenced { node: String },
+    FencingFailed { node: String, failures: u32 },
+    FencingEnds { node: String, why: &'static str },
     LateBeat { node: String, interval: Duration },
     StrangeDeadtime { node: String, said: Duration, used: Duration },
     Slept { time: Duration },
@@ -79,6 +83,8 @@ impl Notice {
         use Notice::*;
         match self {
             NodeDead { .. }
+            | Fencing { .. }
+            | FencingEnds { .. }
             | NotHeard { .. }
             | LateBeat { .. }
             | LinkDead { .. }
@@ -100,6 +106,7 @@ impl Notice {
             | ReloadNeedsRestart => Severity::Warning,
             Replay { .. }
             | SameUuid { .. }
+            | FencingFailed { .. }
             | LostForEver { .. }
             | NodeListDiffers { .. }
             | JobFailed { .. }
@@ -127,6 +134,19 @@ impl fmt::Display for Notice {
             NotHeard { node, link, why, .. } => write!(f, "node {node} is not heard on {link}: {why}"),
             NodeRestarted { node } => write!(f, "Heartbeat restart on node {node}"),
             NodeReturned { node } => write!(f, "Cluster node {node} returning after partition."),
+            Fencing { node } => {
+                write!(
+                    f,
+                    "Resetting node {node}: its resources are taken when the stonith device has done so"
+                )
+            }
+            Fenced { node } => write!(f, "node {node} now reset."),
+            FencingFailed { node, failures } => write!(
+                f,
+                "STONITH of {node} failed ({failures} {}).  Retrying: its resources are not taken before that succeeds",
+                if *failures == 1 { "time" } else { "times" }
+            ),
+            FencingEnds { node, why } => write!(f, "node {node} is not reset any more: {why}"),
             LateBeat { node, interval } => {
                 write!(f, "Late heartbeat: Node {node}: interval {} ms", interval.as_millis())
             }

@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub may_run: Set,
     /// Nothing is in transition.
     pub stable: bool,
+    /// The other node must be fenced before its resources are taken: how often that has failed so far.
+    pub fencing: Option<u32>,
     /// The step of a stand-by under way.
     pub standby: Option<&'static str>,
     /// Why a stand-by would be refused now.
@@ -92,6 +94,7 @@ impl Cluster {
             wants: self.wants(),
             may_run: self.may_run(),
             stable: self.is_stable(),
+            fencing: self.fencing.map(|fencing| fencing.failures()),
             standby: self.standby_word(),
             standby_refusal: self.standby_refusal(),
             ipfail: self.ipfail_online(),

@@ -2,6 +2,7 @@
 //! heartbeat. (The imperfect network is the simulation's.)
 
 mod agreement;
+mod fencing;
 mod hostile;
 mod ipfail;
 mod legacy;

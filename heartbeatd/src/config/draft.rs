@@ -1,6 +1,7 @@
 //! What `ha.cf` says, before it is checked as a whole and completed with defaults.
 
 use super::plan::{Failback, GenerationMethod, Log, Medium, PingNode, Respawn, Timing, UuidFrom};
+use super::stonith::StonithLine;
 use super::time::shown;
 use config::{Diagnostic, Report, Span};
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ pub(super) struct Draft {
     pub(super) ipfail: bool,
     /// `baud` so far.
     pub(super) baud: u32,
+    pub(super) stonith: Vec<Spanned<StonithLine>>,
     /// `udpport` so far, and whether a line of this kind has used it.
     pub(super) port: u16,
     pub(super) bcast_port: Option<u16>,
@@ -77,6 +79,7 @@ impl Draft {
             respawns: Vec::new(),
             ipfail: false,
             baud: 19_200,
+            stonith: Vec::new(),
             port: services_port.unwrap_or(694),
             bcast_port: None,
             ucast_port: None,

@@ -4,8 +4,8 @@ use super::draft::{Draft, Spanned};
 use super::line::{self, Line, Word};
 use super::media;
 use super::plan::{Failback, GenerationMethod, UuidFrom};
-use super::respawn;
 use super::time;
+use super::{respawn, stonith};
 use config::{Diagnostic, Report, Span, nearest, parse_bool};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -143,7 +143,7 @@ impl Parser<'_> {
             // These take the whole line: a value is a command or a host with its parameters.
             "apiauth" => self.api_authority(line),
             "respawn" | "failfast" => respawn::apply(self, line),
-            "stonith" | "stonith_host" => self.without_effect(line),
+            "stonith" | "stonith_host" => stonith::apply(self, line),
             _ => line.values.iter().for_each(|value| self.value(line.directive, *value)),
         }
     }
@@ -406,13 +406,6 @@ impl Parser<'_> {
             ),
             _ => {}
         }
-    }
-
-    /// Directives with a whole line, ignored: a warning says what that changes.
-    fn without_effect(&mut self, line: &Line<'_>) {
-        let name = line.directive.text;
-        let help = "a dead peer's resources are taken without fencing it first";
-        self.warning(line.directive.span, format!("{name} has no effect in this release"), help);
     }
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {

@@ -14,12 +14,14 @@ mod media;
 mod plan;
 mod respawn;
 mod state;
+mod stonith;
 mod time;
 
 pub use defaults::defaults;
 pub use haresources::Group;
 pub use plan::{
-    Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Respawn, Timing, UuidFrom,
+    Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Respawn, StonithDevice,
+    StonithParameters, Timing, UuidFrom,
 };
 pub use state::{next_generation, node_name, peer_generation, save_generation, save_peer_generation, uuid};
 
@@ -77,6 +79,8 @@ pub fn read(directory: &Path, node: &str) -> Reading {
     });
     let draft = draft.map(|(mut report, draft)| {
         let plan = complete(&mut report, draft, node);
+        let mode = std::fs::metadata(directory.join("ha.cf")).map_or(0, |meta| meta.permissions().mode());
+        stonith::check_mode(&mut report, &plan.stonith, mode);
         reading.reports.push(report);
         plan
     });
@@ -134,6 +138,7 @@ struct Completed {
     timing: Timing,
     failback: Failback,
     nodes: Vec<String>,
+    stonith: Vec<StonithDevice>,
 }
 
 /// Checks a draft as a whole; what is wrong goes into `report`, which decides whether the result may be used.
@@ -159,7 +164,8 @@ fn complete(report: &mut Report, draft: Draft, node: &str) -> Completed {
         report.push(Diagnostic::warning(failback.map(|failback| failback.span), message).help(help));
     }
     let failback = failback.map_or(Failback::Legacy, |failback| failback.value);
-    Completed { draft, timing, failback, nodes }
+    let stonith = stonith::devices(report, &draft, node, &nodes);
+    Completed { draft, timing, failback, nodes, stonith }
 }
 
 fn nodes(report: &mut Report, words: &[Spanned<String>], me: &str) -> Vec<String> {
@@ -221,7 +227,7 @@ fn ping_nodes(report: &mut Report, pings: &[Spanned<PingNode>], nodes: &[String]
 
 impl Completed {
     fn plan(self, node: &str, keys: crate::wire::Keys, group_keys: Vec<String>) -> Plan {
-        let Completed { draft, timing, failback, nodes } = self;
+        let Completed { draft, timing, failback, nodes, stonith } = self;
         let mut log = draft.log;
         if draft.use_logd || (log.file.is_none() && log.debug_file.is_none() && !draft.log_named) {
             // There is no ha_logd here; syslog under the facility that ha_logd has by default stands in for it.
@@ -235,6 +241,7 @@ impl Completed {
             pings: draft.pings.into_iter().map(|ping| ping.value).collect(),
             respawns: draft.respawns,
             ipfail: draft.ipfail,
+            stonith,
             failback,
             group_keys,
             hop_fudge: draft.hop_fudge,

@@ -24,6 +24,8 @@ pub struct Plan {
     pub respawns: Vec<Respawn>,
     /// A `respawn` line names `ipfail`, which is built in: the node that reaches fewer ping nodes gives its groups away.
     pub ipfail: bool,
+    /// `stonith` and `stonith_host`: how this node cuts off the other one; tried in this order.
+    pub stonith: Vec<StonithDevice>,
     /// `auto_failback`.
     pub failback: Failback,
     /// The first resource of each group of `haresources` that is homed on this node, as written.
@@ -165,6 +167,36 @@ pub struct Respawn {
     pub command: String,
     /// `failfast`: this machine reboots when it ends abnormally.
     pub failfast: bool,
+}
+
+/// A device that cuts off a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StonithDevice {
+    /// A type that `stonith -L` lists, or the name of a fence-agents program (`fence_…`).
+    pub kind: String,
+    /// Its parameters.
+    pub parameters: StonithParameters,
+}
+
+/// Where the parameters of a device are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StonithParameters {
+    /// In this file.
+    File(PathBuf),
+    /// In `ha.cf`, as written: the values in the device's order, or all of them as `name=value`.
+    Line(String),
+}
+
+impl StonithDevice {
+    /// A person confirms by hand that the node is off (`meatclient -c NODE`).
+    pub fn is_manual(&self) -> bool {
+        self.kind == "meatware"
+    }
+
+    /// A program of fence-agents, not one for `stonith`.
+    pub fn is_fence_agent(&self) -> bool {
+        self.kind.starts_with("fence_")
+    }
 }
 
 /// `auto_failback`.

@@ -254,6 +254,46 @@ fn programs_that_live_with_the_daemon() {
 }
 
 #[test]
+fn devices_that_fence() {
+    let text = format!(
+        "{GOOD}stonith_host * external/ipmi beta 192.0.2.9, admin  secret # rack 7\nstonith_host beta meatware alpha\n\
+         stonith_host Alpha meatware beta\nstonith null /etc/hostname\nstonith_host * fence_ipmilan ip=192.0.2.9\n"
+    );
+    let reading = Files::new(&text).read();
+    let warned: Vec<String> = reading.lines().map(|(_, line)| line).collect();
+    assert!(warned.len() == 1 && warned[0].contains("every user of this machine can read"), "{warned:?}");
+    let plan = reading.plan.unwrap();
+    let device = |kind: &str, line: &str| StonithDevice {
+        kind: kind.to_owned(),
+        parameters: StonithParameters::Line(line.to_owned()),
+    };
+    let file = StonithParameters::File("/etc/hostname".into());
+    assert_eq!(
+        plan.stonith,
+        [
+            device("external/ipmi", "beta 192.0.2.9, admin  secret"),
+            device("meatware", "beta"),
+            StonithDevice { kind: "null".to_owned(), parameters: file },
+            device("fence_ipmilan", "ip=192.0.2.9"),
+        ]
+    );
+    assert!(plan.parameters.values().all(|value| !value.contains("secret")), "{:?}", plan.parameters);
+    for (line, said) in [
+        ("stonith null", "ha.cf:4:9: error: stonith needs the type of a device and a file"),
+        ("stonith_host alpha", "ha.cf:4:14: error: stonith_host needs a node and the type"),
+        ("stonith_host alpah null beta", "did you mean \"alpha\"?"),
+        ("stonith_host * ../sh x", "\"../sh\" is not the type of a stonith device"),
+        ("stonith_host * fence_apc 192.0.2.9", "has its parameters as NAME=VALUE"),
+    ] {
+        let said_of = refused(&format!("{GOOD}{line}\n"));
+        assert!(said_of.contains(said), "{line}: {said_of}");
+    }
+    let elsewhere = Files::new(&format!("{GOOD}stonith_host beta meatware alpha\n")).read();
+    assert!(elsewhere.lines().any(|(_, line)| line.contains("no stonith device is for this node")));
+    assert!(elsewhere.plan.unwrap().stonith.is_empty());
+}
+
+#[test]
 fn who_may_use_the_api() {
     let good = "apiauth ipfail gid=haclient uid=hacluster\napiauth default uid=root,hacluster gid=haclient\n";
     let reading = Files::new(&format!("{GOOD}{good}")).read();

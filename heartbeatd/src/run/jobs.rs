@@ -2,7 +2,7 @@
 
 use super::spares::{self, Leaving, Made, Spares};
 use super::{environment, guard};
-use crate::cluster::{Job, JobId, JobKind, JobOutcome};
+use crate::cluster::{Job, JobId, JobKind, JobOutcome, Severity};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -25,6 +25,10 @@ pub(super) enum News {
     Progress(Progress),
     /// It is over.
     Done(Job, JobOutcome),
+    /// The request of this number to cut off a node has ended; why it failed.
+    Fenced { number: u64, node: String, result: Result<(), String> },
+    /// Something that was logged.
+    Said(Severity, String),
 }
 
 /// A line of `ha-resources --json`.
@@ -137,11 +141,16 @@ impl Runner {
     pub(super) fn command(&self) -> Result<Command, String> {
         let mut command = Command::new(program()?);
         command.arg("--config-dir").arg(&self.config_dir).arg("--run-dir").arg(&self.run_dir).arg("--json");
+        self.prepare(&mut command);
+        Ok(command)
+    }
+
+    /// Gives a child the environment of scripts.
+    pub(super) fn prepare(&self, command: &mut Command) {
         command.envs(&self.environment);
         for private in environment::PRIVATE {
             command.env_remove(private);
         }
-        Ok(command)
     }
 
     /// What a child is made with; nothing if there is no program.

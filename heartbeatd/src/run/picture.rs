@@ -15,6 +15,8 @@ const LONG: Duration = Duration::from_secs(2);
 pub(super) enum Report {
     /// Do this work and say how it ended.
     Start(Job),
+    /// Cut this node off and say how that ended.
+    Fence(String),
     /// Write this generation to the disk.
     SaveGeneration(u64),
     /// Write this node's name and generation to the disk.

@@ -82,6 +82,10 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
     if plan.respawns != shell.plan.respawns {
         applied.push("respawn and failfast");
     }
+    if plan.stonith != shell.plan.stonith {
+        shell.fencer.probe(&plan);
+        applied.push("stonith devices");
+    }
     shell.plan = plan;
     shell.run_programs();
     if applied.is_empty() {

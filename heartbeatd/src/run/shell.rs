@@ -2,6 +2,7 @@
 
 use super::arguments::Arguments;
 use super::environment;
+use super::fence::Fencer;
 use super::jobs::{News, Runner, Running};
 use super::kept::Kept;
 use super::orders::{Order, Orders};
@@ -58,6 +59,8 @@ pub(super) struct Shell {
     scripts: Scripts,
     /// Old tools write into it; it is there when the daemon says that it runs.
     fifo: Option<Receiver>,
+    /// Cuts off the other node.
+    pub(super) fencer: Fencer,
     pub(super) debug: i32,
     /// A reload needs a new process, as soon as nothing is under way.
     pub(super) restart: bool,
@@ -99,6 +102,7 @@ impl Shell {
             settings: settings.clone(),
             log: Arc::clone(log),
             orders,
+            fencer: Fencer::new(&runner),
             runner,
             keeper,
             respawner: Respawner::new(log),
@@ -132,6 +136,7 @@ impl Shell {
         let files = tokio::spawn(files::watch(self.arguments.config_dir.clone(), tell));
         let pings = self.plan.pings.clone();
         self.look_up_pings(&pings);
+        self.fencer.probe(&self.plan);
         let guard = self.guard();
         let mut load = tokio::time::interval(self.plan.timing.keepalive.max(LOAD_INTERVAL));
         let mut watchdog =
@@ -217,6 +222,7 @@ impl Shell {
     fn report(&mut self, report: Report) {
         match report {
             Report::Start(job) => self.start(job),
+            Report::Fence(node) => self.fencer.begin(&self.plan.stonith, node),
             Report::SaveGeneration(generation) => self.kept.generation(generation),
             // whoever may sign with a checksum could raise it, and mute the other node for ever
             Report::SavePeerGeneration(..) if !self.plan.keys.authenticate() => {}
@@ -241,6 +247,9 @@ impl Shell {
         let active = picture.cluster.state == NodeState::Active;
         let began =
             active && self.picture.as_ref().is_none_or(|before| before.cluster.state != NodeState::Active);
+        if picture.cluster.fencing.is_none() {
+            self.fencer.not_needed();
+        }
         self.picture = Some(picture);
         if began {
             self.run_programs();
@@ -284,6 +293,12 @@ impl Shell {
                     self.runner.refill();
                 }
             }
+            News::Fenced { number, node, result } => {
+                if self.fencer.ended(number, &result) {
+                    self.give(Order::Event(Event::Fenced { node, done: result.is_ok() })).await;
+                }
+            }
+            News::Said(severity, text) => self.memory.event(clock::mono(), severity, text),
         }
     }
 
@@ -325,6 +340,12 @@ impl Shell {
             notify::ready();
         }
         result
+    }
+
+    /// What the resources of a dead node wait for.
+    pub(super) fn fencing(&self, picture: &Picture) -> Option<String> {
+        let (failures, peer) = (picture.cluster.fencing?, picture.cluster.peer.as_ref()?);
+        Some(self.fencer.sentence(&peer.name, failures))
     }
 
     fn sample_load(&self) {

@@ -374,6 +374,7 @@ pub(super) fn settings(
         configuration: ConfigHash { ha_cf: fingerprint::of_plan(plan), haresources },
         group_keys: plan.group_keys.clone(),
         ipfail: plan.ipfail,
+        fencing: !plan.stonith.is_empty(),
         rexmit_delay: plan.timing.rexmit_delay,
         ttl: plan.hop_fudge + nodes,
         seed: seed ^ u64::from(std::process::id()).rotate_left(32) ^ generation,

@@ -65,6 +65,8 @@ pub(super) struct Sources<'a> {
     pub(super) config_dir: &'a Path,
     pub(super) picture: &'a Picture,
     pub(super) memory: &'a Memory,
+    /// What the resources of a dead node wait for.
+    pub(super) fencing: Option<String>,
     /// On the clock that never jumps.
     pub(super) started: Duration,
     pub(super) now: Duration,
@@ -87,6 +89,7 @@ impl Sources<'_> {
                 hold: Hold::new(cluster.wants.local, cluster.wants.foreign),
                 transition: !cluster.stable,
                 standby: cluster.standby.map(str::to_owned),
+                fencing: self.fencing.clone(),
                 standby_refusal: cluster.standby_refusal.map(str::to_owned),
             },
             groups: self.groups(),

@@ -79,6 +79,7 @@ impl Shell {
             config_dir: &self.arguments.config_dir,
             picture,
             memory: &self.memory,
+            fencing: self.fencing(picture),
             started: self.started,
             now: clock::mono(),
             log_dropped: self.log.dropped(),

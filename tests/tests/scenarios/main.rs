@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
+mod fencing;
 mod guard;
 mod hostile;
 mod legacy;

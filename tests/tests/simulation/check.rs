@@ -72,7 +72,8 @@ impl Checker {
         if let Fault::PowerOff(node) = fault {
             let survivor = &nodes[1 - node];
             let calm = now > self.trouble + self.settle_time(settings);
-            if calm && nodes[*node].powered && at_rest(survivor) && knows_other(survivor) {
+            if calm && !settings.fencing && nodes[*node].powered && at_rest(survivor) && knows_other(survivor)
+            {
                 let late = if survivor.kind == Kind::Old { OLD_TICK } else { Duration::ZERO };
                 let silent = survivor.daemon.as_ref().map_or(settings.deadtime, Daemon::patience);
                 let within = silent + late + ABOVE_DEADTIME + self.jobs.longest * 2;
@@ -154,6 +155,12 @@ impl Checker {
     ) -> Result<(), String> {
         let answers = |node: &Machine| node.answers(home);
         if nodes.iter().all(answers) {
+            if settings.fencing {
+                return Err(format!(
+                    "I1: both nodes run {}'s groups although one is fenced first",
+                    NAMES[home]
+                ));
+            }
             let since = *self.doubly_since[home].get_or_insert(now);
             let excused = self.trouble + self.settle_time(settings);
             if now > excused {

@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    fn power_off(&mut self, node: usize) {
+    pub(crate) fn power_off(&mut self, node: usize) {
         let machine = &mut self.nodes[node];
         machine.life += 1;
         machine.power += 1;

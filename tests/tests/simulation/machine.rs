@@ -152,6 +152,7 @@ impl World {
                 self.trace(|| format!("{} job {:?} {}", NAMES[node], job.kind, job.home));
                 self.start_job(node, &job);
             }
+            Action::Fence { node: whom } => self.ask_device(node, &whom),
             Action::Notice(notice) => {
                 self.coverage.saw(&notice, self.mixed());
                 self.trace(|| format!("{} says: {notice}", NAMES[node]));

@@ -1,7 +1,7 @@
 //! Two cores of heartbeatd on a virtual clock and a virtual network, from a seed; in one run of four, one core and a model of
 //! heartbeat 3.0.6 (`old.rs`).
 //!
-//! Every run draws a cluster (timers, one or two links, fail-back on or off) and a list of faults (power-off, killed and
+//! Every run draws a cluster (timers, one or two links, fail-back on or off, a stonith device or none) and a list of faults (power-off, killed and
 //! restarted daemons, paused machines, partitions, cut and one-way links, loss, wall clocks, stand-by commands, stops, reloads) from its seed and checks
 //! the promises I1, I2 and I3 in every state (`check.rs`). Beside an old one they are the same, but for what an old pair cannot
 //! keep either: an old daemon that was killed leaves its addresses behind, it says that it holds what it could not start, it
@@ -17,6 +17,7 @@ mod check;
 mod coverage;
 mod daemon;
 mod faults;
+mod fencing;
 mod jobs;
 mod machine;
 mod network;

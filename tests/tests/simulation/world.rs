@@ -4,6 +4,7 @@ use crate::check::Checker;
 use crate::coverage::Coverage;
 use crate::daemon::Kind;
 use crate::faults::{self, Fault};
+use crate::fencing::Request;
 use crate::jobs::{Jobs, Task};
 use crate::machine::Machine;
 use crate::old::Old;
@@ -45,6 +46,13 @@ pub(crate) enum Due {
     EndCut(usize),
     EndOneWay(usize, usize),
     EndLoss,
+    /// The stonith device does what it was asked.
+    Reset(Request),
+    /// A node that was reset is switched on.
+    On {
+        node: usize,
+        power: u64,
+    },
     /// The second half of a fault.
     Fault(Fault),
     Rain,
@@ -94,6 +102,7 @@ impl World {
             true => random.of(&[Failback::On, Failback::Off]),
             false => random.of(&[Failback::On, Failback::Off, Failback::Legacy]),
         };
+        let fencing = !mixed && random.percent(30);
         let settings = [0, 1].map(|me| Settings {
             me: NAMES[me].to_owned(),
             nodes: NAMES.map(str::to_owned).to_vec(),
@@ -109,6 +118,7 @@ impl World {
             auto_failback: failback,
             configuration: ConfigHash::default(),
             ipfail: false,
+            fencing,
             rexmit_delay: Duration::from_millis(250),
             ttl: 3,
             seed: seed ^ me as u64,
@@ -157,6 +167,9 @@ impl World {
             self.now + self.settings[0].initdead * 2 + Duration::from_secs(20) + self.jobs.longest * 8;
         if self.mixed() {
             rest += OLD_REST;
+        }
+        if self.settings[0].fencing {
+            rest += Duration::from_secs(30);
         }
         // ends when everything is as it should be for a while, at the latest when it has to be
         let mut since = None;
@@ -268,6 +281,8 @@ impl World {
             Due::EndCut(link) => self.cut[link] = false,
             Due::EndOneWay(from, link) => self.one_way[from][link] = false,
             Due::EndLoss => self.loss = self.base_loss,
+            Due::Reset(request) => self.reset(request),
+            Due::On { node, power } => self.on_again(node, power),
             Due::Fault(fault) => {
                 if self.now < RAIN {
                     self.fault(fault);

@@ -16,6 +16,8 @@ pub(super) struct Old {
     generation: u64,
     pub(super) sent: Vec<Message>,
     pub(super) jobs: Vec<(JobKind, String)>,
+    /// How often beta was to be fenced.
+    pub(super) fences: usize,
     /// The groups of this home cannot be started here.
     broken: Option<&'static str>,
 }
@@ -30,7 +32,7 @@ impl Old {
         Old::with(Settings { ipfail: true, ..settings(0, failback, 7) })
     }
 
-    fn with(settings: Settings) -> Old {
+    pub(super) fn with(settings: Settings) -> Old {
         let now = ms(1_000);
         let alpha = Cluster::new(settings, Time { mono: now, epoch: 1 });
         let mut old = Old {
@@ -40,6 +42,7 @@ impl Old {
             generation: OLD_GENERATION,
             sent: Vec::new(),
             jobs: Vec::new(),
+            fences: 0,
             broken: None,
         };
         old.collect();
@@ -146,6 +149,7 @@ impl Old {
                     self.alpha
                         .handle(Event::JobDone { id: job.id, outcome }, Time { mono: self.now, epoch: 1 });
                 }
+                Action::Fence { .. } => self.fences += 1,
                 _ => {}
             }
         }

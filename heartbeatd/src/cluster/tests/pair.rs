@@ -28,6 +28,7 @@ pub(super) fn settings(node: usize, auto_failback: Failback, generation: u64) ->
         configuration: ConfigHash { ha_cf: 1, haresources: 1 },
         group_keys: vec![KEYS[node].to_owned()],
         ipfail: false,
+        fencing: false,
         rexmit_delay: ms(250),
         ttl: 3,
         seed: node as u64 + generation,
@@ -41,6 +42,9 @@ enum Due {
 
 pub(super) struct Pair {
     pub(super) now: Duration,
+    pub(super) fencing: bool,
+    /// Who was to be fenced, and by whom; the tests answer.
+    pub(super) fences: Vec<(usize, String)>,
     failback: Failback,
     /// Both count ping nodes.
     pub(super) ipfail: bool,
@@ -77,6 +81,8 @@ impl Pair {
     pub(super) fn new(failback: Failback) -> Pair {
         Pair {
             now: ms(5_000),
+            fencing: false,
+            fences: Vec::new(),
             failback,
             ipfail: false,
             nodes: [None, None],
@@ -104,7 +110,16 @@ impl Pair {
 
     /// Both up, each with its own groups.
     pub(super) fn joined(failback: Failback) -> Pair {
-        let mut pair = Pair::new(failback);
+        Pair::new(failback).join()
+    }
+
+    /// The same, with a device that can fence.
+    pub(super) fn joined_with_fencing(failback: Failback) -> Pair {
+        Pair { fencing: true, ..Pair::new(failback) }.join()
+    }
+
+    fn join(self) -> Pair {
+        let mut pair = self;
         pair.start(0);
         pair.start(1);
         pair.run(ms(3_000));
@@ -119,8 +134,9 @@ impl Pair {
     pub(super) fn start(&mut self, node: usize) {
         self.generation += 1;
         let peer_generation = self.peer_generation[node];
-        let ipfail = self.ipfail;
-        let settings = Settings { peer_generation, ipfail, ..settings(node, self.failback, self.generation) };
+        let (ipfail, fencing) = (self.ipfail, self.fencing);
+        let settings =
+            Settings { peer_generation, ipfail, fencing, ..settings(node, self.failback, self.generation) };
         self.nodes[node] = Some(Cluster::new(settings, self.time()));
         self.left[node] = false;
         self.perform(node);
@@ -215,6 +231,7 @@ impl Pair {
                     self.runs[node][home] |= job.kind == JobKind::Take;
                     self.due.push((self.now + self.job_time, Due::Done(node, job.id, job.kind, home)));
                 }
+                Action::Fence { node: whom } => self.fences.push((node, whom)),
                 Action::Notice(notice) => self.notices[node].push(notice),
                 Action::Script(message) => self.scripts[node].push(message),
                 Action::SavePeerGeneration { generation, .. } => self.peer_generation[node] = generation,

@@ -25,6 +25,9 @@ fn write_page(page: &mut String, status: &Status, events: usize) -> std::fmt::Re
     let step = resources.standby.as_ref().map(|step| format!(", stand-by: {step}")).unwrap_or_default();
     let (hold, failback) = (resources.hold, &status.auto_failback);
     writeln!(page, "\nresources: this node holds {hold}{moving}{step}; auto_failback {failback}")?;
+    if let Some(fencing) = &resources.fencing {
+        writeln!(page, "  {}", clean(fencing))?;
+    }
     for group in &status.groups {
         write_group(page, group, status)?;
     }

@@ -1,0 +1,140 @@
+//! Fencing: a node that falls silent may still run what it held, so with `stonith` in `ha.cf` a device cuts it off first,
+//! and nothing of it is taken before the device has said so.
+//!
+//! ```text
+//!  silent ──► Asked ── done ──► its resources are taken
+//!               ▲ │ failed
+//!               │ ▼
+//!              Waiting, 5 s         heard again, this node stops or did not run: not needed any more
+//! ```
+
+use super::join::Phase;
+use super::{Action, Cluster, Notice, Set};
+use crate::wire::Message;
+use std::time::Duration;
+
+/// The device is asked again so long after it failed (heartbeat 3.0.6: 5 s).
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A node that must be cut off before anything of it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fencing {
+    step: Step,
+    failures: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The device works.
+    Asked,
+    /// It has failed.
+    Waiting { retry_at: Duration },
+}
+
+impl Fencing {
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match self.step {
+            Step::Asked => None,
+            Step::Waiting { retry_at } => Some(retry_at),
+        }
+    }
+
+    /// How often the device has failed.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+}
+
+impl Cluster {
+    /// Whether a silent node need not be fenced: it said that it has stopped; or this node holds everything, and it said
+    /// that it holds nothing. (What nobody held when it fell silent it may have taken since.)
+    pub(super) fn is_harmless(&self) -> bool {
+        let Some(peer) = &self.peer else { return true };
+        let reported = peer.extra.is_some() || peer.holds.is_some() && !self.is_legacy();
+        peer.leaving || reported && peer.claims().is_empty() && self.wants() == Set::ALL
+    }
+
+    /// Has the other node cut off, if there is a device and this node may take anything.
+    pub(super) fn begin_fencing(&mut self) {
+        if self.settings.fencing
+            && !matches!(self.phase, Phase::Stopping | Phase::Lingering { .. } | Phase::Gone)
+        {
+            self.fencing = Some(Fencing { step: Step::Asked, failures: 0 });
+            self.ask_device();
+        }
+    }
+
+    fn ask_device(&mut self) {
+        let Some(node) = self.peer.as_ref().map(|peer| peer.name.clone()) else { return };
+        self.notice(Notice::Fencing { node: node.clone() });
+        self.actions.push_back(Action::Fence { node });
+    }
+
+    /// The device has answered.
+    pub(super) fn fenced(&mut self, node: &str, done: bool) {
+        let ours = self.peer.as_ref().is_some_and(|peer| peer.name == node);
+        let Some(fencing) = self.fencing.as_mut().filter(|fencing| ours && fencing.step == Step::Asked)
+        else {
+            return; // an answer that is not awaited any more
+        };
+        let node = node.to_owned();
+        if done {
+            self.fencing = None;
+            self.notice(Notice::Fenced { node });
+            self.take_over("OK");
+        } else {
+            fencing.failures += 1;
+            fencing.step = Step::Waiting { retry_at: self.now.mono + RETRY_INTERVAL };
+            let failures = fencing.failures;
+            self.notice(Notice::FencingFailed { node, failures });
+            self.say_fenced("bad");
+        }
+    }
+
+    /// Asks again when it is time.
+    pub(super) fn expire_fencing(&mut self) {
+        let now = self.now.mono;
+        let Some(fencing) = self.fencing.as_mut() else { return };
+        if fencing.deadline().is_some_and(|at| at <= now) {
+            fencing.step = Step::Asked;
+            self.ask_device();
+        }
+    }
+
+    /// It is not needed any more.
+    pub(super) fn end_fencing(&mut self, why: &'static str) {
+        if self.fencing.take().is_some() {
+            let node = self.peer.as_ref().map(|peer| peer.name.clone()).unwrap_or_default();
+            self.notice(Notice::FencingEnds { node, why });
+        }
+    }
+
+    /// An administrator has removed the devices.
+    pub(super) fn fencing_reloaded(&mut self) {
+        if self.fencing.is_none() || self.settings.fencing {
+            return;
+        }
+        self.end_fencing("no stonith device is configured any more, so its resources are taken without");
+        self.take_over("n_stnth");
+    }
+
+    /// Takes what a dead node had. A node that is still starting does so by itself as soon as nothing waits.
+    pub(super) fn take_over(&mut self, result: &str) {
+        if self.phase == Phase::Stable {
+            self.claim(Set::ALL, "the other node is dead");
+        }
+        self.say_fenced(result);
+        if self.phase == Phase::Stable {
+            self.send_report(Some("mach_down"));
+        }
+    }
+
+    /// `stonith` tells what came of fencing; informational.
+    pub(super) fn say_fenced(&mut self, result: &str) {
+        let Some(peer) = &self.peer else { return };
+        let mut message = Message::new("stonith");
+        message.push_text("node", &peer.name);
+        message.push_text("result", result);
+        self.send(message, false);
+    }
+}
