@@ -109,6 +109,17 @@ impl Cluster {
         }
     }
 
+    /// The dead node is heard again. A starting node asks it anew: what it said before it fell silent is not sure.
+    pub(super) fn heard_before_fencing(&mut self) {
+        if self.fencing.is_none() {
+            return;
+        }
+        self.end_fencing("it is heard again");
+        if matches!(self.phase, Phase::Starting { .. }) {
+            if self.is_legacy() { self.ask_for_groups() } else { self.say_starting() }
+        }
+    }
+
     /// An administrator has removed the devices.
     pub(super) fn fencing_reloaded(&mut self) {
         if self.fencing.is_none() || self.settings.fencing {

@@ -154,7 +154,9 @@ impl Cluster {
                 self.activate(true);
             }
             Phase::Asking { again } if again <= now => self.ask_nodes(),
-            Phase::Starting { reported: None, again } if again <= now => self.repeat_starting(),
+            Phase::Starting { reported: None, again } if again <= now && self.fencing.is_none() => {
+                self.repeat_starting();
+            }
             Phase::Lingering { until } if until <= now => self.leave(),
             _ => {}
         }
@@ -256,7 +258,7 @@ impl Cluster {
         self.phase = Phase::Starting { reported: None, again: self.now.mono + STARTING_INTERVAL };
     }
 
-    fn say_starting(&mut self) {
+    pub(super) fn say_starting(&mut self) {
         self.await_report();
         self.send(Message::new("starting"), false);
     }

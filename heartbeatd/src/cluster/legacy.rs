@@ -56,9 +56,7 @@ impl Cluster {
         let active = self.peer.as_ref().is_some_and(|peer| peer.state == NodeState::Active && !peer.leaving);
         self.requests = Requests::default();
         if active {
-            self.requests.awaited.clone_from(&self.settings.group_keys);
-            self.repeat_requests();
-            return;
+            return self.ask_for_groups();
         }
         self.phase = Phase::Starting { reported: None, again: self.now.mono + REPEAT };
         for key in self.settings.group_keys.clone() {
@@ -67,6 +65,12 @@ impl Cluster {
             message.push_binary("destuuid", self.settings.uuid);
             self.send(message, false);
         }
+    }
+
+    /// Asks for every group of its own.
+    pub(super) fn ask_for_groups(&mut self) {
+        self.requests.awaited.clone_from(&self.settings.group_keys);
+        self.repeat_requests();
     }
 
     /// Asks for what has not been answered.

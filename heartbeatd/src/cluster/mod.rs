@@ -204,7 +204,9 @@ impl Cluster {
     /// When [`Event::Timer`] is due at the latest, on the clock of [`Time::mono`].
     pub fn next_deadline(&self) -> Duration {
         let peer = self.peer.as_ref();
-        let mut times = vec![Some(self.beat_at), self.phase.deadline()];
+        // a starting node that waits for a device is waked by its answer
+        let waits = self.fencing.is_some() && matches!(self.phase, Phase::Starting { .. });
+        let mut times = vec![Some(self.beat_at), self.phase.deadline().filter(|_| !waits)];
         times.push(peer.and_then(Peer::dead_at));
         times.push(self.link_deadline());
         times.push(peer.filter(|peer| peer.alive()).and_then(|peer| peer.inbound.deadline()));

@@ -171,7 +171,7 @@ impl Cluster {
         if before == NodeState::Dead && peer.generation != 0 && peer.status_at.is_some() {
             self.notice(Notice::NodeReturned { node });
         }
-        self.end_fencing("it is heard again");
+        self.heard_before_fencing();
         self.failback_due = true;
         self.beat_at = self.now.mono; // it learns at once that it is heard
     }

@@ -81,6 +81,28 @@ fn a_node_that_starts_alone_fences_the_one_that_it_never_heard() {
     assert!(pair.stable());
 }
 
+/// The report that it got before is no longer one, and time does not stand still.
+#[test]
+fn a_node_that_starts_and_loses_the_other_one_asks_anew_when_it_is_heard_again() {
+    for failback in [Failback::Off, Failback::Legacy] {
+        let mut old = Old::with(Settings { fencing: true, ..settings(ALPHA, failback, 7) });
+        old.status("active");
+        old.message("repnodes", &[("dest", "alpha"), ("nodelist", "alpha beta "), ("delnodelist", " ")]);
+        if failback == Failback::Off {
+            old.report("foreign", "0", &[]);
+        }
+        old.pass(ms(40_000));
+        assert_eq!((old.fences, old.alpha.wants()), (1, Set::NONE), "{failback:?}");
+        old.sent.clear();
+        old.status("active");
+        let asks = if failback == Failback::Off { "starting" } else { "ip-request" };
+        assert!(old.was_sent(asks, &[]), "{failback:?}");
+        assert_eq!(old.alpha.wants(), Set::NONE, "it has not answered yet");
+        old.pass(ms(1_100));
+        assert_eq!(old.fences, 2, "{failback:?}");
+    }
+}
+
 #[test]
 fn a_node_that_has_stopped_in_order_is_not_fenced() {
     let mut pair = Pair::joined_with_fencing(Failback::Off);
