@@ -27,6 +27,7 @@ mod orders;
 mod picture;
 mod pinging;
 mod refusals;
+mod rehearsal;
 mod reload;
 mod reporter;
 mod respawn;

@@ -136,6 +136,26 @@ pub(crate) fn run_as(command: &mut Command, account: Account) {
     unsafe { command.pre_exec(become_user) };
 }
 
+/// Unmaps the pages of this process's programs and libraries: each is mapped again when it is next executed.
+///
+/// The start of a daemon runs through much that it never needs again, and what is mapped when memory is locked stays.
+pub(crate) fn forget_programs() {
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
+    for line in maps.lines() {
+        // ADDRESS-ADDRESS PERMISSIONS OFFSET DEVICE INODE PATH (proc_pid_maps(5)); inode 0 is no file
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [range, "r-xp", _, _, inode, ..] = words.as_slice() else { continue };
+        let Some((from, to)) = range.split_once('-').filter(|_| *inode != "0") else { continue };
+        let address = |hex| usize::from_str_radix(hex, 16);
+        let (Ok(from), Ok(to)) = (address(from), address(to)) else { continue };
+        // SAFETY: the range is a private mapping of a file that is executed and never written, so that what is read
+        // again is what was there.
+        unsafe {
+            libc::madvise(std::ptr::with_exposed_provenance_mut(from), to - from, libc::MADV_DONTNEED);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

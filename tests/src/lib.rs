@@ -10,15 +10,16 @@
 //!
 //! * [`world`] the lab as a whole, [`node`] power, cables, programs and files of a node, [`network`] the switches;
 //!   [`machine`] and [`init`] are what a node is made of.
-//! * [`probe`] the client's view and its outages, [`arp`] who announces an address, [`holding`] whether two nodes held it, [`kernel`] the IPVS table and the addresses as
+//! * [`probe`] the client's view and its outages, [`arp`] who announces an address, [`beats`] who was heard when, [`holding`] whether two nodes held it, [`kernel`] the IPVS table and the addresses as
 //!   the kernel tells them, [`process`] helpers at work in a node, [`flood`] noise, [`serial`] a cable between nodes.
-//! * [`web`] real servers, [`pair`] two heartbeat nodes, [`story`] the demonstration.
+//! * [`web`] real servers, [`pair`] two heartbeat nodes, [`old`] heartbeat 3.0.6, [`story`] the demonstration.
 //! * [`moment`] the clock and waiting, [`timeline`] what happened when, [`failure`] what went wrong, [`programs`] of this build.
 //!
 //! A lab ends with the value that made it. Its programs run as root in namespaces; nothing of the machine is changed.
 #![forbid(unsafe_code)]
 
 pub mod arp;
+pub mod beats;
 pub mod failure;
 pub mod flood;
 pub mod holding;
@@ -28,6 +29,7 @@ pub mod machine;
 pub mod moment;
 pub mod network;
 pub mod node;
+pub mod old;
 pub mod pair;
 pub mod probe;
 pub mod process;

@@ -264,6 +264,11 @@ impl Node {
         Process::start(command, format!("{} in {}", words.join(" "), self.name()))
     }
 
+    /// Numbers, outside, of all its processes but process 1.
+    pub fn pids(&self) -> Result<Vec<i32>> {
+        self.with(Machine::processes)
+    }
+
     /// Numbers, outside, of its processes whose command line begins with a program of this name.
     pub fn pids_of(&self, program: &str) -> Result<Vec<i32>> {
         self.pids_of_each(&[program])

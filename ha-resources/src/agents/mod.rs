@@ -84,7 +84,7 @@ impl Agents {
         self.announcer.prepare();
         let _ = self.kernel.addresses().await;
         let _ = self.kernel.link_names().await;
-        self.kernel.forget();
+        self.kernel.rehearse().await;
     }
 
     /// Starts or stops a resource. [`Action::Status`] does neither and is [`Outcome::Done`].

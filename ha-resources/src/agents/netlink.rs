@@ -174,6 +174,25 @@ impl Kernel {
         Ok(gone.filter(|gone| !same(gone, old)).collect())
     }
 
+    /// Adds and removes an address of no interface: the kernel refuses, and what that takes has been in memory once.
+    pub async fn rehearse(&mut self) {
+        let nothing = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let new = New { ip: nothing, prefix: 32, interface: 0, label: None, broadcast: None, maker: 0 };
+        let _ = self.add(&new).await;
+        let old = Held {
+            ip: nothing,
+            prefix: 32,
+            network: nothing,
+            interface: 0,
+            label: None,
+            broadcast: None,
+            maker: 0,
+            duplicate: false,
+        };
+        let _ = self.remove(&old).await;
+        self.forget();
+    }
+
     /// Sends a change, and brings the list up to what the kernel says that it changed.
     async fn change(
         &mut self,

@@ -45,7 +45,7 @@ impl Run {
     pub(super) async fn guard(&mut self) -> u8 {
         let _ = rustix::process::setsid();
         // Of no use if it is paged out; without the privilege it works all the same.
-        let _ = rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT);
+        self.stay_in_memory().await;
         let run_dir = self.settings.run_dir.clone();
         let _ = std::fs::create_dir_all(&run_dir); // what is wrong with it, the next line says
         let pid_file = match pidfile::create(&run_dir.join("guard.pid")) {

@@ -10,7 +10,8 @@
 
 use super::{FAILED, Run};
 use crate::args::Verb;
-use crate::haresources;
+use crate::{haresources, taken};
+use rustix::mm::{MlockAllFlags, mlockall};
 use std::io::{self, BufRead, Read, Write};
 use tracing::error;
 
@@ -21,14 +22,19 @@ pub const COMMAND: &str = "await";
 const LONGEST: u64 = 4096;
 
 impl Run {
+    /// Has what this run will need loaded, and kept in memory. Nothing else of it lasts: what is done later is by the
+    /// files, interfaces and addresses of that time.
+    pub(super) async fn stay_in_memory(&mut self) {
+        let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+        let _ = mlockall(flags); // without the privilege it works all the same
+        let _ = haresources::read(&self.settings.config_dir.join("haresources"));
+        let _ = taken::all(&self.settings.run_dir);
+        self.agents.prepare().await;
+    }
+
     /// Waits for an order and obeys it.
     pub(super) async fn wait_for_order(&mut self) -> u8 {
-        // What it will need stays in memory, as far as it was touched; without the privilege it works all the same.
-        let flags = rustix::mm::MlockAllFlags::CURRENT | rustix::mm::MlockAllFlags::ONFAULT;
-        let _ = rustix::mm::mlockall(flags);
-        // Nothing of this is kept but open sockets and a warm program: the order is by the files of its time.
-        let _ = haresources::read(&self.settings.config_dir.join("haresources"));
-        self.agents.prepare().await;
+        self.stay_in_memory().await;
         let mut line = String::new();
         match io::stdin().lock().take(LONGEST).read_line(&mut line) {
             Ok(0) => return 0,

@@ -38,7 +38,8 @@ pub struct Plan {
     pub uuid_from: UuidFrom,
     /// `msgfmt classic`: an `auth` field inside every message besides the MAC behind it.
     pub inner_auth: bool,
-    /// `realtime` and `rtprio`: the priority of the beat thread (1–99), `None` without real-time scheduling.
+    /// `realtime` and `rtprio`: the priority (1–99) of what takes and gives resources; beats have one more. `None`
+    /// without real-time scheduling.
     pub realtime: Option<u8>,
     /// Where the log goes.
     pub log: Log,

@@ -17,6 +17,7 @@ use super::orders::{self, Incoming, Order, Orders, Packets};
 use super::picture::{Counters, Picture, Report};
 use super::pinging::{self, PingPlan, Pinging};
 use super::refusals::Refusals;
+use super::rehearsal;
 use super::reporter::{self, Reporter};
 use super::slot::Slot;
 use crate::cluster::{Action, Cluster, Event, Notice, Settings, Severity, Time};
@@ -63,6 +64,9 @@ pub(super) fn start(start: Start) -> io::Result<(Orders, thread::JoinHandle<()>)
                 ),
             }
         }
+        if start.realtime.is_some() {
+            drop(rehearsal::rehearse(&start.settings, &start.packets));
+        }
         Beat::new(start, incoming).run();
     })?;
     Ok((orders, thread))
@@ -108,7 +112,8 @@ impl Beat {
             reports: Reporter::new(start.reports),
             counters: Counters::default(),
             refusals: Refusals::default(),
-            buffer: vec![0; LARGEST_PACKET],
+            // any number but 0, of which the kernel has pages that are not yet there
+            buffer: vec![0xff; LARGEST_PACKET],
             keepalive,
             me,
             highest: 0,

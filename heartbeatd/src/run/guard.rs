@@ -113,7 +113,7 @@ fn start(runner: &Runner) -> Result<(Child, Line), String> {
     command.arg("guard").stdin(Stdio::from(its)).stdout(Stdio::piped()).stderr(Stdio::null());
     let child = command.spawn().map_err(|error| format!("ha-resources guard: {error}"))?;
     if let (Some(priority), Some(pid)) = (runner.realtime, child.id()) {
-        if let Err(error) = sys::set_round_robin(pid, priority) {
+        if let Err(error) = sys::set_round_robin(pid, priority.saturating_add(1).min(99)) {
             tracing::warn!("no real-time priority for the guard: {error}; under load it may be late");
         }
     }

@@ -12,6 +12,7 @@ use crate::cluster::{self, ConfigHash, Settings};
 use crate::config::{self, Failback, Plan, fingerprint};
 use crate::control;
 use crate::media::{self, Keeper, Medium, Target, Watched};
+use crate::sys;
 use ::config::Level;
 use daemon::background::{self, Role, Starting};
 use daemon::control::Listener;
@@ -228,6 +229,11 @@ fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
     if !arguments.low_priority && plan.realtime.is_some() {
         lock_memory();
     }
+    let realtime = plan.realtime.filter(|_| !arguments.low_priority);
+    if let Some(priority) = realtime {
+        // Jobs pass through this thread; the beat thread complains if it is not allowed.
+        let _ = sys::set_round_robin(0, priority);
+    }
     guard::dismiss(&arguments.run_dir);
     let (sender, reports) = mpsc::channel(REPORTS);
     let watched = watched(targets, &slots);
@@ -236,7 +242,7 @@ fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
         slots,
         pings: PingPlan::open(plan),
         packets: packets(plan),
-        realtime: plan.realtime.filter(|_| !arguments.low_priority),
+        realtime: realtime.map(|priority| priority.saturating_add(1).min(99)),
         reports: sender,
     })
     .map_err(|error| failed("thread", &error))?;
@@ -305,10 +311,11 @@ fn lock_memory() {
     if !privileged && getrlimit(Resource::Memlock).current.is_some() {
         return tracing::warn!("memory is not locked: neither CAP_IPC_LOCK nor an unlimited LimitMEMLOCK=");
     }
-    // What is there now is read in whole. What comes later is locked once it is touched: locking whole stacks and
-    // heaps of threads that never use them would cost a hundred megabytes.
-    let locked = mlockall(MlockAllFlags::CURRENT);
-    if let Err(error) = locked.and_then(|()| mlockall(MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)) {
+    // Whatever is touched, from now on, stays: megabytes of programs and stacks that never are cost nothing. What the
+    // beat thread will need, it touches before its first beat (rehearsal.rs).
+    sys::forget_programs();
+    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    if let Err(error) = mlockall(flags) {
         tracing::warn!("memory is not locked: {error}; under memory pressure beats may be late");
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lab::{Context, Lab, Result, arp, fail, flood, init, probe, serial};
+use lab::{Context, Lab, Result, arp, beats, fail, flood, init, probe, serial};
 
 const USAGE: &str = "usage: lab init NAME [DIRECTORY]                        (process 1 of a node)
        lab probe-http ADDRESS:PORT INTERVAL_US LIMIT_US     (inside a node)
@@ -15,6 +15,7 @@ const USAGE: &str = "usage: lab init NAME [DIRECTORY]                        (pr
        lab record ADDRESS:PORT                              (inside a node)
        lab serial PATH                                      (inside a node)
        lab watch-arp                                        (inside a node)
+       lab watch-beats                                      (inside a node)
        lab DIRECTORY nodes | down
        lab DIRECTORY cut | heal | unplug | plug NODE INTERFACE
        lab DIRECTORY power-off | power-on | freeze | thaw NODE
@@ -55,6 +56,7 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["record", group] => flood::record(group.parse().context(|| *group)?)?,
         ["serial", line] => serial::run(Path::new(line))?,
         ["watch-arp"] => arp::run()?,
+        ["watch-beats"] => beats::run()?,
         [directory, verb, rest @ ..] if Path::new(directory).is_dir() => {
             return by_hand(Path::new(directory), verb, rest);
         }

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,10 @@ impl Pending {
 /// What those who log share with the log thread.
 #[derive(Debug)]
 pub(super) struct Shared {
-    channel: SyncSender<Item>,
+    /// Its memory grows with what is in it; `submit` keeps that within `capacity`.
+    channel: Sender<Item>,
+    capacity: usize,
+    queued: AtomicUsize,
     level: AtomicU8,
     dropped: AtomicU64,
     /// Items that went into the channel.
@@ -62,9 +65,11 @@ pub(super) fn start(
     syslog_socket: PathBuf,
     capacity: usize,
 ) -> io::Result<(Log, Collector)> {
-    let (channel, items) = sync_channel(capacity);
+    let (channel, items) = channel();
     let shared = Arc::new(Shared {
         channel,
+        capacity,
+        queued: AtomicUsize::new(0),
         level: AtomicU8::new(number(settings.level)),
         dropped: AtomicU64::new(0),
         accepted: AtomicU64::new(0),
@@ -98,7 +103,7 @@ impl Shared {
     pub(super) fn submit(&self, line: Line) {
         // Counted first: `flush` must never see more done than accepted.
         self.accepted.fetch_add(1, Ordering::SeqCst);
-        if self.channel.try_send(Item::Line(line)).is_err() {
+        if !self.enqueue(Item::Line(line)) {
             self.accepted.fetch_sub(1, Ordering::SeqCst);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -135,10 +140,20 @@ impl Shared {
         let mut pending = locked(&self.pending);
         change(&mut pending);
         self.accepted.fetch_add(1, Ordering::SeqCst);
-        if self.channel.try_send(Item::Wake).is_err() {
+        if !self.enqueue(Item::Wake) {
             self.accepted.fetch_sub(1, Ordering::SeqCst);
             pending.unannounced = true; // the thread is awake: it looks after each batch
         }
+    }
+
+    /// Puts an item into the channel if there is room.
+    fn enqueue(&self, item: Item) -> bool {
+        let room = self.queued.fetch_add(1, Ordering::SeqCst) < self.capacity;
+        let sent = room && self.channel.send(item).is_ok();
+        if !sent {
+            self.queued.fetch_sub(1, Ordering::SeqCst);
+        }
+        sent
     }
 
     fn dealt_with(&self, count: u64) {
@@ -173,6 +188,7 @@ impl Writer {
             let mut count = 0;
             let mut next = Some(first);
             while let Some(item) = next.take() {
+                self.shared.queued.fetch_sub(1, Ordering::SeqCst);
                 count += 1;
                 match item {
                     Item::Line(line) => batch.push(line),
