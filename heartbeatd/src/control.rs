@@ -10,11 +10,15 @@
 //! milliseconds of a clock that never jumps. Fields that a side does not know are ignored, fields that are missing
 //! have their default: tools and daemon of different versions understand each other.
 
+mod beats;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub use beats::{Beats, Watchdog};
 
 /// The run directory when nobody names another.
 pub const RUN_DIR: &str = "/run/heartbeat";
@@ -116,6 +120,10 @@ pub struct Status {
     pub clients: Vec<Client>,
     /// Totals since the start.
     pub counters: Counters,
+    /// How this node's beats leave.
+    pub beats: Beats,
+    /// `watchdog` of ha.cf.
+    pub watchdog: Option<Watchdog>,
     /// What happened last, the newest at the end.
     pub events: Vec<Event>,
 }

@@ -23,6 +23,7 @@ mod files;
 mod guard;
 mod jobs;
 mod kept;
+mod lateness;
 mod orders;
 mod picture;
 mod pinging;
@@ -38,6 +39,7 @@ mod spares;
 mod start;
 mod status;
 mod tools;
+mod watchdog;
 
 pub use arguments::Arguments;
 

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use nix::unistd::{Gid, Uid, User, getgrouplist, setgid, setgroups, setuid};
+use rustix::ioctl;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -154,6 +155,23 @@ pub(crate) fn forget_programs() {
             libc::madvise(std::ptr::with_exposed_provenance_mut(from), to - from, libc::MADV_DONTNEED);
         }
     }
+}
+
+/// WDIOC_SETTIMEOUT (the kernel's Documentation/watchdog/watchdog-api.rst): the seconds that the device makes of it.
+pub(crate) fn set_watchdog_timeout(device: BorrowedFd<'_>, seconds: u32) -> io::Result<u32> {
+    const SET: ioctl::Opcode = ioctl::opcode::read_write::<libc::c_int>(b'W', 6);
+    let mut value = libc::c_int::try_from(seconds).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the request reads and writes one c_int, which lives through the call.
+    unsafe { ioctl::ioctl(device, ioctl::Updater::<SET, libc::c_int>::new(&mut value)) }?;
+    u32::try_from(value).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// WDIOC_GETTIMEOUT: the seconds after which the device acts.
+pub(crate) fn watchdog_timeout(device: BorrowedFd<'_>) -> io::Result<u32> {
+    const GET: ioctl::Opcode = ioctl::opcode::read::<libc::c_int>(b'W', 7);
+    // SAFETY: the request writes one c_int.
+    let value = unsafe { ioctl::ioctl(device, ioctl::Getter::<GET, libc::c_int>::new()) }?;
+    u32::try_from(value).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::stonith::StonithLine;
 use super::time::shown;
 use config::{Diagnostic, Report, Span};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A value and where it stands.
@@ -52,6 +53,7 @@ pub(super) struct Draft {
     pub(super) inner_auth: bool,
     pub(super) realtime: bool,
     pub(super) priority: u8,
+    pub(super) watchdog: Option<PathBuf>,
     pub(super) log: Log,
     pub(super) log_named: bool,
     pub(super) use_logd: bool,
@@ -90,6 +92,7 @@ impl Draft {
             inner_auth: true,
             realtime: true,
             priority: 1,
+            watchdog: None,
             log: Log::default(),
             log_named: false,
             use_logd: false,

@@ -196,6 +196,7 @@ impl Parser<'_> {
             "logfile" => self.draft.log.file = Some(PathBuf::from(value.text)),
             "debugfile" => self.draft.log.debug_file = Some(PathBuf::from(value.text)),
             "logfacility" => self.facility(value),
+            "watchdog" => self.watchdog(value),
             "crm" | "pacemaker" => self.crm(directive, value),
             "hbgenmethod" => {
                 let choices = [("file", GenerationMethod::File), ("time", GenerationMethod::Time)];
@@ -311,6 +312,18 @@ impl Parser<'_> {
         self.draft.failback = Some(Spanned::new(failback, value.span));
     }
 
+    fn watchdog(&mut self, value: Word<'_>) {
+        if let Some(first) = &self.draft.watchdog {
+            let message = format!("watchdog {}: there is one already, {}", value.text, first.display());
+            return self.error(value.span, message, "one device is enough; remove the other");
+        }
+        if !value.text.starts_with('/') {
+            let message = format!("watchdog {} is not a device", value.text);
+            self.warning(value.span, message, "write its whole path: /dev/watchdog");
+        }
+        self.draft.watchdog = Some(PathBuf::from(value.text));
+    }
+
     fn facility(&mut self, value: Word<'_>) {
         let name = value.text.to_ascii_lowercase();
         if name == "none" {
@@ -399,11 +412,6 @@ impl Parser<'_> {
             "memreserve" | "compression_threshold" => {
                 self.number(directive, value, 0, u64::from(u32::MAX));
             }
-            "watchdog" => self.warning(
-                directive.span,
-                format!("watchdog {}: this release does not tickle it", value.text),
-                "let systemd do it: RuntimeWatchdogSec= in system.conf",
-            ),
             _ => {}
         }
     }

@@ -248,6 +248,7 @@ impl Completed {
             generation: draft.generation,
             uuid_from: draft.uuid_from,
             inner_auth: draft.inner_auth,
+            watchdog: draft.watchdog,
             realtime: draft.realtime.then_some(draft.priority),
             log,
             log_bad_packets: draft.log_bad_packets,

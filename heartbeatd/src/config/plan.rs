@@ -41,6 +41,8 @@ pub struct Plan {
     /// `realtime` and `rtprio`: the priority (1–99) of what takes and gives resources; beats have one more. `None`
     /// without real-time scheduling.
     pub realtime: Option<u8>,
+    /// `watchdog`: the device that hears of every beat.
+    pub watchdog: Option<PathBuf>,
     /// Where the log goes.
     pub log: Log,
     /// `log_badpack`: whether packets that nobody could have meant for us are logged.

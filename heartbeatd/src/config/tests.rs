@@ -216,21 +216,29 @@ fn every_directive_is_known_and_each_is_read_by_somebody() {
 }
 
 #[test]
-fn directives_without_effect_are_accepted_with_a_warning_where_it_matters() {
+fn what_old_files_say_is_accepted_without_a_word() {
     let text = format!(
         "{GOOD}respawn hacluster /usr/lib/heartbeat/ipfail\napiauth ipfail gid=haclient uid=hacluster\n\
-         stonith_host * external foo\nwatchdog /dev/watchdog\nping 192.0.2.254\ncluster blue\ncoredumps true\n\
+         stonith_host * external foo\nping 192.0.2.254\ncluster blue\ncoredumps true\n\
          compression bz2\nbaud 19200\nserial /dev/ttyS0\nenv LANG=C\n"
     );
     let reading = Files::new(&text).read();
     let warned: Vec<&str> = reading.reports[0].diagnostics().iter().map(|d| d.message.as_str()).collect();
-    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned.is_empty(), "{warned:?}");
     let plan = reading.plan.unwrap();
     assert_eq!(plan.pings.iter().map(|ping| ping.name.as_str()).collect::<Vec<_>>(), ["192.0.2.254"]);
     assert!(plan.ipfail);
     assert_eq!(plan.environment.get("LANG").map(String::as_str), Some("C"));
     assert_eq!(plan.parameters.get("cluster").map(String::as_str), Some("blue"));
     assert_eq!(plan.parameters.get("keepalive").map(String::as_str), Some("1000ms"));
+}
+
+#[test]
+fn one_watchdog() {
+    let device = plan(&format!("{GOOD}watchdog /dev/watchdog1\n")).watchdog;
+    assert_eq!(device.as_deref(), Some(Path::new("/dev/watchdog1")));
+    let text = refused(&format!("{GOOD}watchdog /dev/watchdog\nwatchdog /dev/watchdog1\n"));
+    assert!(text.contains("ha.cf:5:10: error: watchdog /dev/watchdog1: there is one already"), "{text}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod sockets;
 use self::sockets::Readable;
 use super::clock;
 use super::guard::{self, Line};
+use super::lateness::{self, Lateness, Scheduling};
 use super::orders::{self, Incoming, Order, Orders, Packets};
 use super::picture::{Counters, Picture, Report};
 use super::pinging::{self, PingPlan, Pinging};
@@ -20,9 +21,9 @@ use super::refusals::Refusals;
 use super::rehearsal;
 use super::reporter::{self, Reporter};
 use super::slot::Slot;
+use super::watchdog::Watchdog;
 use crate::cluster::{Action, Cluster, Event, Notice, Settings, Severity, Time};
 use crate::media::{Medium, PingChange};
-use crate::sys;
 use crate::wire::Message;
 use std::time::Duration;
 use std::{io, thread};
@@ -56,18 +57,11 @@ pub(super) struct Start {
 pub(super) fn start(start: Start) -> io::Result<(Orders, thread::JoinHandle<()>)> {
     let (orders, incoming) = orders::channel()?;
     let thread = thread::Builder::new().name("beat".into()).stack_size(STACK).spawn(move || {
-        if let Some(priority) = start.realtime {
-            match sys::set_round_robin(0, priority) {
-                Ok(()) => tracing::debug!("beats have real-time priority {priority}"),
-                Err(error) => tracing::warn!(
-                    "no real-time priority for the beats: {error}; under load they may be late"
-                ),
-            }
-        }
+        let scheduling = start.realtime.map(lateness::prefer).unwrap_or_default();
         if start.realtime.is_some() {
             drop(rehearsal::rehearse(&start.settings, &start.packets));
         }
-        Beat::new(start, incoming).run();
+        Beat::new(start, incoming, scheduling).run();
     })?;
     Ok((orders, thread))
 }
@@ -78,17 +72,22 @@ struct Beat {
     pinging: Pinging,
     packets: Packets,
     guard: Option<Line>,
+    watchdog: Option<Watchdog>,
     /// [`guard::limit`] of the timers in use.
     silence: Duration,
     orders: Incoming,
     reports: Reporter,
     counters: Counters,
+    /// Own beats sent.
+    beats: u64,
+    lateness: Lateness,
+    scheduling: Scheduling,
     refusals: Refusals,
     buffer: Vec<u8>,
     keepalive: Duration,
     me: String,
-    /// The highest sequence number sent: a message with a lower one is sent again.
-    highest: u64,
+    /// The last message sent for the first time, by generation and sequence number: an older one is sent again.
+    newest: (u64, u64),
     pictured: Duration,
     dirty: bool,
     late_said: Duration,
@@ -96,7 +95,7 @@ struct Beat {
 }
 
 impl Beat {
-    fn new(start: Start, orders: Incoming) -> Beat {
+    fn new(start: Start, orders: Incoming, scheduling: Scheduling) -> Beat {
         let keepalive = start.settings.keepalive;
         let me = start.settings.me.clone();
         let silence = guard::limit(&start.settings);
@@ -107,16 +106,20 @@ impl Beat {
             pinging: Pinging::new(start.pings),
             packets: start.packets,
             guard: None,
+            watchdog: None,
             silence,
             orders,
             reports: Reporter::new(start.reports),
             counters: Counters::default(),
+            beats: 0,
+            lateness: Lateness::default(),
+            scheduling,
             refusals: Refusals::default(),
             // any number but 0, of which the kernel has pages that are not yet there
             buffer: vec![0xff; LARGEST_PACKET],
             keepalive,
             me,
-            highest: 0,
+            newest: (0, 0),
             pictured: Duration::ZERO,
             dirty: true,
             late_said: Duration::ZERO,
@@ -232,6 +235,7 @@ impl Beat {
                 Order::PingName(name) => self.pinging.resolved(&name),
                 Order::Packets(packets) => self.packets = *packets,
                 Order::Guard(line) => self.guard = Some(line),
+                Order::Watchdog(watchdog) => self.watchdog = watchdog,
             }
         }
     }
@@ -250,9 +254,12 @@ impl Beat {
     }
 
     fn handle(&mut self, event: Event) {
-        let now = self.now();
+        let (now, due, before) = (self.now(), self.cluster.next_deadline(), self.beats);
         self.cluster.handle(event, now);
         self.perform();
+        if self.beats > before && now.mono >= due {
+            self.lateness.record(due, clock::mono());
+        }
         self.dirty = true;
     }
 
@@ -312,12 +319,15 @@ impl Beat {
         let mut counters = self.counters.clone();
         counters.refused.clone_from(self.refusals.counts());
         counters.reports_dropped = self.reports.dropped();
+        let (beats, scheduling) = (self.lateness.samples(), self.scheduling);
         let picture = Picture {
             at: now,
             cluster: self.cluster.snapshot(),
             media,
             pings: self.pinging.view(now),
             counters,
+            beats,
+            scheduling,
         };
         // One that finds no room is taken again.
         self.dirty = !self.reports.try_tell(Report::Picture(Box::new(picture)));

@@ -3,6 +3,7 @@
 use super::guard::Line;
 use super::pinging::{PingPlan, Resolved};
 use super::slot::Slot;
+use super::watchdog::Watchdog;
 use crate::cluster::Event;
 use crate::media::Change;
 use crate::wire::Keys;
@@ -38,6 +39,8 @@ pub(super) enum Order {
     Packets(Box<Packets>),
     /// The way to another guard.
     Guard(Line),
+    /// Another watchdog device, or none.
+    Watchdog(Option<Watchdog>),
 }
 
 /// How packets are made and read.

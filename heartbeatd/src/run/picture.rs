@@ -1,5 +1,6 @@
 //! What the beat thread tells the rest of the program: everything moves by value, so nobody waits for anybody.
 
+use super::lateness::{Samples, Scheduling};
 use crate::cluster::{Job, NodeState, Severity, Snapshot};
 use crate::config::Timing;
 use crate::media::{Medium, PingView};
@@ -51,6 +52,9 @@ pub(super) struct Picture {
     /// Each ping node, in the order of `ha.cf`.
     pub(super) pings: Vec<PingView>,
     pub(super) counters: Counters,
+    /// How late the last beats were, and with what priority.
+    pub(super) beats: Samples,
+    pub(super) scheduling: Scheduling,
 }
 
 /// Totals since the start.

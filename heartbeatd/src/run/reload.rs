@@ -86,8 +86,12 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
         shell.fencer.probe(&plan);
         applied.push("stonith devices");
     }
+    if plan.watchdog != shell.plan.watchdog {
+        applied.push("watchdog");
+    }
     shell.plan = plan;
     shell.run_programs();
+    shell.use_watchdog().await;
     if applied.is_empty() {
         applied.push("parameters");
     }

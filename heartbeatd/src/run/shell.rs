@@ -11,9 +11,10 @@ use super::respawn::Respawner;
 use super::scripts::Scripts;
 use super::spares::Spares;
 use super::status::Memory;
+use super::watchdog::{Wanted, Watchdog};
 use super::{clock, fifo, files, guard, picture, pinging, reload, start, tools};
 use crate::cluster::{Event, Job, JobId, JobKind, NodeState, Settings, Severity};
-use crate::config::{PingNode, Plan};
+use crate::config::{PingNode, Plan, Timing};
 use crate::control::Answer;
 use crate::media::Keeper;
 use daemon::control::Listener;
@@ -72,6 +73,7 @@ pub(super) struct Shell {
     pub(super) memory: Memory,
     pub(super) picture: Option<Picture>,
     pub(super) started: Duration,
+    pub(super) watchdog: Option<Watchdog>,
     stopping: bool,
 }
 
@@ -115,6 +117,7 @@ impl Shell {
             kept: Kept::new(settings.generation),
             running: Running::new(),
             memory: Memory::default(),
+            watchdog: None,
             picture: None,
             started: clock::mono(),
             stopping: false,
@@ -138,6 +141,7 @@ impl Shell {
         self.look_up_pings(&pings);
         self.fencer.probe(&self.plan);
         let guard = self.guard();
+        self.use_watchdog().await;
         let mut load = tokio::time::interval(self.plan.timing.keepalive.max(LOAD_INTERVAL));
         let mut watchdog =
             tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
@@ -185,6 +189,10 @@ impl Shell {
         self.runner.spares.dismiss().await;
         serving.abort();
         let _ = serving.await; // aborted: the socket file is gone with it
+        // However else this process ends, the device is left as it is.
+        if let (End::Stopped, Some(watchdog)) = (&end, self.watchdog.take()) {
+            watchdog.release().await;
+        }
         drop(self.kept);
         kept.finish().await;
         end
@@ -207,6 +215,25 @@ impl Shell {
             before.abort();
         }
         self.names = Some(tokio::spawn(pinging::look_up(nodes.to_vec(), self.orders.clone())));
+    }
+
+    /// The watchdog device of the plan hears of every beat from now on, and no other.
+    pub(super) async fn use_watchdog(&mut self) {
+        let Timing { keepalive, deadtime, .. } = self.plan.timing;
+        let wanted = self.plan.watchdog.as_ref().map(|device| Wanted::new(device, keepalive, deadtime));
+        let used = self.watchdog.as_ref().filter(|used| !used.has_ended());
+        match (used, &wanted) {
+            (None, None) => return,
+            (Some(used), Some(wanted)) if used.device() == wanted.device => return used.change(wanted),
+            _ => {}
+        }
+        let realtime = self.plan.realtime.filter(|_| !self.arguments.low_priority);
+        let failed = |error: &std::io::Error| tracing::error!("watchdog: {error}");
+        let new = wanted.and_then(|wanted| Watchdog::start(&wanted, realtime).inspect_err(failed).ok());
+        self.give(Order::Watchdog(new.clone())).await;
+        if let Some(old) = std::mem::replace(&mut self.watchdog, new) {
+            tokio::spawn(old.release());
+        }
     }
 
     /// Where nobody else takes anything, or nothing is run here, there is nothing to guard.

@@ -2,11 +2,12 @@
 
 use super::jobs::Progress;
 use super::picture::Picture;
+use super::watchdog::Watchdog;
 use crate::cluster::{IPFAIL, LinkView, NodeState, Set, Severity, Snapshot};
 use crate::config::{self, Failback, Plan};
 use crate::control::{
-    Client, ClientState, Counters, Event, Group, GroupState, Hold, Link, Node, NodeKind, NodeStatus,
-    Resources, Severity as Weight, Status,
+    self, Beats, Client, ClientState, Counters, Event, Group, GroupState, Hold, Link, Node, NodeKind,
+    NodeStatus, Resources, Severity as Weight, Status,
 };
 use crate::media::PingState;
 use std::collections::{BTreeMap, VecDeque};
@@ -67,6 +68,7 @@ pub(super) struct Sources<'a> {
     pub(super) memory: &'a Memory,
     /// What the resources of a dead node wait for.
     pub(super) fencing: Option<String>,
+    pub(super) watchdog: Option<&'a Watchdog>,
     /// On the clock that never jumps.
     pub(super) started: Duration,
     pub(super) now: Duration,
@@ -102,6 +104,8 @@ impl Sources<'_> {
             parameters: plan.parameters.clone(),
             clients: self.clients(),
             counters: self.counters(),
+            beats: self.beats(),
+            watchdog: self.watchdog(),
             events: self.events(),
         }
     }
@@ -244,6 +248,26 @@ impl Sources<'_> {
             beat_delay_us: u64::try_from(counters.latest.as_micros()).unwrap_or(u64::MAX),
             log_dropped: self.log_dropped,
         }
+    }
+
+    fn beats(&self) -> Beats {
+        let Picture { beats, scheduling, .. } = self.picture;
+        Beats {
+            scheduling: scheduling.to_string(),
+            count: beats.late.len() as u64,
+            window_ms: if beats.late.is_empty() { 0 } else { self.ago(beats.since) },
+            p50_us: beats.percentile(50),
+            p90_us: beats.percentile(90),
+            p99_us: beats.percentile(99),
+            max_us: beats.percentile(100),
+        }
+    }
+
+    fn watchdog(&self) -> Option<control::Watchdog> {
+        self.plan.watchdog.as_ref().map(|device| control::Watchdog {
+            device: device.display().to_string(),
+            timeout_s: self.watchdog.and_then(Watchdog::timeout),
+        })
     }
 
     fn events(&self) -> Vec<Event> {

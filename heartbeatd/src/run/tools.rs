@@ -80,6 +80,7 @@ impl Shell {
             picture,
             memory: &self.memory,
             fencing: self.fencing(picture),
+            watchdog: self.watchdog.as_ref(),
             started: self.started,
             now: clock::mono(),
             log_dropped: self.log.dropped(),

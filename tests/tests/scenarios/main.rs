@@ -13,4 +13,5 @@ mod pings;
 mod power;
 mod serial;
 mod stall;
+mod watchdog;
 mod world;

@@ -107,10 +107,15 @@ impl Beat {
             guard.beat(clock::mono(), self.silence);
         }
         self.counters.sent += 1;
-        match message.hex("seq") {
-            Some(seq) if seq > self.highest => {
-                self.highest = seq;
+        // A node that has slept begins anew in a generation of its own.
+        match message.hex("hg").zip(message.hex("seq")) {
+            Some(number) if number > self.newest => {
+                self.newest = number;
                 if message.kind() == "status" {
+                    self.beats += 1;
+                    if let Some(watchdog) = &self.watchdog {
+                        watchdog.beat();
+                    }
                     self.pinging.ask(clock::now(), &self.packets);
                 }
             }

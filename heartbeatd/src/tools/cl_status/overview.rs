@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::control::{Counters, Event, Group, GroupState, Node, NodeKind, NodeStatus, Severity, Status};
+use crate::control::{
+    Beats, Counters, Event, Group, GroupState, Node, NodeKind, NodeStatus, Severity, Status, Watchdog,
+};
 use crate::tools::{clean, span};
 
 /// The page, for a terminal, with so many of the newest events.
@@ -35,6 +37,7 @@ fn write_page(page: &mut String, status: &Status, events: usize) -> std::fmt::Re
         writeln!(page, "  hb_standby would be refused: {}", clean(reason))?;
     }
     write_counters(page, &status.counters)?;
+    write_beats(page, status)?;
     let newest = status.events.iter().skip(status.events.len().saturating_sub(events));
     if newest.len() > 0 {
         writeln!(page, "\nlast events")?;
@@ -117,8 +120,6 @@ fn reason(group: &Group, holder: &str, status: &Status) -> String {
 fn write_counters(page: &mut String, counters: &Counters) -> std::fmt::Result {
     let Counters { sent, received, resent, lost, .. } = counters;
     writeln!(page, "\nmessages: {sent} sent, {received} received, {resent} sent again, {lost} late or lost")?;
-    let (whole, tenths) = (counters.beat_delay_us / 1000, counters.beat_delay_us % 1000 / 100);
-    writeln!(page, "beats: at most {whole}.{tenths} ms late")?;
     let dropped = counters.dropped.iter().filter(|(_, count)| **count > 0);
     let dropped: Vec<String> = dropped.map(|(reason, count)| format!("{count} {}", clean(reason))).collect();
     if !dropped.is_empty() {
@@ -128,4 +129,36 @@ fn write_counters(page: &mut String, counters: &Counters) -> std::fmt::Result {
         writeln!(page, "  log lines dropped: {}", counters.log_dropped)?;
     }
     Ok(())
+}
+
+fn write_beats(page: &mut String, status: &Status) -> std::fmt::Result {
+    let Beats { scheduling, count, p50_us, p99_us, max_us, .. } = &status.beats;
+    write!(page, "beats: at most {} late since the start", milliseconds(status.counters.beat_delay_us))?;
+    if *count > 0 {
+        let [half, most, all] = [p50_us, p99_us, max_us].map(|late| milliseconds(*late));
+        write!(
+            page,
+            "; of the last {count} half by {half}, 99 % by {most}, all by {all}; {}",
+            clean(scheduling)
+        )?;
+    }
+    writeln!(page)?;
+    match &status.watchdog {
+        Some(Watchdog { device, timeout_s: Some(seconds) }) => {
+            writeln!(
+                page,
+                "watchdog {}: reboots this machine after {seconds} s without a beat",
+                clean(device)
+            )
+        }
+        Some(Watchdog { device, timeout_s: None }) => {
+            writeln!(page, "watchdog {}: not in use", clean(device))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Microseconds in milliseconds.
+fn milliseconds(micros: u64) -> String {
+    format!("{}.{} ms", micros / 1000, micros % 1000 / 100)
 }

@@ -1,7 +1,9 @@
 //! Each subcommand against one picture of a pair.
 
 use super::*;
-use crate::control::{Client, Counters, Event, Group, GroupState, Hold, Link, Resources, Severity};
+use crate::control::{
+    Beats, Client, Counters, Event, Group, GroupState, Hold, Link, Resources, Severity, Watchdog,
+};
 
 fn member(name: &str, status: NodeStatus, up: [bool; 2]) -> Node {
     let links = ["eth0", "eth1"].into_iter().zip(up);
@@ -59,6 +61,15 @@ fn pair() -> Status {
             text: "node beta: is dead\x1b[2J".to_owned(),
         }],
         counters: Counters { beat_delay_us: 1234, ..Counters::default() },
+        beats: Beats {
+            scheduling: "SCHED_RR 1".to_owned(),
+            count: 600,
+            p50_us: 40,
+            p99_us: 210,
+            max_us: 1020,
+            ..Beats::default()
+        },
+        watchdog: Some(Watchdog { device: "/dev/watchdog".to_owned(), timeout_s: Some(5) }),
         ..Status::default()
     }
 }
@@ -290,7 +301,8 @@ fn overview() {
          \x20 hb_standby would be refused: the other node is not alive\n\
          \n\
          messages: 0 sent, 0 received, 0 sent again, 0 late or lost\n\
-         beats: at most 1.2 ms late\n\
+         beats: at most 1.2 ms late since the start; of the last 600 half by 0.0 ms, 99 % by 0.2 ms, all by 1.0 ms; SCHED_RR 1\n\
+         watchdog /dev/watchdog: reboots this machine after 5 s without a beat\n\
          \n\
          last events\n\
          \x20        8.3 s ago  WARN: node beta: is dead?[2J\n"

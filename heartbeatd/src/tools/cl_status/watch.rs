@@ -16,7 +16,7 @@ use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::{NoStatus, overview, status_of};
-use crate::control::{Counters, Status};
+use crate::control::{Beats, Counters, Status};
 use crate::tools::{Output, clean};
 
 /// Between two looks.
@@ -71,6 +71,7 @@ fn timeless(status: &Status) -> Status {
     let mut status = status.clone();
     status.uptime_ms = 0;
     status.counters = Counters::default();
+    status.beats = Beats::default();
     status.nodes.iter_mut().for_each(|node| node.silent_ms = node.silent_ms.map(|_| 0));
     status.groups.iter_mut().for_each(|group| group.for_ms = 0);
     status.events.iter_mut().for_each(|event| event.ago_ms = 0);

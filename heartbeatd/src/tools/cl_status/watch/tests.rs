@@ -21,6 +21,7 @@ fn time_alone_is_no_change() {
     later.groups[0].for_ms = 5000;
     later.events[0].ago_ms = 5000;
     later.counters.sent = 10;
+    later.beats.p99_us = 10;
     assert_eq!(timeless(&before), timeless(&later));
     let mut changed = later.clone();
     changed.nodes[0].status = NodeStatus::Dead;
