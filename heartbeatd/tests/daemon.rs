@@ -294,6 +294,54 @@ fn a_changed_configuration_is_applied_without_moving_anything() {
     assert!(status.counters.dropped.is_empty(), "{:?}", status.counters.dropped);
 }
 
+/// A FIFO that nobody writes to stands for a disk that hangs.
+#[test]
+fn a_file_that_cannot_be_read_keeps_only_who_waits_for_it() {
+    let [alpha, beta] = pair(26);
+    alpha.start();
+    beta.start();
+    alpha.holds(Hold::Local);
+    let generation = beta.holds(Hold::Local).generation;
+    let (file, fifo) = (beta.directory.join("etc/haresources"), beta.directory.join("fifo"));
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    fs::remove_file(&file).unwrap();
+    fs::hard_link(&fifo, &file).unwrap();
+
+    std::thread::scope(|scope| {
+        let reloads = [(); 2].map(|()| scope.spawn(|| beta.run(&["-r"])));
+        beta.signal(rustix::process::Signal::HUP);
+        // Meanwhile everything else goes on, longer than the deadtime.
+        let begun = Instant::now();
+        while begun.elapsed() < DEADTIME * 3 {
+            let status = beta.status().unwrap();
+            assert_eq!(status.groups.len(), 2, "what was read last");
+            assert_eq!(status.generation, generation);
+        }
+        beta.moves(&Request::Standby { set: Which::Local });
+        alpha.holds(Hold::All);
+        assert!(reloads.iter().all(|reload| !reload.is_finished()), "{}", beta.log());
+
+        // The disk answers again: with nothing for who has waited, with the file for who comes later.
+        fs::remove_file(&file).unwrap();
+        beta.write("haresources", "alpha 192.0.2.1\nbeta 192.0.2.2\nbeta 192.0.2.3\n");
+        let begun = Instant::now();
+        while !reloads.iter().all(|reload| reload.is_finished()) {
+            assert!(begun.elapsed() < PATIENCE, "{}", beta.log());
+            // whoever reads now finds the end of the file
+            drop(fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for reload in reloads {
+            let output = reload.join().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+    });
+    beta.until("reading the new file", |status| status.groups.len() == 3);
+    alpha.until("told that it differs", |status| !status.find("beta").unwrap().differs.is_empty());
+    assert_eq!(beta.accepts(&Request::Reload), "Configuration unchanged.");
+}
+
 #[test]
 fn signals_during_the_start_wait_until_they_can_be_obeyed() {
     use rustix::process::Signal;

@@ -1,55 +1,104 @@
-//! Looks at `haresources` every few seconds: `ha-resources` reads it for each job, so a changed file counts at once,
-//! and the other node is told of it.
+//! Looks at `haresources` every few seconds, and when a tool asks for the status: `ha-resources` reads the file for each
+//! job, so a changed one counts at once, and the other node is told of it.
 
 use super::orders::Order;
 use super::shell::Shell;
 use crate::cluster::{ConfigHash, Event, Settings};
-use crate::config::{self, fingerprint};
+use crate::config::{self, Group, fingerprint};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How often the file's date is looked at.
 const INTERVAL: Duration = Duration::from_secs(3);
+/// Who asks for a look waits no longer: a disk may hang, and what was read last is still true of what runs.
+const LOOK_LIMIT: Duration = Duration::from_millis(200);
+/// So many wait for a look at most.
+const ASKERS: usize = 64;
 
 /// By what a changed file is told from an unchanged one: device, inode, length, and its last change in seconds and
 /// nanoseconds.
 type Stamp = (u64, u64, u64, i64, i64);
 
-/// What the daemon needs to know of `haresources`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Groups {
+/// What `haresources` says; nothing until it has been read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Haresources {
+    /// In the order of the file.
+    pub(super) groups: Vec<Group>,
     /// By what two nodes compare their files.
     number: u32,
     /// How many nodes have groups.
     homes: usize,
 }
 
-/// Tells what is in a directory's `haresources` whenever the file was changed, the first time at once. A disk that
-/// hangs keeps only this waiting.
-pub(super) async fn watch(directory: PathBuf, tell: mpsc::Sender<Groups>) {
+/// Has the file looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Looker {
+    ask: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl Looker {
+    /// Returns when the file has been looked at, or does not answer.
+    pub(super) async fn look(&self) {
+        let (answer, answered) = oneshot::channel();
+        let look = async {
+            if self.ask.send(answer).await.is_ok() {
+                let _ = answered.await; // the program ends
+            }
+        };
+        let _ = timeout(LOOK_LIMIT, look).await;
+    }
+}
+
+/// Begins to watch a directory's `haresources`, until there is no looker any more; the receiver has what is in it. Must
+/// be called inside a runtime. A disk that hangs keeps only this waiting.
+pub(super) fn watch(directory: PathBuf) -> (Looker, watch::Receiver<Arc<Haresources>>) {
+    let (tell, told) = watch::channel(Arc::default());
+    let (ask, asked) = mpsc::channel(ASKERS);
+    tokio::spawn(keep_looking(directory, tell, asked));
+    (Looker { ask }, told)
+}
+
+async fn keep_looking(
+    directory: PathBuf,
+    tell: watch::Sender<Arc<Haresources>>,
+    mut asked: mpsc::Receiver<oneshot::Sender<()>>,
+) {
     let mut known = None;
-    let mut ticks = tokio::time::interval(INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        let mut askers = Vec::new();
+        tokio::select! {
+            _ = ticks.tick() => {}
+            asker = asked.recv() => match asker {
+                Some(asker) => askers.push(asker),
+                None => return,
+            },
+        }
+        while let Ok(asker) = asked.try_recv() {
+            askers.push(asker);
+        }
         let directory = directory.clone();
-        let Ok((stamp, groups)) = tokio::task::spawn_blocking(move || look(&directory, known)).await else {
+        let Ok((stamp, news)) = tokio::task::spawn_blocking(move || look(&directory, known)).await else {
             return; // the program ends
         };
         known = stamp;
-        if let Some(groups) = groups {
-            if tell.send(groups).await.is_err() {
-                return;
-            }
+        if let Some(news) = news {
+            tell.send_replace(Arc::new(news));
+        }
+        for asker in askers {
+            let _ = asker.send(()); // who asked may have gone
         }
     }
 }
 
 /// The file's stamp, and what is in it if the stamp is another than `known`. One that cannot be read now, perhaps
 /// because an editor is about to replace it, is looked at again.
-fn look(directory: &Path, known: Option<Stamp>) -> (Option<Stamp>, Option<Groups>) {
+fn look(directory: &Path, known: Option<Stamp>) -> (Option<Stamp>, Option<Haresources>) {
     let Ok(meta) = std::fs::metadata(directory.join("haresources")) else { return (None, None) };
     let stamp = Some((meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()));
     if stamp == known {
@@ -60,7 +109,8 @@ fn look(directory: &Path, known: Option<Stamp>) -> (Option<Stamp>, Option<Groups
             let mut homes: Vec<&str> = groups.iter().map(|group| group.home.as_str()).collect();
             homes.sort_unstable();
             homes.dedup();
-            (stamp, Some(Groups { number: fingerprint::of_groups(&groups), homes: homes.len() }))
+            let (number, homes) = (fingerprint::of_groups(&groups), homes.len());
+            (stamp, Some(Haresources { groups, number, homes }))
         }
         Err(_) => (None, None),
     }
@@ -68,10 +118,11 @@ fn look(directory: &Path, known: Option<Stamp>) -> (Option<Stamp>, Option<Groups
 
 impl Shell {
     /// Takes `haresources` as it is now.
-    pub(super) async fn haresources_changed(&mut self, groups: Groups) {
-        self.runner.spares.want(groups.homes.min(2));
+    pub(super) async fn haresources_changed(&mut self) {
+        let haresources = Arc::clone(&self.haresources.borrow_and_update());
+        self.runner.spares.want(haresources.homes.min(2));
         self.runner.refill();
-        let configuration = ConfigHash { haresources: groups.number, ..self.settings.configuration };
+        let configuration = ConfigHash { haresources: haresources.number, ..self.settings.configuration };
         if configuration != self.settings.configuration {
             tracing::info!("haresources was changed; a group's next move is by the new file");
             self.settings = Settings { configuration, ..self.settings.clone() };

@@ -1,4 +1,10 @@
 //! A changed configuration: what differs is applied, what does not is left alone.
+//!
+//! ```text
+//!  SIGHUP, heartbeatd -r ──► blocking pool: files, names ──► main thread: apply ──► answer
+//! ```
+//! The files and the names in them are read elsewhere: a disk or a name server that hangs keeps nobody but who waits for
+//! the answer.
 
 use super::environment;
 use super::orders::Order;
@@ -6,12 +12,108 @@ use super::pinging::PingPlan;
 use super::shell::Shell;
 use super::start;
 use crate::cluster::{Event, Settings};
-use crate::config::{self, Plan};
+use crate::config::{self, Plan, Reading};
+use crate::control::Answer;
 use crate::media::{self, Target};
+use daemon::notify;
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
 
-/// Reads the files again and applies the difference. Nothing is changed when something is wrong with them.
-pub(super) async fn reload(shell: &mut Shell) -> Result<String, String> {
-    let reading = config::read(&shell.arguments.config_dir, &shell.plan.node);
+/// A reading that takes longer is worth a line.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// Who waits for what a reload comes to.
+type Askers = Vec<oneshot::Sender<Answer>>;
+
+/// What the files say now.
+pub(super) struct Files {
+    reading: Reading,
+    /// The addresses of the peers, or which name has none; nothing if the plan has errors.
+    targets: Option<Result<Vec<Target>, String>>,
+}
+
+/// The reload under way, and the one after it.
+#[derive(Debug)]
+pub(super) struct Reloading {
+    tell: mpsc::UnboundedSender<Files>,
+    now: Option<Askers>,
+    /// Asked for since the files began to be read: they may have changed since.
+    next: Option<Askers>,
+}
+
+impl Reloading {
+    /// Begun with [`Shell::begin_reload`]; what was read comes from the receiver.
+    pub(super) fn new() -> (Reloading, mpsc::UnboundedReceiver<Files>) {
+        let (tell, read) = mpsc::unbounded_channel();
+        (Reloading { tell, now: None, next: None }, read)
+    }
+}
+
+impl Shell {
+    /// Begins to read the configuration again; whoever asked is told what became of it.
+    pub(super) fn begin_reload(&mut self, asker: Option<oneshot::Sender<Answer>>) {
+        self.log.reopen();
+        if self.reloading.now.is_some() {
+            let next = self.reloading.next.get_or_insert_default();
+            next.retain(|asker| !asker.is_closed());
+            next.extend(asker);
+            return;
+        }
+        self.read_files(asker.into_iter().collect());
+    }
+
+    fn read_files(&mut self, askers: Askers) {
+        notify::reloading();
+        self.reloading.now = Some(askers);
+        let (directory, node) = (self.arguments.config_dir.clone(), self.plan.node.clone());
+        let tell = self.reloading.tell.clone();
+        tokio::spawn(async move {
+            let mut files = tokio::task::spawn_blocking(move || read(&directory, &node));
+            let files = match tokio::time::timeout(SLOW, &mut files).await {
+                Ok(files) => files,
+                Err(_elapsed) => {
+                    tracing::warn!(
+                        "the configuration is still being read: a disk or a name server does not answer; \
+                         the old one stays in use until then"
+                    );
+                    notify::ready();
+                    files.await
+                }
+            };
+            if let Ok(files) = files {
+                let _ = tell.send(files); // the program ends
+            }
+        });
+    }
+
+    /// The files have been read: applies the difference, and reads again if that was asked for meanwhile.
+    pub(super) async fn files_read(&mut self, files: Files) {
+        let answer = match reload(self, files).await {
+            Ok(note) => Answer::Accepted { note },
+            Err(reason) => Answer::Refused { reason },
+        };
+        for asker in self.reloading.now.take().into_iter().flatten() {
+            let _ = asker.send(answer.clone()); // the tool may have gone
+        }
+        match self.reloading.next.take() {
+            Some(askers) => self.read_files(askers),
+            None if self.restart => {}
+            None => notify::ready(),
+        }
+    }
+}
+
+/// Blocks as long as the disk and the resolver do.
+fn read(directory: &Path, node: &str) -> Files {
+    let reading = config::read(directory, node);
+    let targets = reading.plan.as_ref().map(|plan| media::resolve(&plan.media));
+    Files { reading, targets }
+}
+
+/// Applies what differs. Nothing is changed when something is wrong with the files.
+async fn reload(shell: &mut Shell, files: Files) -> Result<String, String> {
+    let Files { reading, targets } = files;
     if reading.plan.as_ref() == Some(&shell.plan) {
         tracing::info!("Configuration unchanged.");
         return Ok("Configuration unchanged.".to_owned());
@@ -29,7 +131,8 @@ pub(super) async fn reload(shell: &mut Shell) -> Result<String, String> {
         return Err(format!("{reason}: {}", lines.join(" | ")));
     };
     // A peer's name that is not found now would keep a new process from starting, too.
-    let targets = media::resolve(&plan.media)
+    let targets = targets
+        .unwrap_or_else(|| Ok(Vec::new()))
         .inspect_err(|error| tracing::error!("{error}; the old configuration stays in use"))?;
     if plan.nodes != shell.plan.nodes {
         shell.restart = true;

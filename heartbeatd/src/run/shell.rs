@@ -3,16 +3,18 @@
 use super::arguments::Arguments;
 use super::environment;
 use super::fence::Fencer;
+use super::files::{self, Haresources, Looker};
 use super::jobs::{News, Runner, Running};
 use super::kept::Kept;
 use super::orders::{Order, Orders};
 use super::picture::{Picture, Report};
+use super::reload::{self, Reloading};
 use super::respawn::Respawner;
 use super::scripts::Scripts;
 use super::spares::Spares;
 use super::status::Memory;
 use super::watchdog::{Wanted, Watchdog};
-use super::{clock, fifo, files, guard, picture, pinging, reload, start, tools};
+use super::{clock, fifo, guard, picture, pinging, start, tools};
 use crate::cluster::{Event, Job, JobId, JobKind, NodeState, Settings, Severity};
 use crate::config::{PingNode, Plan, Timing};
 use crate::control::Answer;
@@ -26,7 +28,7 @@ use signal_hook_tokio::Signals;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// A stop that takes longer has failed (heartbeat 3.0.6 exits with 100 then, too).
 const STOP_LIMIT: Duration = Duration::from_secs(3600);
@@ -69,6 +71,11 @@ pub(super) struct Shell {
     names: Option<tokio::task::JoinHandle<()>>,
     news: mpsc::UnboundedReceiver<News>,
     kept: Kept,
+    /// What became of the configuration's files.
+    read: mpsc::UnboundedReceiver<reload::Files>,
+    pub(super) reloading: Reloading,
+    looker: Looker,
+    pub(super) haresources: watch::Receiver<Arc<Haresources>>,
     running: Running,
     pub(super) memory: Memory,
     pub(super) picture: Option<Picture>,
@@ -88,6 +95,8 @@ impl Shell {
         keeper: Keeper,
     ) -> Shell {
         let (tell, news) = mpsc::unbounded_channel();
+        let (reloading, read) = Reloading::new();
+        let (looker, haresources) = files::watch(arguments.config_dir.clone());
         let runner = Runner {
             config_dir: arguments.config_dir.clone(),
             run_dir: arguments.run_dir.clone(),
@@ -115,6 +124,10 @@ impl Shell {
             names: None,
             news,
             kept: Kept::new(settings.generation),
+            read,
+            reloading,
+            looker,
+            haresources,
             running: Running::new(),
             memory: Memory::default(),
             watchdog: None,
@@ -132,11 +145,9 @@ impl Shell {
         mut signals: Signals,
     ) -> End {
         let kept = self.kept.start(&self.arguments.state_dir);
-        let (serving, mut asked) = tools::serve(listener);
+        let (serving, mut asked) = tools::serve(listener, self.looker.clone());
         let (tell, mut told) = mpsc::channel(1);
         let fifo = self.fifo.take().map(|fifo| tokio::spawn(fifo::read(fifo, tell)));
-        let (tell, mut rewritten) = mpsc::channel(1);
-        let files = tokio::spawn(files::watch(self.arguments.config_dir.clone(), tell));
         let pings = self.plan.pings.clone();
         self.look_up_pings(&pings);
         self.fencer.probe(&self.plan);
@@ -160,12 +171,10 @@ impl Shell {
                 },
                 Some(news) = self.news.recv() => self.take_news(news).await,
                 // whoever asks before there is an answer waits for it
-                Some(ask) = asked.recv(), if self.picture.is_some() => {
-                    let answer = self.answer(ask.request).await;
-                    let _ = ask.answer.send(answer); // the tool may have gone
-                }
+                Some(ask) = asked.recv(), if self.picture.is_some() => self.attend(ask).await,
+                Some(files) = self.read.recv() => self.files_read(files).await,
                 Some(asked) = told.recv() => self.asked_by_fifo(asked).await,
-                Some(groups) = rewritten.recv() => self.haresources_changed(groups).await,
+                Ok(()) = self.haresources.changed() => self.haresources_changed().await,
                 Some(signal) = signals.next() => self.signal(signal).await,
                 _ = load.tick() => self.sample_load(),
                 _ = watchdog.tick() => self.feed_watchdog(),
@@ -185,7 +194,6 @@ impl Shell {
         for task in [fifo, guard].into_iter().flatten() {
             task.abort();
         }
-        files.abort();
         self.runner.spares.dismiss().await;
         serving.abort();
         let _ = serving.await; // aborted: the socket file is gone with it
@@ -337,10 +345,8 @@ impl Shell {
     async fn signal(&mut self, signal: i32) {
         match signal {
             SIGTERM | SIGINT => self.stop().await,
-            SIGHUP => {
-                // What went wrong is in the log.
-                let _ = self.reload().await;
-            }
+            // what goes wrong is in the log
+            SIGHUP => self.begin_reload(None),
             SIGUSR1 | SIGUSR2 => {
                 self.debug += if signal == SIGUSR1 { 1 } else { -1 };
                 self.log.reconfigure(start::log_settings(&self.plan, &self.arguments, self.debug));
@@ -356,17 +362,6 @@ impl Shell {
             tracing::info!("Heartbeat shutdown in progress. ({})", std::process::id());
             self.give(Order::Event(Event::Stop)).await;
         }
-    }
-
-    /// Reads the configuration again; what was done, or why nothing was.
-    pub(super) async fn reload(&mut self) -> Result<String, String> {
-        notify::reloading();
-        self.log.reopen();
-        let result = reload::reload(self).await;
-        if !self.restart {
-            notify::ready();
-        }
-        result
     }
 
     /// What the resources of a dead node wait for.

@@ -1,5 +1,6 @@
 //! The answer to `status`: made when it is asked for, of what the beat thread told last and of what jobs told.
 
+use super::files::Haresources;
 use super::jobs::Progress;
 use super::picture::Picture;
 use super::watchdog::Watchdog;
@@ -11,7 +12,7 @@ use crate::control::{
 };
 use crate::media::PingState;
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Events kept for tools.
@@ -63,7 +64,7 @@ pub(super) struct Sources<'a> {
     pub(super) managed: bool,
     pub(super) plan: &'a Plan,
     pub(super) links: &'a [String],
-    pub(super) config_dir: &'a Path,
+    pub(super) haresources: Arc<Haresources>,
     pub(super) picture: &'a Picture,
     pub(super) memory: &'a Memory,
     /// What the resources of a dead node wait for.
@@ -199,13 +200,11 @@ impl Sources<'_> {
         links.map(|(index, name)| Link { name: name.clone(), up: works(index), why: None }).collect()
     }
 
-    /// The groups of haresources as the file is now.
     fn groups(&self) -> Vec<Group> {
-        let lines = config::groups(self.config_dir).unwrap_or_default();
-        lines.into_iter().filter_map(|line| self.group(line)).collect()
+        self.haresources.groups.iter().filter_map(|line| self.group(line)).collect()
     }
 
-    fn group(&self, line: config::Group) -> Option<Group> {
+    fn group(&self, line: &config::Group) -> Option<Group> {
         let key = line.resources.first()?.clone();
         let cluster = &self.picture.cluster;
         let said = self.memory.groups.get(&key).copied();
@@ -220,8 +219,8 @@ impl Sources<'_> {
             .max(self.started);
         Some(Group {
             key,
-            resources: line.resources,
-            home: line.home,
+            resources: line.resources.clone(),
+            home: line.home.clone(),
             state,
             holder,
             for_ms: self.ago(since),

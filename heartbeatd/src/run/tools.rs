@@ -1,6 +1,7 @@
 //! Tools: who speaks over the control socket, and what each is told.
 
 use super::clock;
+use super::files::Looker;
 use super::orders::Order;
 use super::picture::Picture;
 use super::shell::Shell;
@@ -15,6 +16,10 @@ use tokio::task::JoinHandle;
 
 /// Tools served at the same time; more wait.
 const CONNECTIONS: usize = 64;
+/// How long a tool waits for the end of its reload: less than it does by itself.
+const RELOAD_LIMIT: Duration = Duration::from_secs(20);
+const UNREAD: &str = "the files are still being read: a disk or a name server does not answer; the old configuration stays in \
+                      use until then, and the log will tell";
 /// How long the beat thread may take to answer a tool; it does so within its turn of a few milliseconds.
 const MOVE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -25,12 +30,21 @@ pub(super) struct Ask {
 }
 
 /// Accepts tools until it is aborted; their questions come from the receiver.
-pub(super) fn serve(listener: Listener) -> (JoinHandle<()>, mpsc::Receiver<Ask>) {
+pub(super) fn serve(listener: Listener, looker: Looker) -> (JoinHandle<()>, mpsc::Receiver<Ask>) {
     let (ask, asked) = mpsc::channel(CONNECTIONS);
-    (tokio::spawn(accept(listener, ask)), asked)
+    (tokio::spawn(accept(listener, ask, looker)), asked)
 }
 
 impl Shell {
+    /// Answers a tool, at once or when its reload is done.
+    pub(super) async fn attend(&mut self, ask: Ask) {
+        if matches!(ask.request, Request::Reload) {
+            return self.begin_reload(Some(ask.answer));
+        }
+        let answer = self.answer(ask.request).await;
+        let _ = ask.answer.send(answer); // the tool may have gone
+    }
+
     /// What a tool, or an old script, is told.
     pub(super) async fn answer(&mut self, request: Request) -> Answer {
         let accepted = |note: String| Answer::Accepted { note };
@@ -45,10 +59,10 @@ impl Shell {
                 self.stop().await;
                 accepted("stopping".to_owned())
             }
-            Request::Reload => match self.reload().await {
-                Ok(note) => accepted(note),
-                Err(reason) => Answer::Refused { reason },
-            },
+            Request::Reload => {
+                self.begin_reload(None);
+                accepted("reading the configuration again; the log tells what becomes of it".to_owned())
+            }
         }
     }
 
@@ -76,7 +90,7 @@ impl Shell {
             managed: !self.runner.disabled,
             plan: &self.plan,
             links: &self.links,
-            config_dir: &self.arguments.config_dir,
+            haresources: Arc::clone(&self.haresources.borrow()),
             picture,
             memory: &self.memory,
             fencing: self.fencing(picture),
@@ -97,15 +111,15 @@ fn groups(which: Which) -> Set {
 }
 
 /// Accepts tools; each has a task of its own, so that a slow one keeps nobody waiting.
-async fn accept(listener: Listener, ask: mpsc::Sender<Ask>) {
+async fn accept(listener: Listener, ask: mpsc::Sender<Ask>, looker: Looker) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok(connection) => {
-                let ask = ask.clone();
+                let (ask, looker) = (ask.clone(), looker.clone());
                 tokio::spawn(async move {
-                    converse(connection, ask).await;
+                    converse(connection, ask, looker).await;
                     drop(place);
                 });
             }
@@ -117,7 +131,7 @@ async fn accept(listener: Listener, ask: mpsc::Sender<Ask>) {
     }
 }
 
-async fn converse(mut connection: Connection, ask: mpsc::Sender<Ask>) {
+async fn converse(mut connection: Connection, ask: mpsc::Sender<Ask>, looker: Looker) {
     loop {
         let request = match connection.recv().await {
             Ok(Some(request)) => request,
@@ -127,11 +141,19 @@ async fn converse(mut connection: Connection, ask: mpsc::Sender<Ask>) {
                 return;
             }
         };
+        if matches!(request, Request::Status) {
+            looker.look().await;
+        }
+        let limit = if matches!(request, Request::Reload) { RELOAD_LIMIT } else { Duration::MAX };
         let (answer, answered) = oneshot::channel();
         if ask.send(Ask { request, answer }).await.is_err() {
             return;
         }
-        let Ok(answer) = answered.await else { return };
+        let answer = match tokio::time::timeout(limit, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => return,
+            Err(_elapsed) => Answer::Refused { reason: UNREAD.to_owned() },
+        };
         if connection.send(&answer).await.is_err() {
             return;
         }
