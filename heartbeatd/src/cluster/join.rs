@@ -188,7 +188,7 @@ impl Cluster {
             }
             Phase::Asking { .. } if !self.peer.as_ref().is_some_and(Peer::alive) => self.activate(true),
             Phase::Starting { reported, .. } => self.try_settle_in(reported),
-            Phase::Stable if self.stop_requested && self.settled() && self.standby.is_none() => {
+            Phase::Stable if self.stop_requested && self.at_rest() && self.standby.is_none() => {
                 self.begin_stop()
             }
             Phase::Stopping if self.shares.iter().all(|share| share.actual == Actual::Released) => {
@@ -196,6 +196,11 @@ impl Cluster {
                 message.push_text("st", "dead");
                 self.send(message, false);
                 self.phase = Phase::Lingering { until: self.now.mono + LINGER };
+            }
+            // no word of it: the other node takes over only when it has not heard of this one for its deadtime, or has fenced it
+            Phase::Stopping if self.at_rest() => {
+                self.notice(Notice::LeavesRunning);
+                self.leave();
             }
             Phase::Lingering { .. } => {
                 let taken = match self.peer.as_ref().filter(|peer| peer.alive()) {
@@ -346,10 +351,11 @@ impl Cluster {
         let Some(peer) = self.peer.as_mut() else { return };
         let (node, silent) = (peer.name.clone(), peer.silent(now));
         let gave_up = peer.leaving || peer.claims().is_empty();
+        let left = peer.extra.map(|extra| extra.have.without(extra.want)).unwrap_or_default();
         peer.state = NodeState::Dead;
         (peer.holds, peer.unheard_since) = (None, None);
         (peer.stable, peer.starting) = (false, false);
-        self.notice(Notice::NodeDead { node, silent });
+        self.notice(Notice::NodeDead { node: node.clone(), silent });
         if self.standby.take().is_some() {
             self.notice(Notice::StandbyCancelled { why: "the other node is dead" });
         }
@@ -357,6 +363,9 @@ impl Cluster {
             self.begin_fencing();
         }
         if self.fencing.is_none() && self.phase == Phase::Stable {
+            if !left.is_empty() && !gave_up {
+                self.notice(Notice::MayRunThere { node, set: left });
+            }
             self.take_over(if gave_up { "unneeded" } else { "n_stnth" });
         }
         self.say_silence();
@@ -375,7 +384,7 @@ impl Cluster {
     }
 
     pub(super) fn request_stop(&mut self) {
-        let resting = self.settled() && self.standby.is_none();
+        let resting = self.at_rest() && self.standby.is_none();
         match self.phase {
             Phase::Stable if !resting => {
                 self.stop_requested = true;

@@ -246,6 +246,11 @@ impl Cluster {
         self.shares.iter().all(Share::settled)
     }
 
+    /// No job is under way or due soon.
+    fn at_rest(&self) -> bool {
+        self.shares.iter().all(Share::at_rest)
+    }
+
     /// `isstable` of the wire: joined, settled, and neither fencing nor a stand-by under way that both know of.
     fn is_stable(&self) -> bool {
         let resting = match self.standby {

@@ -56,6 +56,8 @@ pub enum Notice {
     Giving { set: Set, why: &'static str },
     JobFailed { kind: JobKind, home: String, failed: usize, held: usize },
     GaveUpStopping { home: String },
+    LeavesRunning,
+    MayRunThere { node: String, set: Set },
     StandbyStarted { set: Set },
     StandbyDone { set: Set, by: String },
     StandbyRefused { why: &'static str },
@@ -111,6 +113,8 @@ impl Notice {
             | NodeListDiffers { .. }
             | JobFailed { .. }
             | GaveUpStopping { .. }
+            | LeavesRunning
+            | MayRunThere { .. }
             | BothHold { .. }
             | ForeignRequest { .. }
             | RequestDenied { .. }
@@ -209,9 +213,16 @@ impl fmt::Display for Notice {
             GaveUpStopping { home } => {
                 write!(
                     f,
-                    "groups of {home} could not be stopped and may still run here: stop them by hand before the other node uses them"
+                    "groups of {home} could not be stopped and may still run here: stop them by hand; until then the other node is not told that they are free"
                 )
             }
+            LeavesRunning => f.write_str(
+                "this node stops although some of its groups could not be stopped: the other node takes them after its deadtime, or when it has fenced this one; stop them by hand, or switch this machine off",
+            ),
+            MayRunThere { node, set } => write!(
+                f,
+                "{set} resources are taken although {node} had not stopped them, and no stonith device is configured: make sure that {node} is off"
+            ),
             StandbyStarted { set } => write!(f, "going standby [{set}]: asking the other node to take them"),
             StandbyDone { set, by } => write!(f, "Standby resource acquisition done [{set}] by {by}"),
             StandbyRefused { why } => write!(f, "standby request ignored: {why}"),

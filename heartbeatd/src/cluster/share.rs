@@ -3,12 +3,14 @@
 use super::event::{JobId, JobKind};
 use std::time::Duration;
 
-/// How often a failed stop is tried again before the groups are reported as left behind. Each try is one of
+/// How often a failed stop is tried again before it is given up for a while. Each try is one of
 /// `ha-resources`, which itself repeats a failed script ten times as heartbeat did.
 const STOP_RETRIES: u32 = 2;
 /// Time between two tries.
 const STOP_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Groups that could not be stopped are tried again after this time, for as long as they are not wanted here.
+const STUCK_RETRY_INTERVAL: Duration = Duration::from_secs(60);
 /// Groups that could not be started here are handed over once in this time: an old heartbeat that cannot start them
 /// either hands them back after 30 s.
 const HAND_OVER_INTERVAL: Duration = Duration::from_secs(600);
@@ -22,6 +24,8 @@ pub(super) enum Actual {
     Released,
     /// The groups, or those of them that could be started.
     Held,
+    /// What could not be stopped: it may still run, and nobody is told anything else.
+    Stuck,
     /// A job is under way.
     Busy(JobId, JobKind),
 }
@@ -32,7 +36,7 @@ pub(super) enum Actual {
 ///            want            done                !want            done
 ///  Released ──────► Busy(Take) ──► Held ───────────────► Busy(Give) ──► Released
 ///                       │ all failed                        │ failed: again after 1 s
-///                       └──► Unknown                        └──► Held, in part
+///                       └──► Unknown                        └──► Held, in part ── three times ──► Stuck, for 60 s
 ///  Unknown ── want ──► Busy(Take)      Unknown ── !want ──► Busy(Clear) ──► Released
 /// ```
 #[derive(Clone, Debug)]
@@ -88,19 +92,26 @@ impl Share {
         }
     }
 
+    /// Nothing will change soon: as it is wanted, or stopping it was given up for a while.
+    pub(super) fn at_rest(&self) -> bool {
+        self.settled() || !self.want && self.actual == Actual::Stuck
+    }
+
     /// The job that has to start now, if any. `clear` allows clearing what an earlier life left.
     pub(super) fn next_job(&self, clear: bool, now: Duration) -> Option<JobKind> {
         match (self.want, self.actual) {
-            (true, Actual::Released | Actual::Unknown) => Some(JobKind::Take),
+            (true, Actual::Released | Actual::Unknown | Actual::Stuck) => Some(JobKind::Take),
             // wanted again after a stop that failed half-way
             (true, Actual::Held) if self.retries > 0 => Some(JobKind::Take),
-            (false, Actual::Held) if self.retry_at.is_none_or(|at| at <= now) => Some(JobKind::Give),
+            (false, Actual::Held | Actual::Stuck) if self.retry_at.is_none_or(|at| at <= now) => {
+                Some(JobKind::Give)
+            }
             (false, Actual::Unknown) if clear => Some(JobKind::Clear),
             _ => None,
         }
     }
 
-    /// A job ended with so many groups done and failed. Answers whether stopping was given up.
+    /// A job ended with so many groups done and failed. Answers whether stopping is given up.
     pub(super) fn job_done(&mut self, kind: JobKind, done: usize, failed: usize, now: Duration) -> bool {
         self.since = now;
         match kind {
@@ -123,9 +134,15 @@ impl Share {
                     self.actual = Actual::Held;
                     return false;
                 }
+                if failed > 0 {
+                    let first = self.retries == STOP_RETRIES;
+                    self.retries = STOP_RETRIES + 1;
+                    self.retry_at = Some(now + STUCK_RETRY_INTERVAL);
+                    self.actual = Actual::Stuck;
+                    return first;
+                }
                 self.actual = Actual::Released;
                 (self.retries, self.retry_at) = (0, None);
-                return failed > 0;
             }
         }
         false
@@ -133,6 +150,7 @@ impl Share {
 
     /// When a failed stop is to be tried again.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        if !self.want && self.actual == Actual::Held { self.retry_at } else { None }
+        let stopping = !self.want && matches!(self.actual, Actual::Held | Actual::Stuck);
+        if stopping { self.retry_at } else { None }
     }
 }

@@ -1,5 +1,6 @@
 //! What is true now, for people and their tools.
 
+use super::share::Actual;
 use super::{Cluster, FOREIGN, Instead, LOCAL, NodeState, Set};
 use std::time::Duration;
 
@@ -79,8 +80,17 @@ pub struct ShareView {
     pub settled: bool,
     /// They could not be started here.
     pub failed: bool,
+    /// They could not be stopped here.
+    pub stuck: bool,
     /// When that last changed, on the clock of [`super::Time::mono`].
     pub since: Duration,
+}
+
+impl Snapshot {
+    /// Something could not be stopped here.
+    pub fn is_stuck(&self) -> bool {
+        self.shares.iter().any(|share| share.stuck)
+    }
 }
 
 impl Cluster {
@@ -136,6 +146,7 @@ impl Cluster {
             wanted: share.want,
             settled: share.settled(),
             failed: share.failed,
+            stuck: share.actual == Actual::Stuck,
             since: share.since,
         }
     }

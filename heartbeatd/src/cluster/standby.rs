@@ -199,6 +199,15 @@ impl Cluster {
                 self.standby = Some(Standby::Handed { set, since: now });
                 self.send_ask(set, "done");
             }
+            // what runs here half-way is started again rather than left between the nodes
+            Some(Standby::Releasing { set })
+                if self.all_of(set, |actual| matches!(actual, Actual::Released | Actual::Stuck)) =>
+            {
+                self.standby = None;
+                self.notice(Notice::StandbyCancelled { why: "groups could not be stopped here" });
+                self.claim(set.both(self.may_run()), "they could not be stopped");
+                self.send_report(None);
+            }
             Some(Standby::Taking { set })
                 if self.all_of(set, |actual| !matches!(actual, Actual::Busy(..))) =>
             {

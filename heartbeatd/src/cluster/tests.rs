@@ -12,6 +12,7 @@ mod pair;
 mod replay;
 mod scripts;
 mod silence;
+mod stuck;
 
 use super::*;
 use pair::{Pair, ms};

@@ -138,7 +138,8 @@ impl Beat {
             self.measure(deadline);
             self.turn(&readable);
         }
-        if let Some(guard) = &self.guard {
+        // the guard goes on trying to stop what could not be stopped
+        if let Some(guard) = self.guard.as_ref().filter(|_| !self.cluster.snapshot().is_stuck()) {
             guard.bye();
         }
         self.pictured = Duration::ZERO;

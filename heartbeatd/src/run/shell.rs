@@ -162,7 +162,7 @@ impl Shell {
             let was_stopping = self.stopping;
             tokio::select! {
                 report = reports.recv() => match report {
-                    Some(Report::Exit) => break End::Stopped,
+                    Some(Report::Exit) => break self.stopped(),
                     Some(report) => self.report(report),
                     None => {
                         tracing::error!("the beat thread has ended unasked");
@@ -335,6 +335,12 @@ impl Shell {
             }
             News::Said(severity, text) => self.memory.event(clock::mono(), severity, text),
         }
+    }
+
+    /// How a stop has ended: what still runs is said by the exit code, too.
+    fn stopped(&self) -> End {
+        let stuck = self.picture.as_ref().is_some_and(|picture| picture.cluster.is_stuck());
+        if stuck { End::Broken(100) } else { End::Stopped }
     }
 
     /// Gives an order, waiting for room.

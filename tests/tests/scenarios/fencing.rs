@@ -67,8 +67,12 @@ fn wait_said(pair: &Pair, node: &Node, words: &str) -> Result<()> {
 }
 
 fn wait_logged(node: &Node, words: &str) -> Result<()> {
+    wait_logged_within(node, words, LIMIT)
+}
+
+fn wait_logged_within(node: &Node, words: &str, limit: Duration) -> Result<()> {
     let what = format!("the log of {} says: {words}", node.name());
-    wait_until(LIMIT, &what, || {
+    wait_until(limit, &what, || {
         sleep(Duration::from_millis(50));
         Ok(node.read("/var/log/ha-log")?.contains(words))
     })
@@ -187,6 +191,46 @@ fn beside_an_old_node_both_reset_each_other() -> Result<()> {
     pair::start(&pair.alpha)?;
     pair.wait_placed(AT_HOME)?;
     stop_old(&pair.beta)?;
+    pair.wait_placed(ALL_ON_ALPHA)?;
+    pair.never_two_holders()
+}
+
+/// A resource that does not stop: `clinging stop`.
+const CLINGING: &str = "#!/bin/sh
+case $1 in
+start) touch /run/clinging;;
+stop) [ -e /etc/ha.d/let-go ] || exit 1; rm -f /run/clinging;;
+status) if [ -e /run/clinging ]; then echo running; else echo stopped; exit 3; fi;;
+esac
+";
+
+/// Its address stays until the switch has cut the node off: neither a move nor a stop says that it is free.
+#[test]
+fn what_cannot_be_stopped_is_not_taken_before_its_node_is_cut_off() -> Result<()> {
+    let pair = boot("stonith_host * external/lab alpha beta\n", "off")?;
+    let [one, two] = ADDRESSES;
+    let groups = format!("alpha {one}/24/eth0\nbeta {two}/24/eth0 clinging\n");
+    for node in pair.nodes() {
+        node.sh("mkdir -p /etc/ha.d/resource.d")?;
+        node.write_mode("/etc/ha.d/resource.d/clinging", CLINGING, 0o755)?;
+        node.write("/etc/ha.d/haresources", &groups)?;
+    }
+    start(&pair)?;
+    pair.beta.run(&["hb_standby", "local"])?;
+    wait_logged_within(&pair.beta, "standby cancelled: groups could not be stopped here", LIMIT * 4)?;
+    pair.wait_placed(AT_HOME)?;
+
+    pair.beta.run(&["heartbeatd", "-k"])?;
+    wait_logged_within(
+        &pair.beta,
+        "this node stops although some of its groups could not be stopped",
+        LIMIT * 4,
+    )?;
+    pair.wait_gone(&pair.beta)?;
+    wait_requests(&pair.alpha, 1)?;
+    not_taken(&pair, SECOND)?;
+    pair.beta.power_off()?;
+    pair.alpha.write("/run/answer", "0\n")?;
     pair.wait_placed(ALL_ON_ALPHA)?;
     pair.never_two_holders()
 }
