@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lab::check;
 
 use super::*;
-use crate::old::copy_old_scripts;
+use crate::old::{check_old_log, copy_old_scripts};
 
 /// Writes down the environment that heartbeat gives it.
 const RECORD: &str = "#!/bin/sh\n{ env | grep ^HA_; echo end; } >>/var/log/record-$1\n";
@@ -23,7 +23,7 @@ fn runs(node: &Node, kind: &str) -> Result<Vec<BTreeMap<String, String>>> {
 
 fn wait_runs(node: &Node, kind: &str, count: usize) -> Result<BTreeMap<String, String>> {
     let what = format!("rc.d/{kind} was run {count} times on {}", node.name());
-    wait_until(LIMIT, &what, || Ok(runs(node, kind)?.len() == count))?;
+    wait_until(PATIENCE, &what, || Ok(runs(node, kind)?.len() == count))?;
     Ok(runs(node, kind)?.pop().unwrap_or_default())
 }
 
@@ -42,7 +42,14 @@ fn differences(ours: &BTreeMap<String, String>, old: &BTreeMap<String, String>) 
 }
 
 fn scripts(ours: usize) -> Result<()> {
-    let mixed = Mixed::boot(Case { ours, failback: "off", media: Media::Bcast, key: SHA1 })?;
+    let mixed = Mixed::boot(Case {
+        story: "scripts",
+        ours,
+        new: true,
+        failback: "off",
+        media: Media::Bcast,
+        key: SHA1,
+    })?;
     for node in mixed.pair.nodes() {
         copy_old_scripts(node)?;
         for kind in ["backup-done", "ifstat"] {

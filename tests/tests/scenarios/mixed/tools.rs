@@ -176,7 +176,7 @@ impl Twins {
 
     /// The old one says so: the state is reached.
     fn wait_old(&self, question: &str, wanted: &str) -> Result<()> {
-        wait_until(LIMIT, &format!("{question}: {wanted}"), || {
+        wait_until(PATIENCE, &format!("{question}: {wanted}"), || {
             let reached = self.old(question)?.0.trim() == wanted;
             if !reached {
                 sleep(LOOK);
@@ -189,7 +189,7 @@ impl Twins {
     /// Both say the same, at once or as soon as both have seen what happened.
     fn agree<'a>(&self, state: &str, questions: impl IntoIterator<Item = &'a str>) -> Result<()> {
         let mut open: Vec<&str> = questions.into_iter().collect();
-        wait_until(LIMIT, state, || {
+        wait_until(PATIENCE, state, || {
             let mut differences = Vec::new();
             for question in std::mem::take(&mut open) {
                 let (ours, old) = (self.ours(question)?, self.old(question)?);
