@@ -2,6 +2,7 @@
 //! reply finds its check by sequence number and is believed only from the address that was asked.
 
 use super::Outcome;
+use daemon::icmp;
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
@@ -16,10 +17,6 @@ use tokio::time::{sleep, timeout};
 const PAYLOAD: usize = 56;
 /// Bytes of replies that may wait for the reading thread: some thousands.
 const RECEIVE_BUFFER: usize = 8 << 20;
-const ECHO_REPLY: u8 = 0;
-const ECHO_REQUEST: u8 = 8;
-const ECHO_REQUEST_V6: u8 = 128;
-const ECHO_REPLY_V6: u8 = 129;
 
 /// Both sockets, opened when they are first needed.
 #[derive(Default)]
@@ -96,7 +93,7 @@ impl Family {
             sequence
         };
         let _forget = Forget { family: self, sequence };
-        let packet = self.request(sequence);
+        let packet = icmp::request(self.v6, self.identifier, sequence, &[0; PAYLOAD]);
         let address = SocketAddr::new(to, 0);
         while let Err(error) = rustix::net::sendto(&self.socket, &packet, SendFlags::DONTWAIT, &address) {
             if error != rustix::io::Errno::WOULDBLOCK {
@@ -107,27 +104,9 @@ impl Family {
         answered.await.map_err(|_| io::Error::other("the reading thread ended"))
     }
 
-    fn request(&self, sequence: u16) -> Vec<u8> {
-        let mut packet = vec![0; 8 + PAYLOAD];
-        let [id_high, id_low] = self.identifier.to_be_bytes();
-        let [seq_high, seq_low] = sequence.to_be_bytes();
-        let kind = if self.v6 { ECHO_REQUEST_V6 } else { ECHO_REQUEST };
-        for (byte, value) in packet.iter_mut().zip([kind, 0, 0, 0, id_high, id_low, seq_high, seq_low]) {
-            *byte = value;
-        }
-        if !self.v6 {
-            // ICMPv6's checksum covers addresses too and is the kernel's work (RFC 3542).
-            let sum = checksum(&packet).to_be_bytes();
-            for (byte, value) in packet.iter_mut().skip(2).zip(sum) {
-                *byte = value;
-            }
-        }
-        packet
-    }
-
     /// Tells the check that a reply is for.
     fn received(&self, packet: &[u8], from: IpAddr) {
-        let Some((identifier, sequence)) = reply(packet, self.v6) else { return };
+        let Some((identifier, sequence, _)) = icmp::reply(packet, self.v6) else { return };
         if identifier != self.identifier {
             return;
         }
@@ -173,35 +152,6 @@ fn read(family: &Weak<Family>) {
     }
 }
 
-/// Identifier and sequence number of an echo reply. IPv4 raw sockets deliver the IP header, too.
-fn reply(packet: &[u8], v6: bool) -> Option<(u16, u16)> {
-    let (message, expected) = if v6 {
-        (packet, ECHO_REPLY_V6)
-    } else {
-        let header = usize::from(packet.first()? & 0x0f) * 4;
-        (packet.get(header..)?, ECHO_REPLY)
-    };
-    let [kind, 0, _, _, id_high, id_low, seq_high, seq_low] = *message.first_chunk::<8>()? else {
-        return None;
-    };
-    let numbers = (u16::from_be_bytes([id_high, id_low]), u16::from_be_bytes([seq_high, seq_low]));
-    (kind == expected).then_some(numbers)
-}
-
-/// RFC 1071.
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| match pair {
-        [high, low] => u32::from(u16::from_be_bytes([*high, *low])),
-        [high] => u32::from(*high) << 8,
-        _ => 0,
-    });
-    let mut sum: u32 = words.fold(0, u32::wrapping_add);
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(0)
-}
-
 /// Bytes that nobody guesses; the process id if the kernel gives none.
 fn random(bytes: &mut [u8; 2]) {
     use std::io::Read;
@@ -209,31 +159,5 @@ fn random(bytes: &mut [u8; 2]) {
     if read.is_err() {
         let id = std::process::id().to_be_bytes();
         *bytes = [id[2], id[3]];
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn checksum_of_rfc_1071() {
-        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
-        assert_eq!(checksum(&[]), 0xffff);
-        assert_eq!(checksum(&[0xff]), 0x00ff);
-    }
-
-    #[test]
-    fn replies_of_both_families_and_nothing_else() {
-        let mut v4 = vec![0x45; 20];
-        v4.extend([0, 0, 9, 9, 1, 2, 3, 4, 5]);
-        assert_eq!(reply(&v4, false), Some((0x0102, 0x0304)));
-        assert_eq!(reply(&[129, 0, 9, 9, 1, 2, 3, 4], true), Some((0x0102, 0x0304)));
-        v4[20] = ECHO_REQUEST;
-        assert_eq!(reply(&v4, false), None);
-        for length in 0..28 {
-            assert_eq!(reply(&v4[..length], false), None);
-        }
-        assert_eq!(reply(&[0x4f; 59], false), None, "a header longer than the packet");
     }
 }

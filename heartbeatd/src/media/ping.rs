@@ -8,7 +8,6 @@
 //! Silence counts only while somebody asks: a node is dead when `deadping` has passed since its first unanswered
 //! request. After a pause of this program that long, the time begins anew.
 
-mod icmp;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -17,6 +16,7 @@ pub use socket::PingSockets;
 
 use crate::config::PingNode;
 use crate::wire::{self, DecodeError, Keys, Message};
+use daemon::icmp;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`background`] | start in the background and answer the caller when ready |
 //! | [`control`] | the control socket: one JSON value per line, daemon and client side |
+//! | [`icmp`] | echo requests and replies as bytes |
 //! | [`log`] | log lines to syslog, files, standard output; never blocks who logs |
 //! | [`notify`] | systemd's readiness, status and watchdog messages |
 //! | [`pidfile`] | a pid file that is locked while its daemon lives |
@@ -19,6 +20,7 @@
 
 pub mod background;
 pub mod control;
+pub mod icmp;
 pub mod log;
 pub mod notify;
 pub mod pidfile;

@@ -5,17 +5,13 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use daemon::icmp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Sample, line};
 use crate::failure::{Context, Result};
 use crate::moment::Moment;
-
-const ECHO_REQUEST_V4: u8 = 8;
-const ECHO_REPLY_V4: u8 = 0;
-const ECHO_REQUEST_V6: u8 = 128;
-const ECHO_REPLY_V6: u8 = 129;
 
 /// Ping `target` every `interval` until standard input ends.
 pub fn run(target: IpAddr, interval: Duration, limit: Duration) -> Result<()> {
@@ -75,39 +71,15 @@ pub fn run(target: IpAddr, interval: Duration, limit: Duration) -> Result<()> {
     }
 }
 
-/// An echo request that carries its number as data. The kernel fills in the checksum of ICMPv6.
+/// An echo request that carries its number as data.
 fn request(target: IpAddr, identity: u16, number: u32) -> Vec<u8> {
-    let kind = if target.is_ipv4() { ECHO_REQUEST_V4 } else { ECHO_REQUEST_V6 };
-    let mut packet = vec![kind, 0, 0, 0];
-    packet.extend(identity.to_be_bytes());
-    packet.extend((number as u16).to_be_bytes());
-    packet.extend(number.to_be_bytes());
-    if target.is_ipv4() {
-        let sum = checksum(&packet).to_be_bytes();
-        packet.splice(2..4, sum);
-    }
-    packet
+    icmp::request(target.is_ipv6(), identity, number as u16, &number.to_be_bytes())
 }
 
 /// The number of the request that a packet answers, if it answers one of ours.
 fn reply(target: IpAddr, identity: u16, packet: &[u8]) -> Option<u32> {
-    let (message, kind) = match target {
-        // A raw IPv4 socket delivers the IP header too.
-        IpAddr::V4(_) => (packet.get(usize::from(packet.first()? & 15) * 4..)?, ECHO_REPLY_V4),
-        IpAddr::V6(_) => (packet, ECHO_REPLY_V6),
-    };
-    let ours = *message.first()? == kind && message.get(4..6)? == identity.to_be_bytes();
-    ours.then(|| message.get(8..12)?.try_into().ok().map(u32::from_be_bytes)).flatten()
-}
-
-/// RFC 1071.
-fn checksum(packet: &[u8]) -> u16 {
-    let words = packet.chunks(2).map(|pair| pair.iter().fold(0, |word, &byte| word << 8 | u32::from(byte)));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum >> 16) + (sum & 0xffff);
-    }
-    !(sum as u16)
+    let (identifier, _, data) = icmp::reply(packet, target.is_ipv6())?;
+    (identifier == identity).then(|| data.first_chunk().copied().map(u32::from_be_bytes)).flatten()
 }
 
 #[cfg(test)]
@@ -120,10 +92,9 @@ mod tests {
         let mut packet = vec![0x45; 20];
         packet.extend(request(target, 7, 70_000));
         assert_eq!(reply(target, 7, &packet), None); // a request is no reply
-        packet[20] = ECHO_REPLY_V4;
+        packet[20] = icmp::REPLIES[0];
         assert_eq!(reply(target, 7, &packet), Some(70_000));
         assert_eq!(reply(target, 8, &packet), None);
         assert_eq!(reply(target, 7, &packet[..25]), None);
-        assert_eq!(checksum(&request(target, 7, 1)), 0); // RFC 1071: over the whole packet the sum is zero
     }
 }

@@ -1,8 +1,8 @@
 //! The raw sockets of ping nodes: one per address family, non-blocking. The kernel filters what comes in, so that
 //! other programs' pings and floods of ICMP cost this program nothing.
 
-use super::icmp::REPLIES;
 use crate::config::PingNode;
+use daemon::icmp::REPLIES;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};

@@ -151,8 +151,6 @@ fn what_stays_in_the_configuration_stays_known() {
 fn the_data_of_a_request_is_a_signed_message() {
     let mut world = World::new(&[host("192.0.2.254")]);
     let (_, packet) = world.ask(1).remove(0);
-    assert_eq!(icmp::checksum(&packet), 0); // RFC 1071: over the whole packet the sum is zero
-    assert_eq!(icmp::checksum(&[0xff]), 0x00ff);
     let message = wire::decode(&packet[8..], &world.keys).unwrap();
     let text = |name| message.text(name).unwrap();
     assert_eq!(
