@@ -1,4 +1,4 @@
-//! `bench [--quick | --runs N] [--only NAME] [--idle]`: what a crash and a planned move cost a client, and what a daemon costs an
+//! `bench [--quick | --runs N] [--only NAME] [--idle | --deadtime MS]`: what a crash and a planned move cost a client, and what a daemon costs an
 //! idle machine; heartbeatd beside heartbeat 3.0.6 and keepalived (VRRPv3), each in a pair of its own.
 //!
 //! A pair on one switch, one address, a client that pings it every millisecond and hears every beat. An *outage* is the
@@ -33,6 +33,8 @@ struct Options {
     only: Option<Program>,
     /// Only memory and processor time.
     idle: bool,
+    /// Only crashes and moves with this deadtime, in milliseconds.
+    deadtime: Option<u64>,
 }
 
 const USAGE: &str = "usage: bench [--quick | --runs N] [--only heartbeatd|heartbeat|keepalived] [--idle]";
@@ -48,7 +50,7 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options { runs: 20, only: None, idle: false };
+    let mut options = Options { runs: 20, only: None, idle: false, deadtime: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -63,6 +65,12 @@ fn options() -> Result<Options> {
                 options.only = Some(Program::ALL.into_iter().find(named).context(|| name.clone())?);
             }
             "--idle" => options.idle = true,
+            "--deadtime" => {
+                let text = words.next().context(|| "--deadtime needs milliseconds")?;
+                let known =
+                    |ms: &u64| TIMERS.iter().any(|timers| timers.deadtime.as_millis() == u128::from(*ms));
+                options.deadtime = Some(text.parse().ok().filter(known).context(|| text)?);
+            }
             _ => return fail(USAGE),
         }
     }
@@ -72,7 +80,11 @@ fn options() -> Result<Options> {
 fn run(options: &Options) -> Result<()> {
     let programs: Vec<Program> =
         Program::ALL.into_iter().filter(|program| options.only.is_none_or(|only| only == *program)).collect();
-    for timers in TIMERS.into_iter().filter(|_| !options.idle) {
+    let wanted = |timers: &Timers| match options.deadtime {
+        Some(deadtime) => timers.deadtime == Duration::from_millis(deadtime),
+        None => !options.idle,
+    };
+    for timers in TIMERS.into_iter().filter(wanted) {
         println!("\n{timers}");
         let (mut moves, mut crashes, mut above) = (Vec::new(), Vec::new(), Vec::new());
         for &program in programs.iter().filter(|program| program.takes(timers)) {
@@ -94,7 +106,7 @@ fn run(options: &Options) -> Result<()> {
         compare("crash: cut to first answer", &crashes);
         compare("crash: first answer above detection, counted from the last beat", &above);
     }
-    for groups in [1, 100] {
+    for groups in [1, 100].into_iter().filter(|_| options.deadtime.is_none()) {
         println!("\nidle, {}, {groups} resource group(s)", cost::TIMERS);
         for &program in &programs {
             if let Err(failure) = cost::measure(program, groups, options.runs) {
