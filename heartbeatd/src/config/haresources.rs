@@ -32,28 +32,30 @@ pub(super) fn keys(source: &Source, node: &str) -> Vec<String> {
     own.filter_map(|group| group.resources.into_iter().next()).collect()
 }
 
-/// Logical lines: without comments, joined where a backslash stands at the end; each with its first word's place.
+/// Logical lines: without comments, joined where a backslash stands at the end, even inside a word; each with its first
+/// word's place.
 fn spanned(source: &Source) -> Vec<(Span, Group)> {
-    let mut groups: Vec<(Span, Group)> = Vec::new();
-    let mut begun = false;
+    let (mut groups, mut line) = (Vec::new(), Vec::new());
     for (start, text) in source.lines() {
         let text = text.split('#').next().unwrap_or("").trim_end();
-        let body = text.trim_end_matches('\\');
-        let mut words = body.split_whitespace();
-        if !begun {
-            if let Some(home) = words.next() {
-                let at = start + text.find(home).unwrap_or(0);
-                let group = Group { home: home.to_lowercase(), resources: Vec::new() };
-                groups.push((Span::new(at, at + home.len()), group));
-                begun = true;
-            }
+        let body = text.strip_suffix('\\');
+        line.extend(body.unwrap_or(text).char_indices().map(|(at, c)| (start + at, c)));
+        if body.is_none() {
+            groups.extend(group(&std::mem::take(&mut line)));
         }
-        if let Some((_, group)) = groups.last_mut().filter(|_| begun) {
-            group.resources.extend(words.map(str::to_owned));
-        }
-        begun &= body.len() < text.len();
     }
+    groups.extend(group(&line));
     groups
+}
+
+/// A logical line, with the place in the file of every character.
+fn group(line: &[(usize, char)]) -> Option<(Span, Group)> {
+    let text = |word: &[(usize, char)]| word.iter().map(|(_, c)| *c).collect::<String>();
+    let mut words = line.split(|(_, c)| c.is_whitespace()).filter(|word| !word.is_empty());
+    let home = words.next()?;
+    let ((start, _), (last, c)) = (home.first()?, home.last()?);
+    let span = Span::new(*start, last + c.len_utf8());
+    Some((span, Group { home: text(home).to_lowercase(), resources: words.map(text).collect() }))
 }
 
 fn bad_node(report: &Report, home: &str, span: Span, nodes: &[String]) -> Diagnostic {
@@ -63,4 +65,23 @@ fn bad_node(report: &Report, home: &str, span: Span, nodes: &[String]) -> Diagno
         None => format!("the nodes of ha.cf are: {}", nodes.join(" ")),
     };
     Diagnostic::error(span, message).label("not a node of ha.cf").help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backslash_joins_lines_even_inside_a_word() {
+        let source =
+            Source::new("haresources", "# x \\\nalpha y::\\\nz \\\n  w\r\n\\\nbeta v # u\nal\\\npha");
+        let found = spanned(&source);
+        let groups: Vec<(&str, Vec<&str>)> = found
+            .iter()
+            .map(|(_, group)| (group.home.as_str(), group.resources.iter().map(String::as_str).collect()))
+            .collect();
+        assert_eq!(groups, [("alpha", vec!["y::z", "w"]), ("beta", vec!["v"]), ("alpha", vec![])]);
+        let places: Vec<&str> = found.iter().map(|(span, _)| source.slice(*span)).collect();
+        assert_eq!(places, ["alpha", "beta", "al\\\npha"]);
+    }
 }

@@ -71,35 +71,66 @@ impl Reading {
     }
 }
 
+/// The three files as they were read; for one that cannot be read, the report that says so.
+#[derive(Debug)]
+pub struct Files {
+    /// `ha.cf`
+    pub ha_cf: Result<Source, Report>,
+    /// Its permission bits.
+    pub ha_cf_mode: u32,
+    /// `authkeys`
+    pub authkeys: Result<Source, Report>,
+    /// Its permission bits.
+    pub authkeys_mode: u32,
+    /// `haresources`
+    pub haresources: Result<Source, Report>,
+    /// The text of services(5), for the port.
+    pub services: String,
+}
+
 /// Reads the files of `directory` for the node `node` (lower case, [`node_name`]).
 pub fn read(directory: &Path, node: &str) -> Reading {
+    let mut forbidden = false;
+    let mut open = |name: &str, failure: &str| {
+        let path = directory.join(name);
+        Source::read(&path).map_err(|error| {
+            forbidden |= error.kind() == io::ErrorKind::PermissionDenied;
+            let mut report = Report::new(Source::new(&path, ""));
+            report.push(Diagnostic::error(None, format!("{failure} [{}]: {error}", path.display())));
+            report
+        })
+    };
+    let mode =
+        |name: &str| std::fs::metadata(directory.join(name)).map_or(0, |meta| meta.permissions().mode());
+    let files = Files {
+        ha_cf: open("ha.cf", "Cannot open config file"),
+        ha_cf_mode: mode("ha.cf"),
+        authkeys: open("authkeys", "Cannot open keyfile"),
+        authkeys_mode: mode("authkeys"),
+        haresources: open("haresources", "Cannot open resource file"),
+        services: std::fs::read_to_string("/etc/services").unwrap_or_default(),
+    };
+    Reading { forbidden, ..parse(files, node) }
+}
+
+/// What the texts mean for the node `node`. Pure.
+pub fn parse(files: Files, node: &str) -> Reading {
     let mut reading = Reading { plan: None, reports: Vec::new(), forbidden: false };
-    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
-    let ha_cf = reading.open(&directory.join("ha.cf"), "Cannot open config file");
-    let draft = ha_cf.map(|source| {
-        let mut report = Report::new(source);
-        let draft = hacf::parse(&mut report, service_port(&services));
-        (report, draft)
-    });
-    let draft = draft.map(|(mut report, draft)| {
+    let draft = reading.take(files.ha_cf).map(|mut report| {
+        let draft = hacf::parse(&mut report, service_port(&files.services));
         let plan = complete(&mut report, draft, node);
-        let mode = std::fs::metadata(directory.join("ha.cf")).map_or(0, |meta| meta.permissions().mode());
-        stonith::check_mode(&mut report, &plan.stonith, mode);
+        stonith::check_mode(&mut report, &plan.stonith, files.ha_cf_mode);
         reading.reports.push(report);
         plan
     });
-    let keys_path = directory.join("authkeys");
-    let keys = reading.open(&keys_path, "Cannot open keyfile").and_then(|source| {
-        let mode = std::fs::metadata(&keys_path).map_or(0, |meta| meta.permissions().mode());
-        let mut report = Report::new(source);
-        let keys = authkeys::parse(&mut report, mode);
+    let keys = reading.take(files.authkeys).and_then(|mut report| {
+        let keys = authkeys::parse(&mut report, files.authkeys_mode);
         reading.reports.push(report);
         keys
     });
     let mut group_keys = Vec::new();
-    if let Some(source) = reading.open(&directory.join("haresources"), "Cannot open resource file") {
-        group_keys = haresources::keys(&source, node);
-        let mut report = Report::new(source);
+    if let Some(mut report) = reading.take(files.haresources) {
+        group_keys = haresources::keys(report.source(), node);
         if let Some(Completed { nodes, .. }) = &draft {
             haresources::check(&mut report, nodes);
         }
@@ -122,17 +153,9 @@ pub fn groups(directory: &Path) -> io::Result<Vec<Group>> {
 }
 
 impl Reading {
-    fn open(&mut self, path: &Path, failure: &str) -> Option<Source> {
-        match Source::read(path) {
-            Ok(source) => Some(source),
-            Err(error) => {
-                self.forbidden |= error.kind() == io::ErrorKind::PermissionDenied;
-                let mut report = Report::new(Source::new(path, ""));
-                report.push(Diagnostic::error(None, format!("{failure} [{}]: {error}", path.display())));
-                self.reports.push(report);
-                None
-            }
-        }
+    /// An empty report on a file that could be read; the report on another one is kept.
+    fn take(&mut self, file: Result<Source, Report>) -> Option<Report> {
+        file.map(Report::new).map_err(|report| self.reports.push(report)).ok()
     }
 }
 

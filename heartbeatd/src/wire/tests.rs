@@ -224,6 +224,16 @@ fn malformed_text_fields_are_refused() {
 }
 
 #[test]
+fn a_name_that_needs_a_type_before_it_keeps_it_in_the_text_form() {
+    let keys = ring();
+    for name in ["\0x", "\rx", "(1)x", "x"] {
+        let mut message = Message::new("status");
+        message.push_text(name, "v");
+        assert_eq!(decode(&encode_text(&message, &keys), &keys), Ok(message), "{name:?}");
+    }
+}
+
+#[test]
 fn text_form_skips_line_ends_before_a_field_and_stops_at_nul() {
     let auth = ring().sign(b"t=x\na=b\n");
     for datagram in [

@@ -27,7 +27,9 @@ pub fn encode_text(message: &Message, keys: &Keys) -> Vec<u8> {
 pub(super) fn render(message: &Message) -> Vec<u8> {
     let mut lines = Vec::new();
     for (name, value) in message.fields().filter(|(name, _)| *name != AUTH.as_bytes()) {
-        if value.kind() != 0 {
+        // a name that would not be read as one without a type before it
+        let hidden = matches!(name.first(), Some(0 | b'\r' | b'('));
+        if value.kind() != 0 || hidden {
             lines.extend_from_slice(&[b'(', b'0' + value.kind(), b')']);
         }
         lines.extend_from_slice(name);

@@ -20,9 +20,9 @@ fn to_line<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, LineError> {
     if line.len() > LINE_LIMIT { Err(LineError::TooLong) } else { Ok(line) }
 }
 
-/// Bytes that have arrived and the lines in them.
+/// Bytes that have arrived and the lines in them: what both sides do with what they read, whatever it is.
 #[derive(Debug, Default)]
-struct Lines {
+pub struct Lines {
     pending: Vec<u8>,
     /// How much of `pending` is known to hold no line feed, so that a long line is searched only once.
     searched: usize,
@@ -30,14 +30,21 @@ struct Lines {
 
 /// What can be wrong with a line, whatever it travels on.
 #[derive(Debug, PartialEq, Eq)]
-enum LineError {
+pub enum LineError {
+    /// Longer than [`LINE_LIMIT`]: nothing behind it can be read.
     TooLong,
+    /// Not the JSON that was expected, and why not.
     Garbled(String),
 }
 
 impl Lines {
+    /// More bytes have arrived.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+    }
+
     /// The next whole line as a value; `None` while its end has not arrived.
-    fn next<T: serde::de::DeserializeOwned>(&mut self) -> Option<Result<T, LineError>> {
+    pub fn next_value<T: serde::de::DeserializeOwned>(&mut self) -> Option<Result<T, LineError>> {
         let unsearched = self.pending.get(self.searched..).unwrap_or_default();
         let Some(offset) = unsearched.iter().position(|byte| *byte == b'\n') else {
             self.searched = self.pending.len();
@@ -54,7 +61,7 @@ impl Lines {
     }
 
     /// True if the other side ended in the middle of a line.
-    fn is_cut_off(&self) -> bool {
+    pub fn is_cut_off(&self) -> bool {
         !self.pending.is_empty()
     }
 }

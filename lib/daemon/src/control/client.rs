@@ -107,7 +107,7 @@ impl Client {
     fn recv_by<A: DeserializeOwned>(&mut self, deadline: Option<Instant>) -> Result<Option<A>, RequestError> {
         let mut block = vec![0; 16 * 1024];
         loop {
-            if let Some(line) = self.lines.next() {
+            if let Some(line) = self.lines.next_value() {
                 return Ok(Some(line?));
             }
             let left = deadline.map(remaining).transpose()?;
@@ -117,7 +117,7 @@ impl Client {
                     return Err(RequestError::Garbled("the connection ended in the middle of a line".into()));
                 }
                 Ok(0) => return Ok(None),
-                Ok(count) => self.lines.pending.extend_from_slice(block.get(..count).unwrap_or_default()),
+                Ok(count) => self.lines.push(block.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }

@@ -201,7 +201,7 @@ impl Connection {
     /// [`ControlError::TooLong`], [`ControlError::Io`].
     pub async fn recv<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ControlError> {
         loop {
-            if let Some(line) = self.lines.next() {
+            if let Some(line) = self.lines.next_value() {
                 return Ok(Some(line?));
             }
             if self.stream.read_buf(&mut self.lines.pending).await? == 0 {

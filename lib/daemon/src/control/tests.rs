@@ -274,11 +274,11 @@ fn a_line_has_a_limit_on_both_sides() {
     let line = to_line(&fits).unwrap();
     assert_eq!(line.len(), LINE_LIMIT);
     let mut lines = Lines { pending: line, searched: 0 };
-    assert_eq!(lines.next::<String>(), Some(Ok(fits.clone())));
+    assert_eq!(lines.next_value::<String>(), Some(Ok(fits.clone())));
     assert!(!lines.is_cut_off());
     assert_eq!(to_line(&(fits + "x")), Err(LineError::TooLong));
     let mut lines = Lines { pending: vec![b'1'; LINE_LIMIT], searched: 0 };
-    assert_eq!(lines.next::<String>(), Some(Err(LineError::TooLong)));
+    assert_eq!(lines.next_value::<String>(), Some(Err(LineError::TooLong)));
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn lines_are_found_however_the_bytes_arrive() {
         let mut found = Vec::new();
         for piece in bytes.chunks(step) {
             lines.pending.extend_from_slice(piece);
-            while let Some(line) = lines.next::<u32>() {
+            while let Some(line) = lines.next_value::<u32>() {
                 found.push(line.ok());
             }
         }
