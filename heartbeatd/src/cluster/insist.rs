@@ -28,7 +28,7 @@ const UNUSED: Duration = Duration::from_secs(15);
 const ANSWER_LATER: Duration = Duration::from_secs(5);
 
 /// What is open with an old node.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Insist {
     /// What it was asked to give, when it is asked again, and how often it was asked.
     takeover: Option<(Set, Duration, u8)>,

@@ -34,7 +34,7 @@ const INVITATION: Duration = Duration::from_secs(30);
 pub const NAME: &str = "ipfail";
 
 /// What is remembered of it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ipfail {
     /// Ping nodes that answer; `None` without ipfail, and until each has answered or is dead.
     count: Option<usize>,

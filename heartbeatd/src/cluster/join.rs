@@ -332,12 +332,19 @@ impl Cluster {
         }
     }
 
+    /// The other node begins anew: what it could not start may be mended, and what it was given it does not hold any more.
+    pub(super) fn hand_over_again(&mut self) {
+        for share in &mut self.shares {
+            (share.handed_at, share.hand_over) = (None, share.hand_over || share.failed);
+        }
+    }
+
     pub(super) fn peer_restarted(&mut self) {
         self.insist = Insist::default();
         let lost = self.standby.take().map(|standby| standby.given());
         self.asked_old = None;
         self.failback_due = true;
-        self.shares.iter_mut().for_each(|share| share.handed_at = None); // what it could not start may be mended
+        self.hand_over_again();
         if let (Some(set), Phase::Stable) = (lost, self.phase) {
             self.notice(Notice::StandbyCancelled { why: "the other node restarted" });
             // what it was told to take it may have taken, and its new life not know yet

@@ -22,7 +22,7 @@ const REPEAT: Duration = Duration::from_secs(30);
 const MOST_REQUESTS: usize = 1000;
 
 /// What of this exchange is open.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Requests {
     /// Keys of own groups that the other node has not answered for yet.
     awaited: Vec<String>,

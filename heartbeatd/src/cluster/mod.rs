@@ -68,7 +68,7 @@ const LOCAL: usize = 0;
 const FOREIGN: usize = 1;
 
 /// The machine. See the module's documentation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cluster {
     settings: Settings,
     now: Time,

@@ -174,6 +174,7 @@ impl Cluster {
         self.heard_before_fencing();
         self.failback_due = true;
         self.beat_at = self.now.mono; // it learns at once that it is heard
+        self.hand_over_again();
     }
 
     pub(super) fn is_for_me(&self, message: &Message) -> bool {

@@ -130,7 +130,7 @@ impl fmt::Display for Instead {
 }
 
 /// What is remembered of each link.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Silence {
     links: Vec<Window>,
     /// When the reasons are said again.

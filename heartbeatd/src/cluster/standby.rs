@@ -160,6 +160,10 @@ impl Cluster {
             }
             ("done", Some(Standby::Agreed { set, .. })) => {
                 self.standby = Some(Standby::Taking { set });
+                // what both held is announced again now that the other one has stopped it
+                let [local, foreign] = &mut self.shares;
+                local.contested |= local.want && set.local;
+                foreign.contested |= foreign.want && set.foreign;
                 self.claim(set, "the other node gave them up");
             }
             // an old giver whose release came after our agreement had ended: nobody else will take them

@@ -1,11 +1,8 @@
 //! What `ha.cf` says, before it is checked as a whole and completed with defaults.
 
-use super::plan::{
-    Compression, Failback, GenerationMethod, Log, Medium, PingNode, Respawn, Timing, UuidFrom,
-};
+use super::plan::{Failback, GenerationMethod, Log, Medium, PingNode, Respawn, Timing, UuidFrom};
 use super::stonith::StonithLine;
 use super::time::shown;
-use crate::wire::Algorithm;
 use config::{Diagnostic, Report, Span};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -53,10 +50,6 @@ pub(super) struct Draft {
     pub(super) hop_fudge: u32,
     pub(super) generation: GenerationMethod,
     pub(super) uuid_from: UuidFrom,
-    /// `traditional_compression`, and how.
-    pub(super) compresses: bool,
-    pub(super) compression: Compression,
-    pub(super) core_dumps: bool,
     pub(super) inner_auth: bool,
     pub(super) realtime: bool,
     pub(super) priority: u8,
@@ -96,9 +89,6 @@ impl Draft {
             hop_fudge: 1,
             generation: GenerationMethod::File,
             uuid_from: UuidFrom::File,
-            compresses: false,
-            compression: Compression { algorithm: Algorithm::Zlib, threshold: 2 * 1024 },
-            core_dumps: true,
             inner_auth: true,
             realtime: true,
             priority: 1,

@@ -6,7 +6,6 @@ use super::media;
 use super::plan::{Failback, GenerationMethod, UuidFrom};
 use super::time;
 use super::{respawn, stonith};
-use crate::wire::Algorithm;
 use config::{Diagnostic, Report, Span, nearest, parse_bool};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -168,21 +167,6 @@ impl Parser<'_> {
                     media::set_port(self, directive, port as u16);
                 }
             }
-            "syslogmsgfmt" => self.flag(directive, value, |d| &mut d.log.dated, false),
-            "coredumps" => self.flag(directive, value, |d| &mut d.core_dumps, true),
-            "traditional_compression" => self.flag(directive, value, |d| &mut d.compresses, true),
-            "compression" => {
-                let choices =
-                    [Algorithm::Zlib, Algorithm::Bz2].map(|algorithm| (algorithm.name(), algorithm));
-                if let Some(algorithm) = self.choice(directive, value, &choices) {
-                    self.draft.compression.algorithm = algorithm;
-                }
-            }
-            "compression_threshold" => {
-                if let Some(kib) = self.number(directive, value, 0, u64::from(u32::MAX / 1024)) {
-                    self.draft.compression.threshold = kib as usize * 1024;
-                }
-            }
             "baud" => match value.text.parse().ok().filter(|rate| BAUD_RATES.contains(rate)) {
                 Some(rate) => media::set_baud(self, rate),
                 None => {
@@ -206,9 +190,9 @@ impl Parser<'_> {
                     self.draft.priority = priority as u8;
                 }
             }
-            "realtime" => self.flag(directive, value, |d| &mut d.realtime, true),
-            "log_badpack" => self.flag(directive, value, |d| &mut d.log_bad_packets, true),
-            "use_logd" => self.flag(directive, value, |d| &mut d.use_logd, true),
+            "realtime" => self.flag(directive, value, |d| &mut d.realtime),
+            "log_badpack" => self.flag(directive, value, |d| &mut d.log_bad_packets),
+            "use_logd" => self.flag(directive, value, |d| &mut d.use_logd),
             "logfile" => self.draft.log.file = Some(PathBuf::from(value.text)),
             "debugfile" => self.draft.log.debug_file = Some(PathBuf::from(value.text)),
             "logfacility" => self.facility(value),
@@ -275,16 +259,9 @@ impl Parser<'_> {
         }
     }
 
-    /// A yes sets the field to `yes`.
-    fn flag(
-        &mut self,
-        directive: Word<'_>,
-        value: Word<'_>,
-        field: impl Fn(&mut Draft) -> &mut bool,
-        yes: bool,
-    ) {
+    fn flag(&mut self, directive: Word<'_>, value: Word<'_>, field: impl Fn(&mut Draft) -> &mut bool) {
         match parse_bool(value.text) {
-            Some(flag) => *field(self.draft) = flag == yes,
+            Some(flag) => *field(self.draft) = flag,
             None => {
                 let message = format!("{} \"{}\" is neither yes nor no", directive.text, value.text);
                 self.error(value.span, message, "true on yes y 1, or false off no n 0");
@@ -425,11 +402,15 @@ impl Parser<'_> {
     /// Directives whose values are still checked, and which have no effect here.
     fn checked_without_effect(&mut self, directive: Word<'_>, value: Word<'_>) {
         match directive.text {
-            "memreserve" => {
-                self.number(directive, value, 0, u64::from(u32::MAX));
+            "syslogmsgfmt" | "coredumps" | "traditional_compression" if parse_bool(value.text).is_none() => {
+                let message = format!("{} \"{}\" is neither yes nor no", directive.text, value.text);
+                self.error(value.span, message, "true on yes y 1, or false off no n 0");
             }
-            "conn_logd_time" if time::parse(value.text).is_none() => {
-                self.error(value.span, format!("\"{}\" is not a time", value.text), time::VALID);
+            "compression" => {
+                self.choice(directive, value, &[("zlib", ()), ("bz2", ())]);
+            }
+            "memreserve" | "compression_threshold" => {
+                self.number(directive, value, 0, u64::from(u32::MAX));
             }
             _ => {}
         }

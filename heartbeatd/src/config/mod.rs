@@ -20,7 +20,7 @@ mod time;
 pub use defaults::defaults;
 pub use haresources::Group;
 pub use plan::{
-    Compression, Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Respawn, StonithDevice,
+    Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Respawn, StonithDevice,
     StonithParameters, Timing, UuidFrom,
 };
 pub use state::{next_generation, node_name, peer_generation, save_generation, save_peer_generation, uuid};
@@ -30,10 +30,6 @@ use draft::{Draft, Spanned};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
-
-/// What a beat takes on a serial line.
-const BEAT_BYTES: f64 = 500.0;
 
 /// What reading the configuration gave.
 #[derive(Clone, Debug)]
@@ -180,7 +176,6 @@ fn complete(report: &mut Report, draft: Draft, node: &str) -> Completed {
         };
         report.push(Diagnostic::error(None, "No heartbeat media defined").help(help));
     }
-    slow_lines(report, &draft, timing.keepalive);
     let failback = draft.failback.as_ref();
     if failback.is_none_or(|failback| failback.value == Failback::Legacy) {
         let message = match failback {
@@ -194,21 +189,6 @@ fn complete(report: &mut Report, draft: Draft, node: &str) -> Completed {
     let failback = failback.map_or(Failback::Legacy, |failback| failback.value);
     let stonith = stonith::devices(report, &draft, node, &nodes);
     Completed { draft, timing, failback, nodes, stonith }
-}
-
-/// A line that is too slow for the beats is worse than none: what it carries is late.
-fn slow_lines(report: &mut Report, draft: &Draft, keepalive: Duration) {
-    for medium in &draft.media {
-        let MediumKind::Serial { baud } = medium.kind else { continue };
-        // a byte takes ten bits
-        let bytes = f64::from(baud) / 10.0 * keepalive.as_secs_f64();
-        if bytes < BEAT_BYTES {
-            let message = format!("{medium} carries {bytes:.0} bytes in a keepalive: too slow");
-            let help =
-                format!("a beat has about {BEAT_BYTES} bytes: set a higher baud or a longer keepalive");
-            report.push(Diagnostic::warning(None, message).help(help));
-        }
-    }
 }
 
 fn nodes(report: &mut Report, words: &[Spanned<String>], me: &str) -> Vec<String> {
@@ -290,8 +270,6 @@ impl Completed {
             hop_fudge: draft.hop_fudge,
             generation: draft.generation,
             uuid_from: draft.uuid_from,
-            compression: draft.compresses.then_some(draft.compression),
-            core_dumps: draft.core_dumps,
             inner_auth: draft.inner_auth,
             watchdog: draft.watchdog,
             realtime: draft.realtime.then_some(draft.priority),

@@ -1,6 +1,6 @@
 //! What the three files together say: plain data, comparable, without spans.
 
-use crate::wire::{Algorithm, Keys};
+use crate::wire::Keys;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -36,10 +36,6 @@ pub struct Plan {
     pub generation: GenerationMethod,
     /// `uuidfrom`.
     pub uuid_from: UuidFrom,
-    /// `compression` where `traditional_compression` is on: larger messages travel compressed.
-    pub compression: Option<Compression>,
-    /// `coredumps`: off, this program and its children leave no image of their memory.
-    pub core_dumps: bool,
     /// `msgfmt classic`: an `auth` field inside every message besides the MAC behind it.
     pub inner_auth: bool,
     /// `realtime` and `rtprio`: the priority (1–99) of what takes and gives resources; beats have one more. `None`
@@ -206,15 +202,6 @@ impl StonithDevice {
     }
 }
 
-/// When and how messages are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Compression {
-    /// `compression`.
-    pub algorithm: Algorithm,
-    /// Messages of more bytes in text form are compressed (`compression_threshold`).
-    pub threshold: usize,
-}
-
 /// `auto_failback`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failback {
@@ -251,8 +238,6 @@ pub struct Log {
     pub file: Option<PathBuf>,
     /// `debugfile`.
     pub debug_file: Option<PathBuf>,
-    /// `syslogmsgfmt off`: lines of files begin as heartbeat's own did, not as syslog's.
-    pub dated: bool,
     /// `logfacility`, a name of syslog's; `None` after `logfacility none` or without the directive.
     pub facility: Option<String>,
 }

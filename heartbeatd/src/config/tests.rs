@@ -1,7 +1,5 @@
 //! What is accepted, what is refused, and what is said about it.
 
-mod directives;
-
 use super::*;
 use crate::wire::{Key, Keys, Method};
 use std::fs;

@@ -5,7 +5,6 @@ use super::pinging::{PingPlan, Resolved};
 use super::slot::Slot;
 use super::watchdog::Watchdog;
 use crate::cluster::Event;
-use crate::config::Compression;
 use crate::media::Change;
 use crate::wire::Keys;
 use rustix::event::{EventfdFlags, eventfd};
@@ -48,8 +47,6 @@ pub(super) enum Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Packets {
     pub(super) keys: Keys,
-    /// Larger packets are compressed.
-    pub(super) compression: Option<Compression>,
     /// `msgfmt classic`.
     pub(super) inner_auth: bool,
     /// `log_badpack`.

@@ -156,12 +156,7 @@ mod tests {
                 seed: 5,
             };
             let key = Key::new(Method::Sha1, "a-key-for-the-test").unwrap();
-            let packets = Packets {
-                keys: Keys::single(1, key).unwrap(),
-                compression: None,
-                inner_auth: false,
-                log_bad: true,
-            };
+            let packets = Packets { keys: Keys::single(1, key).unwrap(), inner_auth: false, log_bad: true };
             let jobs = rehearse(&settings, &packets);
             let mut played = jobs.iter();
             let mut follows = |job| assert!(played.any(|next| *next == job), "{auto_failback:?}: {jobs:?}");

@@ -226,9 +226,6 @@ fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
     let listener = Listener::bind(&control::socket(&arguments.run_dir), 0o660)
         .map_err(|error| failed("control socket", &error))?;
     let slots = slots(targets, links).map_err(|error| Failure::new(error, 1))?;
-    if !plan.core_dumps {
-        no_core_dumps();
-    }
     if !arguments.low_priority && plan.realtime.is_some() {
         lock_memory();
     }
@@ -304,15 +301,6 @@ pub(super) fn keep(watched: Vec<Watched>, orders: &Orders) -> io::Result<Keeper>
     })
 }
 
-/// An image of this program's memory would hold its keys.
-fn no_core_dumps() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let none = Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum };
-    if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!("coredumps off: setrlimit: {error}");
-    }
-}
-
 /// Locks this process in memory, so that no beat waits for a disk. Only where that cannot make later allocations
 /// fail: without the privilege, a limit would.
 fn lock_memory() {
@@ -360,12 +348,7 @@ pub(super) fn links(plan: &Plan) -> Vec<String> {
 
 /// How packets are made and read.
 pub(super) fn packets(plan: &Plan) -> Packets {
-    Packets {
-        keys: plan.keys.clone(),
-        compression: plan.compression,
-        inner_auth: plan.inner_auth,
-        log_bad: plan.log_bad_packets,
-    }
+    Packets { keys: plan.keys.clone(), inner_auth: plan.inner_auth, log_bad: plan.log_bad_packets }
 }
 
 /// What the core needs to know of a plan; `haresources` is that file's number. Nothing of the
@@ -439,6 +422,5 @@ pub(super) fn log_settings(plan: &Plan, arguments: &Arguments, more: i32) -> log
         1 => tracing::Level::DEBUG,
         2.. => tracing::Level::TRACE,
     };
-    let format = if plan.log.dated { log::Format::HeartbeatDated } else { log::Format::Heartbeat };
-    log::Settings { ident: "heartbeat".to_owned(), targets, format, level }
+    log::Settings { ident: "heartbeat".to_owned(), targets, format: log::Format::Heartbeat, level }
 }

@@ -19,7 +19,7 @@ pub(super) struct Old {
     /// How often beta was to be fenced.
     pub(super) fences: usize,
     /// The groups of this home cannot be started here.
-    broken: Option<&'static str>,
+    pub(super) broken: Option<&'static str>,
 }
 
 impl Old {
@@ -78,6 +78,11 @@ impl Old {
         self.message("reqnodes", &[("dest", "alpha")]);
         self.message("repnodes", &[("dest", "alpha"), ("nodelist", "alpha beta "), ("delnodelist", " ")]);
         self.status("active");
+    }
+
+    /// Beta begins a new life.
+    pub(super) fn restart(&mut self) {
+        (self.generation, self.seq) = (self.generation + 1, 0);
     }
 
     pub(super) fn status(&mut self, st: &str) {

@@ -112,3 +112,37 @@ fn a_giver_that_has_begun_may_take_its_time() {
     assert!(old.was_sent("ask_resources", &[("rsc_hold", "local"), ("info", "done")]));
     assert_eq!(old.alpha.wants(), Set::ALL);
 }
+
+#[test]
+fn what_both_held_is_announced_when_the_old_one_has_stopped_it() {
+    let mut old = Old::alone(Failback::Off);
+    old.join("all");
+    old.ask("foreign", "me");
+    old.report("local", "0", &[("info", "standby")]);
+    old.jobs.clear();
+    old.ask("foreign", "done");
+    assert_eq!(old.jobs, [(JobKind::Announce, "alpha".to_owned())]);
+}
+
+#[test]
+fn what_nobody_could_start_is_handed_over_again_when_the_old_one_has_restarted() {
+    let mut old = Old::alone(Failback::Off);
+    old.broken = Some("beta");
+    old.join("local");
+    old.event(Event::Standby(Set::FOREIGN));
+    old.ask("foreign", "other");
+    old.ask("foreign", "done");
+    old.ask("local", "me");
+    old.report("none", "0", &[("info", "standby")]);
+    old.ask("local", "done"); // fails here
+    old.report("none", "1", &[]);
+    beats(&mut old, 8);
+    old.ask("foreign", "other");
+    old.ask("foreign", "done");
+    old.report("local", "1", &[]);
+    old.sent.clear();
+    old.restart();
+    old.join("none");
+    beats(&mut old, 8);
+    assert!(old.was_sent("ask_resources", &[("rsc_hold", "foreign"), ("info", "me")]), "{:?}", old.sent);
+}

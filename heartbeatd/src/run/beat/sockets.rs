@@ -90,19 +90,8 @@ impl Beat {
         }
     }
 
-    /// A message as a datagram.
-    fn packet(&self, message: &Message) -> Vec<u8> {
-        let keys = &self.packets.keys;
-        let packet = wire::encode(message, keys, self.packets.inner_auth);
-        match self.packets.compression.filter(|compression| packet.len() > compression.threshold) {
-            // writing into memory does not fail
-            Some(how) => wire::encode_compressed(message, keys, how.algorithm).unwrap_or(packet),
-            None => packet,
-        }
-    }
-
     pub(super) fn send(&mut self, message: &Message) {
-        let packet = self.packet(message);
+        let packet = wire::encode(message, &self.packets.keys, self.packets.inner_auth);
         let mut text = None;
         for slot in &mut self.slots {
             let in_text = || wire::encode_text(message, &self.packets.keys);
