@@ -56,9 +56,6 @@ pub enum Format {
     /// `Nov 20 20:14:56 host heartbeatd: [812]: info: message`, as in heartbeat's own log files; to syslog
     /// `info: message`. The levels are `ERROR`, `WARN`, `info` and `debug`, as heartbeat writes them.
     Heartbeat,
-    /// `heartbeatd[812]: 2026/11/20_20:14:56 info: message`, as in heartbeat's own log files with `syslogmsgfmt off`;
-    /// otherwise like [`Format::Heartbeat`].
-    HeartbeatDated,
     /// `[Fri Nov 20 20:14:56 2026|NAME|812] message`, as in ldirectord's; to syslog and standard error the
     /// message only.
     Ldirectord {

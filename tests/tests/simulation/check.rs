@@ -90,6 +90,7 @@ impl Checker {
                 | Fault::OneWay { .. }
                 | Fault::WallClock(..)
                 | Fault::Reload(..)
+                | Fault::Pings(..)
         ) {
             return;
         }

@@ -2,7 +2,7 @@
 
 use crate::daemon::Kind;
 use crate::random::Random;
-use crate::world::{Due, World};
+use crate::world::{Due, PING_NODES, World};
 use heartbeatd::cluster::{Event, Failback, Set, Settings};
 use std::time::Duration;
 
@@ -43,15 +43,21 @@ pub(crate) enum Fault {
     OneWay { from: usize, link: usize, time: Duration },
     /// The machine's wall clock is set, by so many seconds.
     WallClock(usize, i64),
+    /// So many ping nodes answer a machine.
+    Pings(usize, usize),
     /// Changed timers or fail-back: one of four configurations.
     Reload(usize, u64),
 }
 
 /// Draws the next fault that makes sense: nodes that are off are switched on some time.
-pub(crate) fn draw(random: &mut Random, deadtime: Duration, links: usize) -> Fault {
+pub(crate) fn draw(random: &mut Random, settings: &Settings) -> Fault {
+    let (deadtime, links) = (settings.deadtime, settings.links.len());
     let node = random.between(0, 1) as usize;
     let long = |random: &mut Random| deadtime * random.between(1, 60) as u32 / 10;
     let set = |random: &mut Random| random.of(&[Set::ALL, Set::LOCAL, Set::FOREIGN]);
+    if settings.ipfail && random.percent(25) {
+        return Fault::Pings(node, random.between(0, PING_NODES as u64) as usize);
+    }
     match random.between(0, 21) {
         0 | 1 => Fault::PowerOff(node),
         2 | 3 => Fault::PowerOn(node),
@@ -131,6 +137,7 @@ impl World {
                     self.at(time, Due::EndOneWay(from, link));
                 }
             }
+            Fault::Pings(node, count) => self.count_pings(node, count),
             Fault::WallClock(node, seconds) => self.wall[node] = seconds,
             Fault::Loss(percent, time) => {
                 if self.loss == self.base_loss {
@@ -168,6 +175,13 @@ impl World {
                 let life = self.nodes[node].life;
                 self.at(Duration::ZERO, Due::Boot { node, life });
             }
+        }
+    }
+
+    pub(crate) fn count_pings(&mut self, node: usize, count: usize) {
+        self.pings[node] = count;
+        if self.first_settings[node].ipfail {
+            self.command(node, Event::Pings(Some(count)));
         }
     }
 

@@ -104,6 +104,7 @@ impl World {
             Kind::Old => Daemon::Old(Box::new(Old::new(settings, kept, now))),
         });
         self.perform(node);
+        self.count_pings(node, self.pings[node]);
     }
 
     pub(crate) fn event(&mut self, node: usize, event: Event) {

@@ -8,14 +8,17 @@
 //! announces nothing again, and it may wait for an hour in a stand-by. A failure prints the seed and how to replay it:
 //!
 //! ```text
-//! TANDEM_SIM_SEED=4711 cargo test --release -p tandem-tests --test simulation -- --nocapture
+//! TANDEM_SIM_SEED=4711 cargo test --release -p tandem-tests --test simulation no_fault -- --nocapture
 //! TANDEM_SIM_RUNS=1000000 ...          more runs (100,000 by default)
 //! ```
+//!
+//! `exhaustive.rs` tries everything that may happen around a transfer of groups, instead of a random part of much.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod check;
 mod coverage;
 mod daemon;
+mod exhaustive;
 mod faults;
 mod fencing;
 mod jobs;
@@ -54,7 +57,12 @@ fn no_fault_makes_two_holders_and_a_holder_always_returns() {
                 }
                 match World::new(seed, false).run() {
                     Ok(run) => coverage.add(run),
-                    Err(what) => failures.push((seed, what)),
+                    Err(what) => {
+                        println!(
+                            "seed {seed}: {what}\n  replay: TANDEM_SIM_SEED={seed} cargo test --release -p tandem-tests --test simulation no_fault -- --nocapture"
+                        );
+                        failures.push((seed, what));
+                    }
                 }
             }
         };
@@ -67,11 +75,6 @@ fn no_fault_makes_two_holders_and_a_holder_always_returns() {
         failures.extend(wrong);
     }
     coverage.print();
-    for (seed, what) in &failures {
-        println!(
-            "seed {seed}: {what}\n  replay: TANDEM_SIM_SEED={seed} cargo test --release -p tandem-tests --test simulation -- --nocapture"
-        );
-    }
     assert!(failures.is_empty(), "{} of {runs} runs broke a promise", failures.len());
     let missing = coverage.missing();
     assert!(runs < COVERING_RUNS || missing.is_empty(), "never taken in {runs} runs: {missing:?}");

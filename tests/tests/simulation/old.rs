@@ -5,6 +5,7 @@
 //! for a single beat that is late, says that it holds what it could not start, hands over the wrong set after that, and leaves what it
 //! ran running when its daemon is killed.
 
+mod captures;
 mod numbers;
 mod resources;
 

@@ -20,6 +20,8 @@ pub(crate) const NAMES: [&str; 2] = ["alpha", "beta"];
 pub(crate) const RAIN: Duration = Duration::from_secs(15);
 /// Everything has to stay as it should be for so long after the last fault: longer than any delay of a rule.
 const REST: Duration = Duration::from_secs(6);
+/// Ping nodes of a cluster with ipfail.
+pub(crate) const PING_NODES: usize = 2;
 /// An old heartbeat waits for 10 s when it starts, announces 30 s more as its deadtime when it starts itself again,
 /// and 30 s after a failed start it hands something over.
 const OLD_REST: Duration = Duration::from_secs(75);
@@ -81,6 +83,8 @@ pub(crate) struct World {
     pub jobs: Jobs,
     pub checker: Checker,
     pub coverage: Coverage,
+    /// How many ping nodes answer each machine.
+    pub pings: [usize; 2],
     /// Added to the seconds since 1970 that each machine believes in.
     pub wall: [i64; 2],
     /// Few faults, mostly power-offs of a calm pair: single faults, which I2 speaks of.
@@ -103,6 +107,7 @@ impl World {
             false => random.of(&[Failback::On, Failback::Off, Failback::Legacy]),
         };
         let fencing = !mixed && random.percent(30);
+        let ipfail = random.percent(20);
         let settings = [0, 1].map(|me| Settings {
             me: NAMES[me].to_owned(),
             nodes: NAMES.map(str::to_owned).to_vec(),
@@ -117,7 +122,7 @@ impl World {
             group_keys: vec![format!("192.0.2.10{me}")],
             auto_failback: failback,
             configuration: ConfigHash::default(),
-            ipfail: false,
+            ipfail,
             fencing,
             rexmit_delay: Duration::from_millis(250),
             ttl: 3,
@@ -146,6 +151,7 @@ impl World {
             jobs,
             checker: Checker::new(jobs, mixed),
             coverage: Coverage::default(),
+            pings: [PING_NODES; 2],
             wall: [0; 2],
             sparse: random.percent(20),
             verbose,
@@ -266,6 +272,7 @@ impl World {
                 self.trace(|| format!("{} runs again", NAMES[node]));
                 if self.nodes[node].daemon.is_some() {
                     self.event(node, Event::Timer);
+                    self.count_pings(node, self.pings[node]);
                 }
             }
             Due::Boot { node, life } => {
@@ -290,11 +297,7 @@ impl World {
             }
             Due::Rain => {
                 if self.now < RAIN {
-                    let mut fault = faults::draw(
-                        &mut self.random,
-                        self.first_settings[0].deadtime,
-                        self.settings[0].links.len(),
-                    );
+                    let mut fault = faults::draw(&mut self.random, &self.first_settings[0]);
                     if self.sparse && self.random.percent(70) {
                         fault = Fault::PowerOff(usize::from(self.random.percent(50)));
                     }
@@ -315,6 +318,7 @@ impl World {
         (self.partition, self.deaf, self.cut, self.loss) = (false, [false; 2], [false; 2], self.base_loss);
         self.one_way = [[false; 2]; 2];
         for node in 0..2 {
+            self.count_pings(node, PING_NODES);
             self.nodes[node].powered = true;
             self.nodes[node].enabled = true;
             if self.nodes[node].daemon.is_none() {

@@ -45,11 +45,6 @@ pub(super) fn for_file(line: &Line, settings: &Settings, place: &Place) -> Strin
             let body = body(line, &settings.format);
             format!("{time} {host} {}: [{pid}]: {body}", settings.ident)
         }
-        Format::HeartbeatDated => {
-            let time = place.time(line, "%Y/%m/%d_%H:%M:%S");
-            let body = body(line, &settings.format);
-            format!("{}[{pid}]: {time} {body}", settings.ident)
-        }
         Format::Ldirectord { name } => {
             let time = place.time(line, "%a %b %e %H:%M:%S %Y");
             format!("[{time}|{name}|{pid}] {}", body(line, &settings.format))
@@ -65,7 +60,7 @@ pub(super) fn for_stdout(line: &Line, settings: &Settings, place: &Place) -> Str
             let time = place.time(line, "%a %b %e %H:%M:%S %Y");
             format!("[{time}] {}", body(line, &settings.format))
         }
-        Format::Heartbeat | Format::HeartbeatDated | Format::Plain => for_file(line, settings, place),
+        Format::Heartbeat | Format::Plain => for_file(line, settings, place),
     }
 }
 
@@ -78,7 +73,7 @@ pub(super) fn for_stderr(line: &Line, settings: &Settings, place: &Place, journa
     }
     match &settings.format {
         Format::Ldirectord { .. } => body(line, &settings.format),
-        Format::Heartbeat | Format::HeartbeatDated | Format::Plain => for_file(line, settings, place),
+        Format::Heartbeat | Format::Plain => for_file(line, settings, place),
     }
 }
 
@@ -95,9 +90,7 @@ pub(super) fn for_syslog(line: &Line, settings: &Settings, place: &Place, facili
 
 fn body(line: &Line, format: &Format) -> String {
     match format {
-        Format::Heartbeat | Format::HeartbeatDated => {
-            format!("{}: {}", word(line.level), escaped(&line.text, false))
-        }
+        Format::Heartbeat => format!("{}: {}", word(line.level), escaped(&line.text, false)),
         Format::Ldirectord { .. } => escaped(&line.text, false),
         Format::Plain => escaped(&line.text, true),
     }
