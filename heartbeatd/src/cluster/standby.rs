@@ -167,7 +167,11 @@ impl Cluster {
                 self.claim(set, "the other node gave them up");
             }
             // an old giver whose release came after our agreement had ended: nobody else will take them
-            ("done", None) if self.beside_old() && self.peer.as_ref().is_some_and(|peer| !peer.stable) => {
+            ("done", None)
+                if self.phase == Phase::Stable
+                    && self.beside_old()
+                    && self.peer.as_ref().is_some_and(|peer| !peer.stable) =>
+            {
                 let set = set.flipped();
                 self.standby = Some(Standby::Taking { set });
                 let claims = self.peer.as_ref().map_or(Set::NONE, Peer::claims);

@@ -146,3 +146,15 @@ fn what_nobody_could_start_is_handed_over_again_when_the_old_one_has_restarted()
     beats(&mut old, 8);
     assert!(old.was_sent("ask_resources", &[("rsc_hold", "foreign"), ("info", "me")]), "{:?}", old.sent);
 }
+
+#[test]
+fn a_node_that_has_stopped_takes_nothing_any_more() {
+    let mut old = Old::alone(Failback::Off);
+    old.join("none");
+    old.report("none", "0", &[]);
+    old.event(Event::Stop);
+    assert!(old.was_sent("shutdone", &[]));
+    old.jobs.clear();
+    old.ask("all", "done"); // how it says that it has taken everything
+    assert_eq!((old.alpha.wants(), old.jobs.len()), (Set::NONE, 0));
+}
