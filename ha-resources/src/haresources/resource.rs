@@ -1,9 +1,10 @@
 //! One resource: `script::argument::argument`, or an IPv4 address as shorthand for `IPaddr::address`.
 
 use super::lexer::Word;
-use crate::address::{Address, AddressError};
+use crate::address::Address;
 use config::{Diagnostic, Report, Span};
 use std::net::Ipv6Addr;
+use std::ops::Range;
 
 /// A resource as it is written, and what it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +62,10 @@ pub(super) fn parse(word: Word, report: &mut Report) -> Resource {
     };
     let arguments: Vec<String> = rest.split("::").filter(|a| !a.is_empty()).map(str::to_owned).collect();
     let kind = match script {
-        "IPaddr" | "IPaddr2" | "IPv6addr" => address(script, rest, &arguments, span, report),
+        "IPaddr" | "IPaddr2" | "IPv6addr" => {
+            let whole = Place { span, length: text.len() };
+            address(script, rest, &arguments, whole, report)
+        }
         "ldirectord" | "directord" => Kind::Director,
         _ => {
             check_script(&text, script, span, report);
@@ -80,7 +84,8 @@ fn is_shorthand(text: &str) -> bool {
 
 /// An address agent's one argument. What is wrong with it is reported; then it is kept as a script, which
 /// nobody runs because the file is refused.
-fn address(script: &str, rest: &str, arguments: &[String], span: Span, report: &mut Report) -> Kind {
+fn address(script: &str, rest: &str, arguments: &[String], word: Place, report: &mut Report) -> Kind {
+    let span = word.span;
     let argument = match arguments {
         [argument] if !rest.starts_with("::") => argument,
         [] => {
@@ -108,17 +113,30 @@ fn address(script: &str, rest: &str, arguments: &[String], span: Span, report: &
             Kind::Address(address)
         }
         Err(error) => {
-            report.push(in_argument(&error, argument, span));
+            let place = word.part(word.length - rest.len(), &error.part);
+            report.push(Diagnostic::error(place, error.message).help(error.help));
             Kind::Script
         }
     }
 }
 
-/// Places an argument's error under its part of the word. A word that goes over a line's end is underlined whole.
-fn in_argument(error: &AddressError, argument: &str, span: Span) -> Diagnostic {
-    let start = span.end.saturating_sub(argument.len()).max(span.start);
-    let place = Span::new(start + error.part.start, (start + error.part.end).min(span.end));
-    Diagnostic::error(place, error.message.clone()).help(error.help.clone())
+/// Where a word stands in the file, and how many bytes it has without the line breaks inside.
+#[derive(Clone, Copy)]
+struct Place {
+    span: Span,
+    length: usize,
+}
+
+impl Place {
+    /// The place of `part` of what begins `start` bytes into the word. A word that goes over a line's end is
+    /// underlined whole.
+    fn part(self, start: usize, part: &Range<usize>) -> Span {
+        if self.span.end - self.span.start != self.length {
+            return self.span;
+        }
+        let at = |offset: usize| (self.span.start + start + offset).min(self.span.end);
+        Span::new(at(part.start), at(part.end))
+    }
 }
 
 fn too_many(script: &str, rest: &str, span: Span) -> Diagnostic {

@@ -20,6 +20,21 @@ fn only_error(text: &str) -> String {
 }
 
 #[test]
+fn a_fault_is_underlined_where_it_stands() {
+    for (text, place) in [
+        ("alpha IPaddr2::192.0.2.1/xy/eth0\n", "xy"),
+        ("alpha IPaddr2::192.0.2.1/xy::\n", "xy"),
+        ("alpha 192.0.2.1/\u{e9}\n", "\u{e9}"),
+        ("alpha IPaddr2::192.0.2.1/\u{e9}\\\nyz ok\n", "IPaddr2::192.0.2.1/\u{e9}\\\nyz"),
+        ("alpha IPaddr2::192.0\\\n.2.1/xy ok\n", "IPaddr2::192.0\\\n.2.1/xy"),
+    ] {
+        let (_, report) = parse(Source::new("haresources", text));
+        let span = report.diagnostics().iter().find_map(|found| found.span).unwrap();
+        assert_eq!(report.source().slice(span), place, "{text}");
+    }
+}
+
+#[test]
 fn comments_blanks_continuation_and_case() {
     let text = "# nothing\n\n   \t\n\tALPHA  192.0.2.10\tldirectord::a.cf # why\r\n beta.Example.org \\\n\t IPaddr2::192.0.2.11/24 \\\n httpd\n";
     assert_eq!(
