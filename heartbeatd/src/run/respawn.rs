@@ -1,5 +1,6 @@
 //! The programs of `respawn` and `failfast`: started when this node is active, started again when they end, ended
-//! with the daemon after its resources are released.
+//! with the daemon after its resources are released. From the order to stop on nothing is started again, and a program
+//! that fails because of what goes away reboots nothing; one that a signal killed still does (as with heartbeat 3.0.6).
 //!
 //! ```text
 //!            ┌───────────────── any other end, after a pause ───────────────┐
@@ -18,7 +19,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::process::Command;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// With this code a program says that it does not want to be started again (ha.cf(5)).
@@ -36,6 +37,8 @@ const LOG_LIMIT: Duration = Duration::from_secs(1);
 pub(super) struct Respawner {
     log: Arc<Log>,
     running: Vec<(Respawn, Supervised)>,
+    /// The daemon has been told to stop.
+    stopping: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -47,7 +50,7 @@ struct Supervised {
 
 impl Respawner {
     pub(super) fn new(log: &Arc<Log>) -> Respawner {
-        Respawner { log: Arc::clone(log), running: Vec::new() }
+        Respawner { log: Arc::clone(log), running: Vec::new(), stopping: watch::Sender::new(false) }
     }
 
     /// Starts what is wanted and not there yet, and ends what is no longer wanted; the others go on.
@@ -62,6 +65,11 @@ impl Respawner {
             self.running.push((program.clone(), supervised));
         }
         // what is left is dropped, and so ends
+    }
+
+    /// The daemon stops: those that run may go on until [`Respawner::end`], but whichever ends stays ended.
+    pub(super) fn stop(&self) {
+        self.stopping.send_replace(true);
     }
 
     /// Ends all of them.
@@ -80,6 +88,7 @@ impl Respawner {
             program: program.clone(),
             environment: environment.clone(),
             log: Arc::clone(&self.log),
+            stopping: self.stopping.subscribe(),
         };
         Supervised { end, task: tokio::spawn(supervisor.run(ended)) }
     }
@@ -89,11 +98,12 @@ struct Supervisor {
     program: Respawn,
     environment: Variables,
     log: Arc<Log>,
+    stopping: watch::Receiver<bool>,
 }
 
 impl Supervisor {
-    async fn run(self, mut ended: oneshot::Receiver<()>) {
-        let command = &self.program.command;
+    async fn run(mut self, mut ended: oneshot::Receiver<()>) {
+        let command = self.program.command.clone();
         let mut short_lives = 0;
         loop {
             let begun = Instant::now();
@@ -108,8 +118,12 @@ impl Supervisor {
                     "Client {command} is not started again: it wants that (exit code {LEAVE})"
                 );
             }
-            if self.program.failfast && !status.success() && self.reboot(&status).await {
+            let stopping = *self.stopping.borrow();
+            if self.program.failfast && is_abnormal(&status, stopping) && self.reboot(&status).await {
                 return;
+            }
+            if stopping {
+                return tracing::info!("Client {command} is not started again: this daemon stops");
             }
             short_lives = if begun.elapsed() < SHORT_LIFE { short_lives + 1 } else { 0 };
             if short_lives > SHORT_LIVES {
@@ -121,6 +135,7 @@ impl Supervisor {
             }
             tokio::select! {
                 _ = &mut ended => return,
+                _ = self.stopping.wait_for(|stopping| *stopping) => return,
                 () = tokio::time::sleep(PAUSE) => tracing::info!("Respawning client \"{command}\""),
             }
         }
@@ -172,5 +187,32 @@ impl Supervisor {
             Err(error) => tracing::error!("this machine does not reboot: reboot -f: {error}"),
         }
         false
+    }
+}
+
+/// Whether a failfast program must not end like this. While the daemon stops, what a program needs goes away: that it
+/// gives up then is no fault.
+fn is_abnormal(status: &ExitStatus, stopping: bool) -> bool {
+    match status.code() {
+        None => true, // killed by a signal
+        Some(code) => code != 0 && !stopping,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    #[test]
+    fn what_ends_by_itself_while_the_daemon_stops_is_no_fault() {
+        let (success, failure, killed) = (0, 3 << 8, 11);
+        for (status, in_operation, in_a_stop) in
+            [(success, false, false), (failure, true, false), (killed, true, true)]
+        {
+            let status = ExitStatus::from_raw(status);
+            assert_eq!(is_abnormal(&status, false), in_operation, "{status}");
+            assert_eq!(is_abnormal(&status, true), in_a_stop, "{status}");
+        }
     }
 }

@@ -366,6 +366,7 @@ impl Shell {
         if !std::mem::replace(&mut self.stopping, true) {
             notify::stopping();
             tracing::info!("Heartbeat shutdown in progress. ({})", std::process::id());
+            self.respawner.stop();
             self.give(Order::Event(Event::Stop)).await;
         }
     }
