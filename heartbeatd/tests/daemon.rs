@@ -447,6 +447,60 @@ fn the_command_line_says_what_is() {
 }
 
 #[test]
+fn a_new_process_is_started_only_for_what_the_files_say_at_last() {
+    let [alpha, beta] = pair(14);
+    let starts = || alpha.log().matches(" starts on node alpha").count();
+    let withdrawn = || alpha.log().matches("the daemon no longer starts anew").count();
+    let reload = || {
+        let output = alpha.run(&["-r"]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let anew = || (Some(0), "the nodes have changed: the daemon starts anew".to_owned());
+    let rename = |from: &str, to: &str| {
+        alpha.change("ha.cf", &format!("node alpha {from}"), &format!("node alpha {to}"));
+    };
+    for node in [&alpha, &beta] {
+        node.write("haresources", "alpha 192.0.2.1\n");
+    }
+    // it waits for beta, and so is not at rest
+    alpha.change("ha.cf", "initdead 3", "initdead 600");
+    alpha.start();
+    alpha.until("running", |status| status.node == "alpha");
+
+    rename("beta", "gamma");
+    assert_eq!(reload(), anew());
+    rename("gamma", "beta");
+    assert_eq!(reload(), (Some(0), "Configuration unchanged.".to_owned()));
+    assert_eq!(withdrawn(), 1);
+
+    rename("beta", "gamma");
+    for (good, bad) in [("keepalive", "keepaliv"), ("mcast lo", "mcast no-such-if")] {
+        let before = withdrawn();
+        assert_eq!(reload(), anew());
+        alpha.change("ha.cf", good, bad);
+        assert_eq!(reload().0, Some(1), "{bad}");
+        assert_eq!(withdrawn(), before + 1, "{bad}");
+        alpha.change("ha.cf", bad, good);
+    }
+
+    // the files break after the order, and nobody asks for a reading
+    assert_eq!(reload(), anew());
+    alpha.change("ha.cf", "keepalive", "keepaliv");
+    assert_eq!((starts(), withdrawn()), (1, 3));
+    beta.start();
+    alpha.until("at rest with the old files", |status| status.phase == "stable" && withdrawn() == 4);
+    assert_eq!(starts(), 1);
+
+    alpha.change("ha.cf", "keepaliv", "keepalive");
+    assert_eq!(reload(), anew());
+    let begun = Instant::now();
+    while starts() < 2 {
+        assert!(begun.elapsed() < PATIENCE, "not started anew:\n{}", alpha.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
 fn a_wrong_configuration_is_shown_and_has_its_exit_code() {
     let [alpha, _] = pair(4);
     alpha.change("ha.cf", "keepalive 100ms", "keepaliv 100ms");

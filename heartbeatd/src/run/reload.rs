@@ -3,6 +3,9 @@
 //! ```text
 //!  SIGHUP, heartbeatd -r ──► blocking pool: files, names ──► main thread: apply ──► answer
 //! ```
+//! Changed nodes need a new process, which waits until nothing is under way. Then the files are read once more: only what
+//! they say at that moment counts, and files that no process could start with leave this one in place.
+//!
 //! The files and the names in them are read elsewhere: a disk or a name server that hangs keeps nobody but who waits for
 //! the answer.
 
@@ -25,6 +28,17 @@ const SLOW: Duration = Duration::from_secs(10);
 
 /// Who waits for what a reload comes to.
 type Askers = Vec<oneshot::Sender<Answer>>;
+
+/// Whether the files ask for a new process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Restart {
+    #[default]
+    Unneeded,
+    /// As soon as nothing is under way, if the files still say so then.
+    Pending,
+    /// Nothing is under way, and the files have just been found good.
+    Now,
+}
 
 /// What the files say now.
 pub(super) struct Files {
@@ -87,18 +101,29 @@ impl Shell {
         });
     }
 
+    /// A new process is wanted, and nothing is under way any more: the files are read for the last time.
+    pub(super) fn confirm_restart(&mut self) {
+        if self.reloading.now.is_none() {
+            self.begin_reload(None);
+        }
+    }
+
     /// The files have been read: applies the difference, and reads again if that was asked for meanwhile.
     pub(super) async fn files_read(&mut self, files: Files) {
+        let pending = self.restart != Restart::Unneeded;
         let answer = match reload(self, files).await {
             Ok(note) => Answer::Accepted { note },
             Err(reason) => Answer::Refused { reason },
         };
+        if pending && self.restart == Restart::Unneeded {
+            tracing::warn!("the daemon no longer starts anew");
+        }
         for asker in self.reloading.now.take().into_iter().flatten() {
             let _ = asker.send(answer.clone()); // the tool may have gone
         }
         match self.reloading.next.take() {
             Some(askers) => self.read_files(askers),
-            None if self.restart => {}
+            None if self.restart != Restart::Unneeded => {}
             None => notify::ready(),
         }
     }
@@ -113,6 +138,8 @@ fn read(directory: &Path, node: &str) -> Files {
 
 /// Applies what differs. Nothing is changed when something is wrong with the files.
 async fn reload(shell: &mut Shell, files: Files) -> Result<String, String> {
+    // What an earlier reading asked for no longer counts.
+    let pending = std::mem::take(&mut shell.restart) != Restart::Unneeded;
     let Files { reading, targets } = files;
     if reading.plan.as_ref() == Some(&shell.plan) {
         tracing::info!("Configuration unchanged.");
@@ -135,12 +162,16 @@ async fn reload(shell: &mut Shell, files: Files) -> Result<String, String> {
         .unwrap_or_else(|| Ok(Vec::new()))
         .inspect_err(|error| tracing::error!("{error}; the old configuration stays in use"))?;
     if plan.nodes != shell.plan.nodes {
-        shell.restart = true;
+        // Nor would it start without an interface that is not there.
+        start::slots(&targets, &start::links(&plan))
+            .inspect_err(|error| tracing::error!("{error}; the old configuration stays in use"))?;
+        shell.restart = if shell.at_rest() { Restart::Now } else { Restart::Pending };
         let note = "the nodes have changed: the daemon starts anew";
-        tracing::info!("{note}");
+        if !pending {
+            tracing::info!("{note}");
+        }
         return Ok(note.to_owned());
     }
-    shell.restart = false;
     apply(shell, plan, &targets).await
 }
 

@@ -8,7 +8,7 @@ use super::jobs::{News, Runner, Running};
 use super::kept::Kept;
 use super::orders::{Order, Orders};
 use super::picture::{Picture, Report};
-use super::reload::{self, Reloading};
+use super::reload::{self, Reloading, Restart};
 use super::respawn::Respawner;
 use super::scripts::Scripts;
 use super::spares::Spares;
@@ -65,8 +65,7 @@ pub(super) struct Shell {
     /// Cuts off the other node.
     pub(super) fencer: Fencer,
     pub(super) debug: i32,
-    /// A reload needs a new process, as soon as nothing is under way.
-    pub(super) restart: bool,
+    pub(super) restart: Restart,
     /// Looks up the names of ping nodes.
     names: Option<tokio::task::JoinHandle<()>>,
     news: mpsc::UnboundedReceiver<News>,
@@ -120,7 +119,7 @@ impl Shell {
             scripts: Scripts::start(),
             fifo: fifo::open_fifo(&arguments.state_dir.join("fifo")),
             debug: 0,
-            restart: false,
+            restart: Restart::default(),
             names: None,
             news,
             kept: Kept::new(settings.generation),
@@ -186,8 +185,10 @@ impl Shell {
             if self.stopping && !was_stopping {
                 stopped_by.as_mut().reset(tokio::time::Instant::now() + STOP_LIMIT);
             }
-            if self.restart && !self.stopping && self.at_rest() {
-                break End::Restart;
+            match self.restart {
+                Restart::Now if !self.stopping => break End::Restart,
+                Restart::Pending if !self.stopping && self.at_rest() => self.confirm_restart(),
+                _ => {}
             }
         };
         self.respawner.end().await;
@@ -250,7 +251,7 @@ impl Shell {
         needed.then(|| tokio::spawn(guard::keep(self.runner.clone(), self.orders.clone())))
     }
 
-    fn at_rest(&self) -> bool {
+    pub(super) fn at_rest(&self) -> bool {
         self.running.is_empty() && self.picture.as_ref().is_some_and(|picture| picture.cluster.stable)
     }
 
