@@ -100,7 +100,7 @@ fn harc_runs_the_script_and_what_would_take_groups_is_not_run() {
     node.write("etc/rc.d/plain", 0o644, "");
     node.succeeds(&[]);
     node.until("not run", || node.logs("etc/rc.d/status is not run: it calls mach_down") == 1);
-    for kind in ["event", "plain", "nothing", "../../bin/x", "resource"] {
+    for kind in ["event", "plain", "nothing", "../../bin/x", "resource", "Resource", "STATUS"] {
         tell(&node, &format!("t={kind}\n"));
     }
     tell(&node, "t=event\nst=last\n");

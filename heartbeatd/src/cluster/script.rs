@@ -31,9 +31,14 @@ const NATIVE: [&str; 21] = [
     "setsite",
 ];
 
-/// Whether a type of message is one of heartbeat's own.
+/// What begins like this is between heartbeat's nodes.
+const NATIVE_PREFIX: &str = "NS_";
+
+/// Whether a type of message is one of heartbeat's own, in whatever case: the scripts have names in lower case.
 pub fn is_native(kind: &str) -> bool {
-    kind.starts_with("NS_") || NATIVE.contains(&kind)
+    let prefixed =
+        kind.get(..NATIVE_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(NATIVE_PREFIX));
+    prefixed || NATIVE.iter().any(|native| native.eq_ignore_ascii_case(kind))
 }
 
 impl Cluster {
@@ -84,5 +89,20 @@ impl Cluster {
         message.push_text("st", word).push_text("src", node);
         message.push_text("ts", format!("{:x}", self.now.epoch.max(1)));
         message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_native_type_is_one_in_any_case() {
+        for kind in ["status", "STATUS", "IfStat", "IP-Request-Resp", "NS_comm", "ns_x", "NS_"] {
+            assert!(is_native(kind), "{kind}");
+        }
+        for kind in ["", "NS", "backup-done", "Backup-Done", "statuses", "n\u{17f}_x", "\u{e4}\u{e4}"] {
+            assert!(!is_native(kind), "{kind}");
+        }
     }
 }

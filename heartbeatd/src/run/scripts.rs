@@ -10,7 +10,7 @@
 
 use super::child::Talker;
 use super::environment::{self, Variables};
-use crate::cluster::NodeState;
+use crate::cluster::{self, NodeState};
 use crate::wire::Message;
 use rustix::fs::{Access, access};
 use std::collections::BTreeSet;
@@ -30,6 +30,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LONGEST_TYPE: usize = 31;
 /// So much of a script is looked at.
 const LARGEST_SCRIPT: u64 = 64 * 1024;
+/// The types of heartbeat's own for which scripts are run; the core makes these messages.
+const OWN_EVENTS: [&str; 2] = ["status", "ifstat"];
 /// A `status` script that calls one of these takes a dead node's groups by itself.
 const TAKE_GROUPS: [&str; 3] = ["mach_down", "ResourceManager", "req_resource"];
 
@@ -69,7 +71,7 @@ impl Scripts {
     /// status.
     pub(super) fn run(&mut self, message: &Message, own: NodeState, config_dir: &Path, base: &Variables) {
         let kind = message.kind().to_ascii_lowercase();
-        if !is_name(&kind) {
+        if !is_name(&kind) || !may_run(message.kind()) {
             return;
         }
         let variables = environment::of_message(base, message, own.word());
@@ -99,6 +101,12 @@ impl Drop for Scripts {
 pub(super) fn is_name(kind: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=LONGEST_TYPE).contains(&kind.len()) && !kind.starts_with('.') && kind.bytes().all(known)
+}
+
+/// Whether a script may be run for messages of this type, as it was written. What heartbeat's other scripts would do
+/// the daemon does itself.
+fn may_run(kind: &str) -> bool {
+    OWN_EVENTS.contains(&kind) || !cluster::is_native(kind)
 }
 
 async fn work(mut calls: mpsc::Receiver<Call>, mut moving: watch::Receiver<bool>) {
@@ -177,6 +185,18 @@ async fn run(program: &Path, call: &Call) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_script_of_heartbeat_does_what_the_daemon_does_itself() {
+        for kind in ["status", "ifstat", "backup-done", "Backup-Done"] {
+            assert!(may_run(kind), "{kind}");
+        }
+        for kind in
+            ["STATUS", "IfStat", "ip-request-resp", "IP-Request-Resp", "ask_resources", "NS_x", "ns_x"]
+        {
+            assert!(!may_run(kind), "{kind}");
+        }
+    }
 
     #[test]
     fn only_files_of_the_directory_can_be_named() {
