@@ -43,6 +43,8 @@ pub(super) enum Wish {
     Give(Set),
     /// That this node takes a set, from its own point of view; and the number of its request.
     Take(Set, u64),
+    /// That this node gives it a set, from this node's point of view: it has agreed to take that, later than it was asked.
+    Agreed(Set),
 }
 
 impl Cluster {
@@ -117,7 +119,7 @@ impl Cluster {
             self.notice(Notice::StandbyRefused { why });
             return;
         }
-        let time = if matches!(wish, Wish::Give(_)) { ASK_PATIENCE } else { ANSWER_LATER };
+        let time = if matches!(wish, Wish::Take(..)) { ANSWER_LATER } else { ASK_PATIENCE };
         self.insist.owed = Some((wish, self.now.mono + time));
     }
 
@@ -130,7 +132,7 @@ impl Cluster {
         if let Some((wish, until)) = self.insist.owed {
             let refusal = self.standby_refusal().or_else(|| match wish {
                 Wish::Take(set, _) => self.offer_refusal(set),
-                Wish::Give(_) => None,
+                Wish::Give(_) | Wish::Agreed(_) => None,
             });
             if refusal.is_none() || until <= self.now.mono {
                 self.insist.owed = None;
@@ -138,6 +140,7 @@ impl Cluster {
             match (refusal, wish) {
                 (None, Wish::Give(set)) => self.ask_standby(set),
                 (None, Wish::Take(set, seq)) => self.agree(set, seq),
+                (None, Wish::Agreed(set)) => self.give(set),
                 (Some(why), _) if until <= self.now.mono => self.notice(Notice::StandbyRefused { why }),
                 _ => {}
             }

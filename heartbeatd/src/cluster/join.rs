@@ -284,8 +284,9 @@ impl Cluster {
 
     /// The other node's resource layer starts: it wants to know what this one holds. Two nodes that start
     /// together, and know of each other that they do, need not wait for one another.
-    pub(super) fn receive_starting(&mut self) {
-        if let Some(peer) = self.peer.as_mut() {
+    pub(super) fn receive_starting(&mut self, seq: u64) {
+        // one that was sent again may come after the reports that followed it
+        if let Some(peer) = self.peer.as_mut().filter(|peer| !peer.has_reported_since(seq)) {
             (peer.starting, peer.stable, peer.leaving) = (true, false, false);
         }
         self.send_report(None);
@@ -342,7 +343,6 @@ impl Cluster {
     pub(super) fn peer_restarted(&mut self) {
         self.insist = Insist::default();
         let lost = self.standby.take().map(|standby| standby.given());
-        self.asked_old = None;
         self.failback_due = true;
         self.hand_over_again();
         if let (Some(set), Phase::Stable) = (lost, self.phase) {

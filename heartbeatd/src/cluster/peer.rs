@@ -208,6 +208,11 @@ impl Peer {
         true
     }
 
+    /// Whether it has told what it holds in a message after this one.
+    pub(super) fn has_reported_since(&self, seq: u64) -> bool {
+        self.added_seq.iter().any(|added| *added > seq) || self.report_seq > seq
+    }
+
     /// When it is dead if nothing more is heard of it.
     pub(super) fn dead_at(&self) -> Option<Duration> {
         if self.alive() { self.heard.map(|at| at + self.deadtime) } else { None }

@@ -204,7 +204,7 @@ impl Cluster {
     fn receive_stand_by(&mut self, message: &Message, seq: u64) {
         self.learn_stand_by();
         match message.kind() {
-            "starting" => self.receive_starting(),
+            "starting" => self.receive_starting(seq),
             "resource" => self.receive_report(message, seq),
             _ => self.receive_ask(message, seq),
         }

@@ -154,10 +154,12 @@ impl Cluster {
                 }
             }
             ("other", Some(Standby::Asked { set, .. })) => self.give(set),
-            // an old one that was heard too late waits for an hour, and takes part in nothing else meanwhile
-            ("other", None) if self.asked_old == Some(set) && self.standby_refusal().is_none() => {
-                self.give(set)
-            }
+            // an old one that was heard too late, or has restarted meanwhile, waits for an hour, and takes part in
+            // nothing else meanwhile
+            ("other", None) if self.asked_old == Some(set) => match self.standby_refusal() {
+                Some(why) => self.owe(Wish::Agreed(set), why),
+                None => self.give(set),
+            },
             ("done", Some(Standby::Agreed { set, .. })) => {
                 self.standby = Some(Standby::Taking { set });
                 // what both held is announced again now that the other one has stopped it
@@ -187,7 +189,7 @@ impl Cluster {
     }
 
     /// The other node has agreed to take a set.
-    fn give(&mut self, set: Set) {
+    pub(super) fn give(&mut self, set: Set) {
         let now = self.now.mono;
         (self.standby, self.asked_old) = (Some(Standby::Releasing { set }), None);
         for (share, given) in self.shares.iter_mut().zip([set.local, set.foreign]) {

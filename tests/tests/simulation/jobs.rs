@@ -89,7 +89,9 @@ impl World {
         }
         if let (Some(until), false) = (self.nodes[node].paused_until, self.nodes[node].only_daemon) {
             let rest = until.saturating_sub(self.now);
-            self.nodes[node].locked[home] = Some(until + AFTER);
+            if kind != JobKind::Announce {
+                self.nodes[node].locked[home] = Some(until + AFTER);
+            }
             return self.at(rest, Due::JobDone(task));
         }
         let end = self.end_of(&task);

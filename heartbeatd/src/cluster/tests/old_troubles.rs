@@ -158,3 +158,36 @@ fn a_node_that_has_stopped_takes_nothing_any_more() {
     old.ask("all", "done"); // how it says that it has taken everything
     assert_eq!((old.alpha.wants(), old.jobs.len()), (Set::NONE, 0));
 }
+
+#[test]
+fn a_start_that_is_heard_after_the_reports_that_followed_it_puts_nothing_in_transition() {
+    let mut old = Old::alone(Failback::Off);
+    old.join("none");
+    // the next message but one comes first
+    let missing = old.seq + 1;
+    old.seq += 1;
+    old.report("local", "1", &[]);
+    let last = std::mem::replace(&mut old.seq, missing - 1);
+    old.message("starting", &[]);
+    old.seq = last;
+    old.sent.clear();
+    old.event(Event::Standby(Set::FOREIGN));
+    assert!(old.was_sent("ask_resources", &[("rsc_hold", "foreign"), ("info", "me")]), "{:?}", old.sent);
+}
+
+#[test]
+fn an_agreement_of_an_old_one_that_has_restarted_meanwhile_is_kept() {
+    let mut old = Old::alone(Failback::Off);
+    old.join("none");
+    old.event(Event::Standby(Set::ALL));
+    old.restart();
+    old.join("none");
+    old.report("none", "0", &[]);
+    old.sent.clear();
+    old.ask("all", "other");
+    assert!(!old.was_sent("ask_resources", &[("info", "done")]), "not while it is in transition");
+    old.report("none", "1", &[]);
+    beats(&mut old, 1);
+    assert!(old.was_sent("ask_resources", &[("rsc_hold", "all"), ("info", "done")]), "{:?}", old.sent);
+    assert_eq!(old.alpha.wants(), Set::NONE);
+}
