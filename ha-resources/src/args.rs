@@ -75,6 +75,11 @@ pub enum Verb {
         /// The node
         node: String,
     },
+    /// Stop all groups at home on a node, first of all their addresses: another node has taken them already
+    YieldNode {
+        /// The node
+        node: String,
+    },
     /// Stop what runs here of the groups at home on a node, asking each resource first: what an earlier life left
     ClearNode {
         /// The node

@@ -30,6 +30,22 @@ fn a_group_starts_left_to_right_and_stops_right_to_left() {
 }
 
 #[test]
+fn what_another_node_has_taken_loses_all_its_addresses_before_any_script_runs() {
+    let lab = Lab::new();
+    lab.script(
+        "db",
+        "[ $1 = stop ] && ip -o address show | sed -n 's/.* inet \\([^/]*\\).*/\\1/p' >> $DIR/seen; exit 0",
+    );
+    lab.haresources("alpha 192.0.2.10/24/va db\nalpha 192.0.2.11/24/va db\nbeta 192.0.2.12/24/va\n");
+    assert_eq!(lab.run("takenode alpha").code + lab.run("takenode beta").code, 0);
+    let ran = lab.run("yieldnode alpha");
+    assert_eq!((ran.code, ran.groups()), (0, vec![GroupResult::Released; 2]), "{ran:?}");
+    let seen = lab.read("seen");
+    assert_eq!(seen.lines().filter(|line| *line == "192.0.2.12").count(), 2, "{seen}");
+    assert!(!seen.contains("192.0.2.10") && !seen.contains("192.0.2.11"), "{seen}");
+}
+
+#[test]
 fn a_start_that_fails_releases_the_whole_group_and_says_why() {
     let lab = Lab::new();
     lab.service("one");

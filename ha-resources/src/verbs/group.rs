@@ -106,6 +106,16 @@ impl Run {
         u8::from(result == GroupResult::Failed)
     }
 
+    /// Every address of some groups, at once and whatever else works on them. The groups are given afterwards.
+    pub(super) async fn let_go(&mut self, groups: &[&Group]) {
+        for resource in groups.iter().flat_map(|group| group.resources()) {
+            if resource.address().is_some() {
+                let done = self.agents.change(resource, Action::Stop).await;
+                warn!("removed before anything else: {}{}", resource.text, because(&done.detail));
+            }
+        }
+    }
+
     /// Whether the guard releases, or has released, what this run would start.
     fn must_not_start(&mut self) -> bool {
         self.abandoned = self.abandoned || guard::releasing(&self.settings.run_dir);

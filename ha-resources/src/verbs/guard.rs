@@ -61,7 +61,8 @@ impl Run {
         let line = format!("{{\"event\":\"abandoned\",\"at_ns\":{}}}\n", now().as_nanos());
         let mut out = io::stdout();
         let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
-        self.let_go().await;
+        let taken = taken::all(&self.settings.run_dir);
+        self.let_go(&taken.iter().collect::<Vec<_>>()).await;
         error!(
             "heartbeatd has not beaten for {} ms: its addresses are removed, everything is being released",
             silence.as_millis()
@@ -69,16 +70,6 @@ impl Run {
         let code = self.give_all().await;
         drop(lock);
         code
-    }
-
-    /// Every address that was taken here, at once and whatever else works on its group.
-    async fn let_go(&mut self) {
-        for group in taken::all(&self.settings.run_dir) {
-            for resource in group.resources().filter(|resource| resource.address().is_some()) {
-                let done = self.agents.change(resource, Action::Stop).await;
-                warn!("guard: {}: {}", resource.text, done.detail);
-            }
-        }
     }
 
     /// What was taken is given; of everything else what says that it runs.

@@ -71,7 +71,10 @@ impl Run {
             _ => {}
         }
         let file = match verb {
-            Verb::GiveGroup { .. } | Verb::GiveNode { .. } | Verb::ClearNode { .. } => self.to_give(),
+            Verb::GiveGroup { .. }
+            | Verb::GiveNode { .. }
+            | Verb::YieldNode { .. }
+            | Verb::ClearNode { .. } => self.to_give(),
             _ => self.file(),
         };
         let file = match file {
@@ -83,6 +86,10 @@ impl Run {
             Verb::GiveGroup { key, .. } => self.one(&file, key, Action::Stop).await,
             Verb::TakeNode { node } => self.node(&file, node, Action::Start, Which::All).await,
             Verb::GiveNode { node } => self.node(&file, node, Action::Stop, Which::All).await,
+            Verb::YieldNode { node } => {
+                self.let_go(&file.of_node(node)).await;
+                self.node(&file, node, Action::Stop, Which::All).await
+            }
             Verb::ClearNode { node } => self.node(&file, node, Action::Stop, Which::Running).await,
             Verb::Announce { node } => self.announce(&file, node).await,
             Verb::StatGroup { key } => self.stat_group(&file, key).await,

@@ -65,6 +65,7 @@ fn verb(order: &str) -> Option<Verb> {
         _ if node.is_empty() => None,
         "takenode" => Some(Verb::TakeNode { node }),
         "givenode" => Some(Verb::GiveNode { node }),
+        "yieldnode" => Some(Verb::YieldNode { node }),
         "clearnode" => Some(Verb::ClearNode { node }),
         "announce" => Some(Verb::Announce { node }),
         _ => None,
@@ -79,6 +80,7 @@ mod tests {
     fn orders() {
         assert!(matches!(verb("takenode alpha"), Some(Verb::TakeNode { node }) if node == "alpha"));
         assert!(matches!(verb("givenode beta"), Some(Verb::GiveNode { node }) if node == "beta"));
+        assert!(matches!(verb("yieldnode beta"), Some(Verb::YieldNode { node }) if node == "beta"));
         assert!(matches!(verb("clearnode a"), Some(Verb::ClearNode { .. })));
         assert!(matches!(verb("announce a"), Some(Verb::Announce { .. })));
         for wrong in ["", "takenode", "takenode ", "guard x", "TAKENODE alpha"] {

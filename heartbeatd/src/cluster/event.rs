@@ -132,6 +132,8 @@ pub struct Job {
     pub kind: JobKind,
     /// The node whose groups are meant.
     pub home: String,
+    /// For [`JobKind::Give`]: the other node may hold them already, so all addresses go before anything else is stopped.
+    pub addresses_first: bool,
 }
 
 /// What to do with all groups homed on a node.

@@ -109,7 +109,7 @@ impl Cluster {
             self.last_beat = now;
             return;
         }
-        self.release(Set::ALL, "this node was not running");
+        self.yield_set(Set::ALL, "this node was not running");
         self.generation = self.generation.saturating_add(1);
         self.actions.push_back(Action::SaveGeneration(self.generation));
         self.history = History::default();

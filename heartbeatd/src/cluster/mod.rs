@@ -280,6 +280,7 @@ impl Cluster {
             let share = &mut self.shares[index];
             if wanted && !share.want {
                 (share.want, share.failed, share.hand_over) = (true, false, false);
+                share.yields = false;
                 share.term = share.term.max(theirs[index]).saturating_add(1);
                 share.since = self.now.mono;
                 news = news.with(if index == LOCAL { Set::LOCAL } else { Set::FOREIGN });
@@ -302,6 +303,16 @@ impl Cluster {
         if !gone.is_empty() {
             self.notice(Notice::Giving { set: gone, why });
         }
+    }
+
+    /// No longer wants a set that the other node holds, too, or may hold before it is stopped here: clients must not find
+    /// two holders of an address for as long as the slowest script takes to stop.
+    fn yield_set(&mut self, set: Set, why: &'static str) {
+        // also what is being released already, in the usual order
+        for (share, meant) in self.shares.iter_mut().zip([set.local, set.foreign]) {
+            share.yields |= meant;
+        }
+        self.release(set, why);
     }
 
     /// Starts the jobs that bring what runs to what is wanted.
@@ -349,7 +360,8 @@ impl Cluster {
         let id = JobId(self.next_job);
         self.next_job += 1;
         self.jobs.insert(id, (index, kind));
-        self.actions.push_back(Action::Start(Job { id, kind, home }));
+        let addresses_first = kind == JobKind::Give && self.shares[index].yields;
+        self.actions.push_back(Action::Start(Job { id, kind, home, addresses_first }));
         Some(id)
     }
 

@@ -51,7 +51,7 @@ impl Cluster {
         if !doubly.is_empty() {
             let node = peer.name.clone();
             self.notice(Notice::Unheard { node });
-            self.release(doubly, "the other node does not hear us and holds them");
+            self.yield_set(doubly, "the other node does not hear us and holds them");
         }
     }
 
@@ -87,7 +87,7 @@ impl Cluster {
             let stays = mine < theirs || mine == theirs && index == LOCAL;
             if !stays {
                 self.notice(Notice::BothHold { home, stays });
-                self.release(set, "the other node held them before");
+                self.yield_set(set, "the other node held them before");
             } else if !seen {
                 self.notice(Notice::BothHold { home, stays });
                 self.shares[index].contested = true;
@@ -112,7 +112,7 @@ impl Cluster {
             self.old_strange = Some((since, now));
             self.send(Message::new("starting"), false);
         } else if !unknown && now >= since + OLD_PATIENCE {
-            self.release(doubly, "the other node holds them, too, and does not let go");
+            self.yield_set(doubly, "the other node holds them, too, and does not let go");
         }
     }
 

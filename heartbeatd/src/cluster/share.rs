@@ -58,6 +58,8 @@ pub(super) struct Share {
     pub(super) contested: bool,
     /// Both nodes hold them, and that was said.
     pub(super) doubly: bool,
+    /// The other node may hold them while they are released here: addresses go first.
+    pub(super) yields: bool,
     retries: u32,
     retry_at: Option<Duration>,
 }
@@ -74,6 +76,7 @@ impl Share {
             handed_at: None,
             contested: false,
             doubly: false,
+            yields: false,
             retries: 0,
             retry_at: None,
         }

@@ -184,6 +184,35 @@ fn a_node_that_overslept_its_deadtime_lets_go_before_it_says_anything_else() {
 }
 
 #[test]
+fn only_what_the_other_node_may_hold_already_loses_its_addresses_first() {
+    let mut pair = Pair::joined(Failback::Off);
+    pair.event(ALPHA, Event::Standby(Set::LOCAL));
+    pair.run(ms(100));
+    pair.event(ALPHA, Event::Takeover(Set::LOCAL));
+    pair.run(ms(100));
+    assert_eq!((pair.holds(), pair.yielding.clone()), ([Set::LOCAL; 2], Vec::new()), "a planned move");
+    pair.stuck = Some((BETA, BETA));
+    pair.pause(BETA, ms(3_000));
+    pair.wake(BETA);
+    pair.run(ms(1_100));
+    assert_eq!(pair.yielding, vec![(BETA, "beta".to_owned()); 2], "the second try, too");
+    pair.stuck = None;
+    pair.run(ms(5_000));
+    pair.yielding.clear();
+    pair.event(BETA, Event::Takeover(Set::LOCAL));
+    pair.run(ms(100));
+    pair.partition = true;
+    pair.run(ms(3_000));
+    pair.partition = false;
+    pair.run(ms(3_000));
+    assert_eq!(pair.yielding, [(ALPHA, "beta".to_owned()), (BETA, "alpha".to_owned())]);
+    pair.yielding.clear();
+    pair.event(BETA, Event::Stop);
+    pair.run(ms(100));
+    assert_eq!((pair.holds()[ALPHA], pair.yielding.len()), (Set::ALL, 0));
+}
+
+#[test]
 fn a_node_whose_guard_released_its_resources_joins_anew_and_only_once() {
     let mut pair = Pair::joined(Failback::Off);
     let generation = pair.cluster(BETA).generation();

@@ -98,7 +98,7 @@ impl Runner {
         guard::not_releasing(&self.run_dir).await;
         let mut tally = Tally::default();
         let ended = tokio::time::timeout(LIMIT, self.obey(job, &mut tally)).await;
-        let verb = verb(job.kind);
+        let verb = verb(job);
         match ended {
             // 0: all as asked; 1: some group is not, and was told; anything else: it could not even begin.
             Ok(Ok(0)) => {}
@@ -181,7 +181,7 @@ impl Runner {
     async fn follow(&self, mut child: Child, job: &Job, tally: &mut Tally) -> Result<u8, String> {
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         if let Some(mut stdin) = stdin {
-            let order = format!("{} {}\n", verb(job.kind), job.home);
+            let order = format!("{} {}\n", verb(job), job.home);
             let _ = stdin.write_all(order.as_bytes()).await; // one that has ended tells nothing, below
         }
         let mut complaints: Leaving = Box::pin(complain(stderr));
@@ -254,8 +254,9 @@ fn program() -> Result<PathBuf, String> {
         .ok_or_else(|| "program not found beside heartbeatd or in /usr/sbin".to_owned())
 }
 
-fn verb(kind: JobKind) -> &'static str {
-    match kind {
+fn verb(job: &Job) -> &'static str {
+    match job.kind {
+        JobKind::Give if job.addresses_first => "yieldnode",
         JobKind::Take => "takenode",
         JobKind::Give => "givenode",
         JobKind::Clear => "clearnode",

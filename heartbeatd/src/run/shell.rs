@@ -413,7 +413,7 @@ impl Shell {
         tracing::error!("releasing all resources");
         self.memory.event(clock::mono(), Severity::Error, "releasing all resources".to_owned());
         for home in self.plan.nodes.clone() {
-            let job = Job { id: JobId(u64::MAX), kind: JobKind::Give, home };
+            let job = Job { id: JobId(u64::MAX), kind: JobKind::Give, home, addresses_first: true };
             self.runner.clone().run(job).await;
         }
         End::Broken(code)

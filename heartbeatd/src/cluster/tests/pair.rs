@@ -60,6 +60,8 @@ pub(super) struct Pair {
     pub(super) notices: [Vec<Notice>; 2],
     pub(super) scripts: [Vec<Message>; 2],
     pub(super) jobs: Vec<(usize, JobKind, String)>,
+    /// Those of them that remove addresses first.
+    pub(super) yielding: Vec<(usize, String)>,
     pub(super) sent: Vec<String>,
     /// The most nodes that ran the same groups at the same time since the pair joined.
     pub(super) most_holders: usize,
@@ -95,6 +97,7 @@ impl Pair {
             notices: [Vec::new(), Vec::new()],
             scripts: [Vec::new(), Vec::new()],
             jobs: Vec::new(),
+            yielding: Vec::new(),
             sent: Vec::new(),
             most_holders: 0,
             job_time: ms(1),
@@ -227,6 +230,9 @@ impl Pair {
                 Action::Send(message) => self.send(node, message),
                 Action::Start(job) => {
                     let home = usize::from(job.home != NAMES[0]);
+                    if job.addresses_first {
+                        self.yielding.push((node, job.home.clone()));
+                    }
                     self.jobs.push((node, job.kind, job.home));
                     self.runs[node][home] |= job.kind == JobKind::Take;
                     self.due.push((self.now + self.job_time, Due::Done(node, job.id, job.kind, home)));

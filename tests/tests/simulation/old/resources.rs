@@ -153,7 +153,7 @@ impl Old {
             let id = JobId(self.next_job);
             self.next_job += 1;
             self.jobs.insert(id, child);
-            self.do_it(Action::Start(Job { id, kind, home }));
+            self.do_it(Action::Start(Job { id, kind, home, addresses_first: false }));
         }
     }
 
