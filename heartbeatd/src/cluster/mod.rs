@@ -216,6 +216,7 @@ impl Cluster {
         times.push(self.fencing.as_ref().and_then(fencing::Fencing::deadline));
         times.push(self.unheard_deadline());
         times.push(self.orphan_deadline());
+        times.push(self.alone_deadline());
         times.push(self.silence_deadline());
         times.push(self.old_deadline());
         times.extend(self.shares.iter().map(Share::deadline));

@@ -1,5 +1,6 @@
 //! Who holds what: the rules that look at the whole picture after every event.
 
+use super::peer::Peer;
 use super::{Cluster, FOREIGN, Failback, JobKind, LOCAL, NodeState, Notice, Phase, Set, Share};
 use crate::wire::Message;
 use std::time::Duration;
@@ -8,6 +9,9 @@ use std::time::Duration;
 const ORPHAN_HOME: Duration = Duration::from_secs(1);
 /// ...and to the other one after this, if their home node does not take them, or a node could not start them.
 const ORPHAN_OTHER: Duration = Duration::from_secs(5);
+/// What could not be started here is tried again at such intervals while there is no other node that could: what was in the
+/// way (a lock of the storage, an interface that was down, a slip in a file) may be gone.
+const ALONE_RETRY: Duration = Duration::from_secs(60);
 /// An old heartbeat that takes the end of a partition for one shuts itself down 2 s later, or never. One that has not
 /// said by then what it holds is asked, at such intervals...
 const OLD_SILENCE: Duration = Duration::from_secs(3);
@@ -25,6 +29,7 @@ impl Cluster {
             self.resolve_double_holding();
             self.yield_to_old();
             self.adopt_orphans();
+            self.try_again_alone();
             self.fail_back();
         } else {
             (self.orphan_since, self.old_strange) = ([None; 2], None);
@@ -164,6 +169,31 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    /// Whether nobody else can hold anything: there is no other node, or it is dead, and cut off if that is possible.
+    pub(super) fn is_alone(&self) -> bool {
+        let alive = self.peer.as_ref().is_some_and(Peer::alive);
+        self.phase == Phase::Stable && !alive && self.fencing.is_none() && !self.stop_requested
+    }
+
+    /// Without another node nobody but this one can bring back what failed.
+    fn try_again_alone(&mut self) {
+        let due = [LOCAL, FOREIGN].map(|index| self.alone_at(index).is_some_and(|at| at <= self.now.mono));
+        self.claim(
+            Set { local: due[LOCAL], foreign: due[FOREIGN] },
+            "they could not be started, and no other node is alive: trying again",
+        );
+    }
+
+    fn alone_at(&self, index: usize) -> Option<Duration> {
+        let share = &self.shares[index];
+        let waits = share.failed && !share.want && share.settled() && self.is_alone();
+        waits.then_some(share.since + ALONE_RETRY)
+    }
+
+    pub(super) fn alone_deadline(&self) -> Option<Duration> {
+        [LOCAL, FOREIGN].into_iter().filter_map(|index| self.alone_at(index)).min()
     }
 
     fn orphans(&self) -> Set {

@@ -48,7 +48,8 @@ pub(super) struct Share {
     pub(super) term: u64,
     /// When they were taken or released.
     pub(super) since: Duration,
-    /// They could not be started here; not tried again before a join, a take-over or an administrator says so.
+    /// They could not be started here; not tried again before a join, a take-over, an administrator
+    /// or, while there is no other node, time says so.
     pub(super) failed: bool,
     /// They could not be started here, and the other node has not been given them since.
     pub(super) hand_over: bool,

@@ -94,6 +94,19 @@ impl Cluster {
         }
     }
 
+    /// Why a set cannot be taken by hand now; `None` when it can. As of the last event, like [`Self::standby_refusal`].
+    pub fn takeover_refusal(&self, set: Set) -> Option<&'static str> {
+        if self.fencing.is_some() && self.phase == Phase::Stable {
+            return Some("the other node is dead, and its resources are taken as soon as it is cut off");
+        }
+        if self.can_take_alone(set) { None } else { self.standby_refusal() }
+    }
+
+    /// Nobody else can hold these groups, and this node does not want all of them.
+    fn can_take_alone(&self, set: Set) -> bool {
+        self.is_alone() && !set.without(self.wants()).is_empty()
+    }
+
     pub(super) fn ask_standby(&mut self, set: Set) {
         if let Some(why) = self.standby_refusal() {
             self.notice(Notice::StandbyRefused { why });
@@ -107,6 +120,10 @@ impl Cluster {
     }
 
     pub(super) fn ask_takeover(&mut self, set: Set) {
+        if self.can_take_alone(set) {
+            self.claim(set, "an administrator asks for them, and no other node is alive");
+            return;
+        }
         if let Some(why) = self.standby_refusal().filter(|_| self.is_legacy()) {
             self.notice(Notice::StandbyRefused { why });
             return;

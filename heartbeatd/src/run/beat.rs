@@ -215,7 +215,10 @@ impl Beat {
                 Order::Move(event, answer) => {
                     // what is due by now comes first: the answer is about the moment of the request
                     self.handle(Event::Timer);
-                    let refusal = self.cluster.standby_refusal();
+                    let refusal = match event {
+                        Event::Takeover(set) => self.cluster.takeover_refusal(set),
+                        _ => self.cluster.standby_refusal(),
+                    };
                     if refusal.is_none() {
                         self.handle(event);
                     }

@@ -54,6 +54,56 @@ fn with_a_device_such_a_node_is_fenced_before_its_groups_are_taken() {
     assert_eq!((pair.holds()[ALPHA], pair.most_holders), (Set::ALL, 1));
 }
 
+/// The only node that is left cannot start what the dead one had.
+fn survivor_that_failed() -> Pair {
+    let mut pair = Pair::joined(Failback::Off);
+    pair.broken = Some((ALPHA, BETA));
+    pair.power_off(BETA);
+    pair.run(ms(5_000));
+    assert_eq!(pair.holds()[ALPHA], Set::LOCAL);
+    pair
+}
+
+#[test]
+fn a_survivor_tries_again_once_a_minute_what_it_could_not_start() {
+    let mut pair = survivor_that_failed();
+    let takes = |pair: &Pair| pair.jobs.iter().filter(|(_, kind, _)| *kind == JobKind::Take).count();
+    assert_eq!(takes(&pair), 1);
+    pair.run(ms(50_000));
+    assert_eq!(takes(&pair), 1);
+    pair.run(ms(130_000));
+    assert_eq!((takes(&pair), pair.holds()[ALPHA]), (4, Set::LOCAL), "it fails as long as it is not mended");
+    pair.broken = None;
+    pair.run(ms(60_000));
+    assert_eq!((takes(&pair), pair.holds()[ALPHA]), (5, Set::ALL));
+    pair.run(ms(200_000));
+    assert_eq!(takes(&pair), 5);
+}
+
+#[test]
+fn an_administrator_makes_a_survivor_try_again_at_once() {
+    let mut pair = survivor_that_failed();
+    pair.broken = None;
+    let refusal = |pair: &Pair, set| pair.cluster(ALPHA).takeover_refusal(set);
+    assert_eq!(refusal(&pair, Set::LOCAL), Some("the other node is not alive"), "it has them");
+    assert_eq!(refusal(&pair, Set::ALL), None);
+    pair.event(ALPHA, Event::Takeover(Set::ALL));
+    pair.run(ms(10));
+    assert_eq!((pair.holds()[ALPHA], pair.most_holders), (Set::ALL, 1));
+    assert_eq!(refusal(&pair, Set::ALL), Some("the other node is not alive"));
+}
+
+#[test]
+fn nothing_is_taken_by_hand_before_the_other_node_is_cut_off() {
+    let mut pair = Pair::joined_with_fencing(Failback::Off);
+    pair.power_off(BETA);
+    pair.run(ms(3_000));
+    assert!(pair.cluster(ALPHA).takeover_refusal(Set::ALL).is_some_and(|why| why.contains("cut off")));
+    pair.event(ALPHA, Event::Takeover(Set::ALL));
+    pair.run(ms(100_000));
+    assert_eq!(pair.holds()[ALPHA], Set::LOCAL);
+}
+
 #[test]
 fn what_must_go_is_stopped_again_until_it_is_gone() {
     let mut pair = Pair::joined(Failback::Off);
