@@ -40,6 +40,7 @@ fn an_order_is_obeyed_by_the_files_of_its_time_and_the_end_is_said_last() {
     lab.haresources("alpha 192.0.2.11/24/va slow\nalpha 192.0.2.12/24/va\nbeta 192.0.2.13/24/va\n");
     let ran = ends(child, "takenode alpha\n");
     assert_eq!((ran.code, ran.groups()), (0, vec![GroupResult::Held; 2]), "{ran:?}");
+    assert_eq!(ran.out.lines().next(), Some(r#"{"event":"begun"}"#));
     assert_eq!(ran.out.lines().last(), Some(r#"{"event":"end","code":0}"#));
     assert!(lab.has("192.0.2.11") && lab.has("192.0.2.12"));
     assert!(!lab.has("192.0.2.10") && !lab.has("192.0.2.13"));
@@ -82,6 +83,7 @@ fn a_file_that_is_wrong_is_told_with_its_code() {
     let lab = Lab::new();
     lab.haresources("alpha 192.0.2.300/24/va\n");
     let ran = ends(waiting(&lab), "takenode alpha\n");
-    assert_eq!((ran.code, ran.out.as_str()), (6, "{\"event\":\"end\",\"code\":6}\n"), "{ran:?}");
+    let out = "{\"event\":\"begun\"}\n{\"event\":\"end\",\"code\":6}\n";
+    assert_eq!((ran.code, ran.out.as_str()), (6, out), "{ran:?}");
     assert!(ran.err.contains("192.0.2.300"), "{}", ran.err);
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  heartbeatd ──"takenode alpha\n"──► standard input      (its end without an order: nothing is done)
+//!             ◄──{"event":"begun"}── standard output        (at once: one that stands still is replaced)
 //!             ◄──what happens, {"event":"end","code":0}── standard output
 //! ```
 //!
@@ -45,16 +46,24 @@ impl Run {
             }
         }
         let code = match verb(line.trim_end_matches('\n')) {
-            Some(verb) => Box::pin(self.verb(&verb)).await,
+            Some(verb) => {
+                say("{\"event\":\"begun\"}");
+                Box::pin(self.verb(&verb)).await
+            }
             None => {
                 error!("{line:?} is no order: VERB NODE");
                 FAILED
             }
         };
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "{{\"event\":\"end\",\"code\":{code}}}").and_then(|()| out.flush());
+        say(&format!("{{\"event\":\"end\",\"code\":{code}}}"));
         code
     }
+}
+
+/// A line for whoever gave the order; if nobody reads any more, the work is done all the same.
+fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 /// What is ordered: a verb that works on all groups of a node.

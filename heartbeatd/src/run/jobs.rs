@@ -6,6 +6,7 @@ use crate::cluster::{Job, JobId, JobKind, JobOutcome, Severity};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
@@ -15,6 +16,9 @@ use tokio::sync::mpsc;
 const LIMIT: Duration = Duration::from_secs(3600);
 /// How long output is waited for after the end, if something still holds the pipe.
 const LATE_OUTPUT: Duration = Duration::from_millis(200);
+/// A child that waits for work says at once that it begins. One that has not by now stands still (stopped, frozen, or waiting
+/// for its memory): another one does the work.
+const BEGIN: Duration = Duration::from_millis(500);
 /// A longer line is not one of `ha-resources`.
 const LONGEST_LINE: u64 = 256 * 1024;
 
@@ -53,6 +57,8 @@ pub(super) enum Progress {
     },
     /// The guard began to release everything, at this time of the clock that never jumps.
     Abandoned { at_ns: u64 },
+    /// The order is known, and work begins.
+    Begun,
     /// Everything is done that was ordered.
     End { code: u8 },
     #[serde(other)]
@@ -127,14 +133,17 @@ impl Runner {
     /// Has a child do it, one that waits for work or else a new one; its exit code, or why it has none.
     async fn obey(&self, job: &Job, tally: &mut Tally) -> Result<u8, String> {
         if let Some(child) = self.made().and_then(|made| self.spares.take(&made)) {
-            let ended = self.follow(child, job, tally).await;
-            if ended.is_ok() || tally.told {
-                return ended;
+            let ended = self.follow(child, job, tally, BEGIN).await;
+            match ended {
+                // killed while it waited, or standing still; should it have begun, doing it again changes nothing
+                Err(why) if !tally.told => {
+                    tracing::warn!("a prepared ha-resources did nothing: {why}: starting another one");
+                }
+                ended => return ended,
             }
-            // killed while it waited; should it have begun, doing it again changes nothing
-            tracing::warn!("a prepared ha-resources has ended before it did anything: starting another one");
         }
-        self.follow(self.spawn()?, job, tally).await
+        // it has everything to load first
+        self.follow(self.spawn()?, job, tally, LIMIT).await
     }
 
     /// `ha-resources` with what it needs in any case.
@@ -177,20 +186,39 @@ impl Runner {
         }
     }
 
-    /// Gives a child its order, and listens until it says that it is done.
-    async fn follow(&self, mut child: Child, job: &Job, tally: &mut Tally) -> Result<u8, String> {
+    /// Gives a child its order, and listens until it says that it is done; one that is silent for longer than `patience` at
+    /// first is killed.
+    async fn follow(
+        &self,
+        mut child: Child,
+        job: &Job,
+        tally: &mut Tally,
+        patience: Duration,
+    ) -> Result<u8, String> {
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         if let Some(mut stdin) = stdin {
             let order = format!("{} {}\n", verb(job), job.home);
             let _ = stdin.write_all(order.as_bytes()).await; // one that has ended tells nothing, below
         }
         let mut complaints: Leaving = Box::pin(complain(stderr));
-        let (told, mut silent) = (self.listen(stdout, tally), false);
+        let begun = AtomicBool::new(false);
+        let (told, mut silent) = (self.listen(stdout, tally, &begun), false);
         tokio::pin!(told);
+        let (first, mut asked) = (tokio::time::sleep(patience), false);
+        tokio::pin!(first);
         let code = loop {
             tokio::select! {
+                biased; // what was said in time counts, however late it is heard here
                 code = &mut told => break code,
                 () = &mut complaints, if !silent => silent = true,
+                () = &mut first, if !asked => {
+                    asked = true;
+                    if begun.load(Ordering::Relaxed) {
+                        continue;
+                    }
+                    let _ = child.start_kill(); // it ends when it can: who waits for a frozen one waits for ever
+                    return Err(format!("it did not begin within {} ms, killed", patience.as_millis()));
+                }
                 // What holds its pipes beyond its end is not waited for.
                 _ = child.wait() => break tokio::time::timeout(LATE_OUTPUT, &mut told).await.ok().flatten(),
             }
@@ -214,7 +242,7 @@ impl Runner {
     }
 
     /// Hears what a child tells, until it says that its work is done; nothing if it never does.
-    async fn listen(&self, stdout: Option<ChildStdout>, tally: &mut Tally) -> Option<u8> {
+    async fn listen(&self, stdout: Option<ChildStdout>, tally: &mut Tally, begun: &AtomicBool) -> Option<u8> {
         let mut lines = BufReader::new(stdout?);
         let mut line = Vec::new();
         loop {
@@ -223,8 +251,10 @@ impl Runner {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => tally.told = true,
             }
+            begun.store(true, Ordering::Relaxed);
             match serde_json::from_slice(&line) {
                 Ok(Progress::End { code }) => return Some(code),
+                Ok(Progress::Begun) => {}
                 Ok(progress) => {
                     tally.count(&progress);
                     let _ = self.news.send(News::Progress(progress));
@@ -290,6 +320,47 @@ pub(super) type Running = std::collections::BTreeMap<JobId, tokio::task::JoinHan
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn runner() -> Runner {
+        Runner {
+            config_dir: PathBuf::new(),
+            run_dir: PathBuf::new(),
+            environment: environment::Variables::new(),
+            disabled: false,
+            realtime: None,
+            spares: Spares::default(),
+            news: mpsc::unbounded_channel().0,
+        }
+    }
+
+    /// Does what a prepared run does, in its own time.
+    fn child() -> Child {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            r#"read order; echo '{"event":"begun"}'; sleep 2; [ "$order" = "yieldnode beta" ]; echo "{\"event\":\"end\",\"code\":$?}""#,
+        ]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_child_that_stands_still_is_given_up_and_one_that_works_is_not() {
+        let job = Job { id: JobId(1), kind: JobKind::Give, home: "beta".to_owned(), addresses_first: true };
+        let mut tally = Tally::default();
+        let stopped = child();
+        let pid = i32::try_from(stopped.id().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        let limit = Duration::from_secs(20);
+        let follow = runner();
+        let ended = follow.follow(stopped, &job, &mut tally, Duration::from_millis(100));
+        let ended = tokio::time::timeout(limit, ended).await.unwrap();
+        assert!(ended.is_err_and(|why| why.contains("did not begin")) && !tally.told);
+        // only its first word is waited for with impatience
+        let ended = follow.follow(child(), &job, &mut tally, Duration::from_millis(1_500)).await;
+        assert_eq!((ended, tally.told), (Ok(0), true));
+    }
 
     #[test]
     fn lines_of_ha_resources() {

@@ -48,7 +48,7 @@ impl Memory {
                 "failed" | "timeout" => (group, GroupState::Failed),
                 _ => return,
             },
-            Progress::Abandoned { .. } | Progress::End { .. } | Progress::Unknown => return,
+            Progress::Begun | Progress::Abandoned { .. } | Progress::End { .. } | Progress::Unknown => return,
         };
         match self.groups.get_mut(key) {
             Some((known, _)) if *known == state => {}

@@ -122,19 +122,24 @@ fn a_file_that_differs_between_the_nodes_is_told() -> Result<()> {
     pair.stays_placed(AT_HOME, SECOND)
 }
 
-/// The runs that wait for their work are killed, as a machine without memory does: others do the work, and wait again.
+/// The runs that wait for their work are killed, as a machine without memory does, or stopped: others do the work, and wait
+/// again.
 #[test]
-fn a_prepared_run_that_was_killed_is_replaced() -> Result<()> {
+fn a_prepared_run_that_was_killed_or_stopped_is_replaced() -> Result<()> {
     const WAITS: [&str; 2] = ["ha-resources", "await"];
     let pair = Pair::started(Options { failback: "off", ..Options::default() })?;
     let waiting = |node: &Node| {
         let what = format!("two runs wait on {}", node.name());
         wait_until(LIMIT, &what, || Ok(node.pids_of_each(&WAITS)?.len() == 2)).map(drop)
     };
-    for (giver, placement) in [(&pair.alpha, ALL_ON_BETA), (&pair.beta, ALL_ON_ALPHA)] {
+    for (giver, placement, signal) in [
+        (&pair.alpha, ALL_ON_BETA, Signal::KILL),
+        (&pair.beta, ALL_ON_ALPHA, Signal::KILL),
+        (&pair.alpha, ALL_ON_BETA, Signal::STOP),
+    ] {
         for node in pair.nodes() {
             waiting(node)?;
-            check(node.signal_each(&WAITS, Signal::KILL)? == 2, || "nothing to kill".to_owned())?;
+            check(node.signal_each(&WAITS, signal)? == 2, || "no such runs".to_owned())?;
         }
         lab::wait_for(LIMIT, "everything is given away", || standby(giver, "all").map(Some))?;
         pair.wait_placed(placement)?;
