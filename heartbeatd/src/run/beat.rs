@@ -20,6 +20,7 @@ use super::pinging::{self, PingPlan, Pinging};
 use super::refusals::Refusals;
 use super::rehearsal;
 use super::reporter::{self, Reporter};
+use super::scripts;
 use super::slot::Slot;
 use super::watchdog::Watchdog;
 use crate::cluster::{Action, Cluster, Event, Notice, Settings, Severity, Time};
@@ -300,6 +301,11 @@ impl Beat {
     }
 
     fn run_script(&mut self, message: Message) {
+        if scripts::is_too_large(&message) {
+            let kind = message.kind().escape_debug();
+            let text = format!("a message of type \"{kind}\" is too large for a script of rc.d: none is run");
+            return self.reports.log(Severity::Warning, text);
+        }
         let own = self.cluster.my_state();
         self.reports.tell(Report::Script(message, own));
     }

@@ -12,26 +12,49 @@ pub(super) type Variables = BTreeMap<String, String>;
 pub(super) const PRIVATE: [&str; 6] =
     ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
-/// What heartbeat's shell functions take programs, files and settings from: no message may set it.
-const RESERVED: [&str; 18] = [
+/// What the shell functions of heartbeat and of resource agents (`ocf-directories`, `ocf-shellfuncs`) and the scripts
+/// delivered with both take programs, files and settings from: no message may set it.
+const RESERVED: [&str; 40] = [
+    "APIGID",
+    "APIGROUP",
     "BIN",
+    "CCMUID",
+    "CCMUSER",
     "CF",
     "COMPRESSION",
+    "CONFDIR",
+    "COREDIR",
     "CURHOST",
     "DATEFMT",
+    "DEBUG",
     "DEBUGLOG",
     "DIR",
     "DOCDIR",
+    "DONTASK",
     "FIFO",
     "FUNCS",
+    "HBCONF_DIR",
     "LOGD",
     "LOGFACILITY",
     "LOGFILE",
+    "LOGTAG",
+    "NICEFAILBACK",
     "NOARCHBIN",
     "RCDIR",
+    "RC_DIR",
     "RESOURCEDIR",
+    "RSCTMP",
+    "RSCTMP_OLD",
     "SBIN_DIR",
+    "STATD_PIDFILE",
+    "STATD_PIDFILE_PREV",
+    "STOPRETRYMAX",
+    "VARLIB",
+    "VARLIBDIR",
+    "VARLOCK",
     "VARRUN",
+    "VARRUNDIR",
+    "use_logd",
 ];
 
 /// The variables for a script that is run for a message: its strings, and this node's status.
@@ -85,4 +108,27 @@ pub(super) fn variables(plan: &Plan, config_dir: &Path, state_dir: &Path) -> Var
     // Neither end of a name or value may be cut by a NUL, nor a name by "=": such a one cannot be passed at all.
     variables.retain(|name, value| !name.contains(['=', '\0']) && !value.contains('\0'));
     variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_sets_nothing_that_scripts_take_files_from() {
+        let mut message = Message::new("backup-done");
+        message.push_text("volume", "one").push_text("td_want", "all").push_text("OSTATUS", "dead");
+        for name in RESERVED {
+            message.push_text(name, "/tmp");
+        }
+        let base = Variables::from([("HA_DIR".to_owned(), "/etc/ha.d".to_owned())]);
+        let expected = [
+            ("HA_DIR", "/etc/ha.d"),
+            ("HA_OSTATUS", "active"),
+            ("HA_t", "backup-done"),
+            ("HA_volume", "one"),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(of_message(&base, &message, "active"), Variables::from(expected));
+    }
 }

@@ -11,7 +11,7 @@
 use super::child::Talker;
 use super::environment::{self, Variables};
 use crate::cluster::{self, NodeState};
-use crate::wire::Message;
+use crate::wire::{Message, Value};
 use rustix::fs::{Access, access};
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,6 +30,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LONGEST_TYPE: usize = 31;
 /// So much of a script is looked at.
 const LARGEST_SCRIPT: u64 = 64 * 1024;
+/// A message of more bytes is for no script: it would have to fit into an environment, and many may wait.
+const LARGEST_MESSAGE: usize = 64 * 1024;
+/// What a field takes besides its bytes, about.
+const FIELD: usize = 64;
 /// The types of heartbeat's own for which scripts are run; the core makes these messages.
 const OWN_EVENTS: [&str; 2] = ["status", "ifstat"];
 /// A `status` script that calls one of these takes a dead node's groups by itself.
@@ -95,6 +99,14 @@ impl Drop for Scripts {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Whether a message is too large for a script.
+pub(super) fn is_too_large(message: &Message) -> bool {
+    let length = |value: &Value| match value {
+        Value::Text(bytes) | Value::Binary(bytes) | Value::Other { bytes, .. } => bytes.len(),
+    };
+    message.fields().map(|(name, value)| FIELD + name.len() + length(value)).sum::<usize>() > LARGEST_MESSAGE
 }
 
 /// Whether a type can be the name of a script: it comes from the network, and nothing but a file of `rc.d` is meant.
@@ -196,6 +208,19 @@ mod tests {
         {
             assert!(!may_run(kind), "{kind}");
         }
+    }
+
+    #[test]
+    fn a_message_that_fits_no_environment_is_for_no_script() {
+        let mut message = Message::new("backup-done");
+        message.push_text("list", "x".repeat(LARGEST_MESSAGE - 1000));
+        assert!(!is_too_large(&message));
+        let mut more = message.clone();
+        assert!(is_too_large(more.push_binary("more", [0; 1000])));
+        for _ in 0..20 {
+            message.push_text("", "");
+        }
+        assert!(is_too_large(&message));
     }
 
     #[test]
