@@ -117,8 +117,32 @@ fn uuid_of_name(node: &str) -> [u8; 16] {
     uuid
 }
 
-/// Replaces a file so that after a power cut it holds the old bytes or the new ones.
+/// Replaces a file so that after a power cut it holds the old bytes or the new ones. On a full disk a file of the same
+/// length is overwritten in place, which needs no room: the few bytes lie in one block.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match replace(path, bytes) {
+        Err(error) if is_full(&error) && overwrite(path, bytes).is_ok() => Ok(()),
+        other => other.map_err(|error| at(path, error)),
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT]
+        .iter()
+        .any(|full| number == Some(full.raw_os_error()))
+}
+
+fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+    if file.metadata()?.len() != bytes.len() as u64 {
+        return Err(io::ErrorKind::InvalidInput.into()); // a mixture of both could remain
+    }
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let directory = path.parent().unwrap_or(Path::new("/"));
     let write = || {
@@ -129,7 +153,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         std::fs::rename(&new, path)?;
         std::fs::File::open(directory)?.sync_all()
     };
-    write().map_err(|error| at(path, error))
+    write().inspect_err(|_| drop(std::fs::remove_file(&new)))
 }
 
 fn invalid(path: &Path, what: &str) -> io::Error {
@@ -138,4 +162,22 @@ fn invalid(path: &Path, what: &str) -> io::Error {
 
 fn at(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_file_of_the_same_length_is_overwritten() {
+        let path = std::env::temp_dir().join(format!("heartbeatd-overwrite-{}", std::process::id()));
+        std::fs::write(&path, "           1001\n").unwrap();
+        overwrite(&path, b"           1002\n").unwrap();
+        for other in [&b"2\n"[..], b"            1003\n"] {
+            assert!(overwrite(&path, other).is_err(), "{other:?}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "           1002\n");
+        std::fs::remove_file(&path).unwrap();
+        assert!(overwrite(&path, b"x").is_err(), "nothing is made");
+    }
 }

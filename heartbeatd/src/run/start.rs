@@ -165,7 +165,7 @@ fn peer_generation(plan: &Plan, state_dir: &Path) -> u64 {
 /// they were given.
 fn lock_state(arguments: &Arguments) -> Result<PidFile, Failure> {
     let path = arguments.state_dir.join("heartbeatd.lock");
-    pidfile::create(&path).map_err(|error| match error {
+    pidfile::lock(&path).map_err(|error| match error {
         PidFileError::Held(pid) => Failure::new(
             format!(
                 "heartbeat: the daemon with process id {pid} uses {} already: stop it, or give this one a --state-dir of its own",

@@ -42,6 +42,24 @@ pub enum PidFileError {
 /// # Errors
 /// [`PidFileError::Held`] if a living daemon holds it; [`PidFileError::Io`] with the path otherwise.
 pub fn create(path: &Path) -> Result<PidFile, PidFileError> {
+    let file = lock_file(path)?;
+    write_own_pid(&file.file).map_err(|error| named(path, &error))?;
+    Ok(file)
+}
+
+/// As [`create`], for a file of which only the lock counts: on a full disk it stays without the process id.
+///
+/// # Errors
+/// As [`create`].
+pub fn lock(path: &Path) -> Result<PidFile, PidFileError> {
+    let file = lock_file(path)?;
+    match write_own_pid(&file.file) {
+        Err(error) if error.kind() != io::ErrorKind::StorageFull => Err(named(path, &error).into()),
+        _ => Ok(file),
+    }
+}
+
+fn lock_file(path: &Path) -> Result<PidFile, PidFileError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut options = OpenOptions::new();
@@ -50,10 +68,7 @@ pub fn create(path: &Path) -> Result<PidFile, PidFileError> {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             // Its former owner may have removed the name between our open and our lock.
             Ok(()) if !is_same(&file, path) => continue,
-            Ok(()) => {
-                write_own_pid(&file).map_err(|error| named(path, &error))?;
-                return Ok(PidFile { path: path.to_path_buf(), file });
-            }
+            Ok(()) => return Ok(PidFile { path: path.to_path_buf(), file }),
             Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(PAUSE),
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(PidFileError::Held(read(path).unwrap_or(0))),
             Err(error) => return Err(PidFileError::Io(named(path, &error.into()))),

@@ -103,7 +103,15 @@ fn a_full_disk() -> Result<()> {
     pair.wait_status(&pair.beta, "alpha", "dead")?;
     node.thaw()?;
     pair.wait_status(&pair.beta, "alpha", "active")?;
-    pair.wait_placed(AT_HOME).map(drop)
+    pair.wait_placed(AT_HOME)?;
+    // Nor does it keep a node from starting: the next generation has as many bytes as this one.
+    pair::stop(node)?;
+    pair.wait_placed(ALL_ON_BETA)?;
+    let before = node.sh("cat /var/lib/heartbeat/hb_generation")?;
+    pair::start(node)?;
+    pair.wait_placed(AT_HOME)?;
+    let after = node.sh("cat /var/lib/heartbeat/hb_generation")?;
+    check(after > before, || format!("generation {after:?} after {before:?}"))
 }
 
 #[test]
