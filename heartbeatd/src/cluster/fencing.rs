@@ -2,11 +2,13 @@
 //! and nothing of it is taken before the device has said so.
 //!
 //! ```text
-//!  silent ──► Asked ── done ──► its resources are taken
-//!               ▲ │ failed
-//!               │ ▼
-//!              Waiting, 5 s         heard again, this node stops or did not run: not needed any more
+//!  silent ──► Waiting ──► Asked ── done ──► its resources are taken
+//!                    ▲      │
+//!                    └──────┘ failed: 5 s      heard again, this node stops or did not run: not needed any more
 //! ```
+//! When only the links between two live nodes fail, each finds the other one silent at the same moment. So that not both
+//! are reset, one of them begins at once and the other one later ([`HEAD_START`]): it is off before its turn. The holder
+//! of everything goes first, and it does fence a node that held nothing: that one, alive, is about to fence it.
 
 use super::join::Phase;
 use super::{Action, Cluster, Notice, Set};
@@ -15,6 +17,9 @@ use std::time::Duration;
 
 /// The device is asked again so long after it failed (heartbeat 3.0.6: 5 s).
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// How much later, besides an interval between beats, the node begins that is to lose when only the links have failed. A
+/// device of the other node has to switch it off within that time.
+const HEAD_START: Duration = Duration::from_secs(3);
 
 /// A node that must be cut off before anything of it is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub(super) struct Fencing {
 enum Step {
     /// The device works.
     Asked,
-    /// It has failed.
+    /// It is the other node's turn, or the device has failed.
     Waiting { retry_at: Duration },
 }
 
@@ -46,21 +51,44 @@ impl Fencing {
 }
 
 impl Cluster {
-    /// Whether a silent node need not be fenced: it said that it has stopped; or this node holds everything, and it said
-    /// that it holds nothing. (What nobody held when it fell silent it may have taken since.)
-    pub(super) fn is_harmless(&self) -> bool {
-        let Some(peer) = &self.peer else { return true };
-        let reported = peer.extra.is_some() || peer.holds.is_some() && !self.is_legacy();
-        peer.leaving || reported && peer.claims().is_empty() && self.wants() == Set::ALL
+    /// How long this node waits before it has the other one, now silent, cut off; `None`: that need not be. It need not if
+    /// the node said that it has stopped. Nor if it is a heartbeat 3.0.6, which waits for nobody's turn, and has told that
+    /// it holds nothing while this node holds everything.
+    pub(super) fn turn(&self) -> Option<Duration> {
+        let peer = self.peer.as_ref().filter(|peer| !peer.leaving)?;
+        let idle = peer.claims().is_empty();
+        if !peer.ours {
+            let told = peer.holds.is_some() && !self.is_legacy();
+            return if told && idle && self.wants() == Set::ALL { None } else { Some(self.second_turn()) };
+        }
+        let first = match (self.wants().is_empty(), idle) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => self.settings.me < peer.name,
+        };
+        Some(if first { Duration::ZERO } else { self.second_turn() })
     }
 
-    /// Has the other node cut off, if there is a device and this node may take anything.
-    pub(super) fn begin_fencing(&mut self) {
+    /// How long a node waits that starts and hears nobody: the other one, should it run, goes first, and of two that start
+    /// the one whose name sorts first.
+    pub(super) fn turn_at_start(&self) -> Duration {
+        let first = self.peer.as_ref().is_none_or(|peer| self.settings.me < peer.name);
+        self.second_turn() * if first { 1 } else { 2 }
+    }
+
+    /// When the node begins that is to lose. The two find each other silent up to a beat apart.
+    fn second_turn(&self) -> Duration {
+        HEAD_START + self.settings.keepalive
+    }
+
+    /// Has the other node cut off so long after now, if there is a device and this node may take anything.
+    pub(super) fn begin_fencing(&mut self, wait: Duration) {
         if self.settings.fencing
             && !matches!(self.phase, Phase::Stopping | Phase::Lingering { .. } | Phase::Gone)
         {
-            self.fencing = Some(Fencing { step: Step::Asked, failures: 0 });
-            self.ask_device();
+            let step = Step::Waiting { retry_at: self.now.mono + wait };
+            self.fencing = Some(Fencing { step, failures: 0 });
+            self.expire_fencing(); // it may be due
         }
     }
 

@@ -150,7 +150,7 @@ impl Cluster {
                 }
                 self.notice(Notice::Alone);
                 self.say_silence();
-                self.begin_fencing(); // it may run, and only this node be cut off
+                self.begin_fencing(self.turn_at_start()); // it may run, and only this node be cut off
                 self.activate(true);
             }
             Phase::Asking { again } if again <= now => self.ask_nodes(),
@@ -354,7 +354,7 @@ impl Cluster {
 
     fn peer_died(&mut self) {
         let now = self.now.mono;
-        let harmless = self.is_harmless();
+        let turn = self.turn();
         let Some(peer) = self.peer.as_mut() else { return };
         let (node, silent) = (peer.name.clone(), peer.silent(now));
         let gave_up = peer.leaving || peer.claims().is_empty();
@@ -366,8 +366,8 @@ impl Cluster {
         if self.standby.take().is_some() {
             self.notice(Notice::StandbyCancelled { why: "the other node is dead" });
         }
-        if !harmless {
-            self.begin_fencing();
+        if let Some(wait) = turn {
+            self.begin_fencing(wait);
         }
         if self.fencing.is_none() && self.phase == Phase::Stable {
             if !left.is_empty() && !gave_up {
