@@ -5,7 +5,8 @@
 //!                        ▲                             └─ failed: the next one
 //!                        └───────────────────────────────── all have failed ──► Event::Fenced { done: false }
 //! ```
-//! Every program is a child process in a group of its own, with a time limit unless it waits for a person.
+//! Every program is a child process in a group of its own, with a time limit unless it waits for a person. Until a reset has
+//! begun a request can be given up at any moment. From then on it ends by itself: a node may be off and not on again.
 
 mod device;
 mod program;
@@ -13,8 +14,9 @@ mod program;
 use super::jobs::{News, Runner};
 use crate::cluster::Severity;
 use crate::config::{Plan, StonithDevice};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 /// How often the devices are asked whether they would work (heartbeat 3.0.6: 1 h).
@@ -27,8 +29,10 @@ pub(super) struct Fencer {
     /// Counts requests, so that the end of one that was replaced is not taken for the newest's.
     number: u64,
     task: Option<JoinHandle<()>>,
-    /// What is done at the moment, and whether a person does it.
+    /// What the request does at the moment.
     step: watch::Sender<Step>,
+    /// Who holds this may use the devices: a reset that nobody waits for any more ends before the next request begins.
+    devices: Arc<Mutex<()>>,
     /// Why the last request failed.
     failure: Option<String>,
     probe: Option<JoinHandle<()>>,
@@ -37,7 +41,9 @@ pub(super) struct Fencer {
 #[derive(Clone, Debug, Default)]
 struct Step {
     text: String,
-    manual: bool,
+    resetting: bool,
+    /// No further device is asked.
+    last: bool,
 }
 
 impl Fencer {
@@ -47,6 +53,7 @@ impl Fencer {
             number: 0,
             task: None,
             step: watch::Sender::default(),
+            devices: Arc::default(),
             failure: None,
             probe: None,
         }
@@ -55,10 +62,10 @@ impl Fencer {
     /// Cuts a node off; what comes of it is told as [`News::Fenced`]. An earlier request is given up.
     pub(super) fn begin(&mut self, devices: &[StonithDevice], node: String) {
         self.give_up();
-        self.number += 1;
         let (number, runner, devices) = (self.number, self.runner.clone(), devices.to_vec());
-        let step = self.step.clone();
+        let (step, ours) = (self.step.clone(), self.devices.clone());
         self.task = Some(tokio::spawn(async move {
+            let _ours = ours.lock().await;
             let result =
                 if runner.disabled { Ok(()) } else { cut_off(&runner, &devices, &node, &step).await };
             // The receiver lives as long as the program.
@@ -73,24 +80,56 @@ impl Fencer {
         }
         self.task = None;
         self.failure = result.as_ref().err().cloned();
-        self.step.send_replace(Step::default());
+        self.step = watch::Sender::default();
         true
     }
 
-    /// Nobody waits for it any more. A device that has begun finishes: half-way a node may be off and not on again.
+    /// Nobody waits for it any more.
     pub(super) fn not_needed(&mut self) {
         self.failure = None;
-        if self.step.borrow().manual {
+        if self.task.is_some() {
             self.give_up();
         }
     }
 
-    fn give_up(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-            self.number += 1; // its end may be on its way
+    /// Other devices are configured. A reset that has begun may still be the one that is waited for.
+    pub(super) fn replace(&mut self, devices: &[StonithDevice], node: Option<String>) {
+        if self.task.is_none() {
+            return;
         }
-        self.step.send_replace(Step::default());
+        match node {
+            Some(node) if !devices.is_empty() && !self.end_soon() => self.begin(devices, node),
+            _ => {}
+        }
+    }
+
+    /// Whether a reset has begun, whoever waits for it.
+    pub(super) fn is_busy(&self) -> bool {
+        self.step.borrow().resetting || self.task.is_none() && self.devices.try_lock().is_err()
+    }
+
+    /// Waits until a reset that has begun is over; nothing else is.
+    pub(super) async fn end(&mut self) {
+        self.give_up();
+        let _ = tokio::time::timeout(device::RESET_LIMIT, self.devices.lock()).await;
+    }
+
+    /// Ends after the reset that has begun; whether one has.
+    fn end_soon(&self) -> bool {
+        self.step.send_if_modified(|step| {
+            step.last = true;
+            step.resetting
+        })
+    }
+
+    fn give_up(&mut self) {
+        self.number += 1; // its end may be on its way
+        if let Some(task) = self.task.take() {
+            if !self.end_soon() {
+                task.abort();
+            }
+        }
+        self.step = watch::Sender::default();
     }
 
     /// What people have to know while resources wait for it.
@@ -153,21 +192,11 @@ async fn cut_off(
 ) -> Result<(), String> {
     let mut failures = Vec::new();
     for device in devices {
-        let (kind, manual) = (&device.kind, device.is_manual());
-        let text = match manual {
-            true => format!(
-                "OPERATOR INTERVENTION REQUIRED: switch {node} off, then confirm that with \"meatclient -c {node}\""
-            ),
-            false => format!("{kind} is resetting it"),
-        };
-        if manual {
-            tracing::error!("{text}");
-            let _ = runner.news.send(News::Said(Severity::Error, text.clone()));
-        } else {
-            tracing::info!("Resetting node {node} with [{kind}]");
-        }
-        step.send_replace(Step { text, manual });
-        match device::reset(runner, device, node).await {
+        let kind = &device.kind;
+        announce(runner, device, node, step);
+        // a person may be told at any time that it is not needed
+        let go = || device.is_manual() || step.send_if_modified(begin_reset);
+        match device::reset(runner, device, node, go).await {
             Ok(()) => {
                 tracing::info!("[{kind}] has reset node {node}");
                 return Ok(());
@@ -177,6 +206,36 @@ async fn cut_off(
                 failures.push(format!("{kind}: {why}"));
             }
         }
+        if step.borrow().last {
+            break;
+        }
     }
     Err(if failures.is_empty() { "no device is configured".to_owned() } else { failures.join("; ") })
 }
+
+/// Whether the reset may begin. From then on it is not given up.
+fn begin_reset(step: &mut Step) -> bool {
+    step.resetting = !step.last;
+    step.resetting
+}
+
+/// Says which device is at work.
+fn announce(runner: &Runner, device: &StonithDevice, node: &str, step: &watch::Sender<Step>) {
+    let kind = &device.kind;
+    let text = match device.is_manual() {
+        true => format!(
+            "OPERATOR INTERVENTION REQUIRED: switch {node} off, then confirm that with \"meatclient -c {node}\""
+        ),
+        false => format!("{kind} is resetting it"),
+    };
+    if device.is_manual() {
+        tracing::error!("{text}");
+        let _ = runner.news.send(News::Said(Severity::Error, text.clone()));
+    } else {
+        tracing::info!("Resetting node {node} with [{kind}]");
+    }
+    step.send_modify(|step| (step.text, step.resetting) = (text, false));
+}
+
+#[cfg(test)]
+mod tests;

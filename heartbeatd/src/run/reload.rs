@@ -218,6 +218,7 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
     }
     if plan.stonith != shell.plan.stonith {
         shell.fencer.probe(&plan);
+        shell.fencer.replace(&plan.stonith, shell.fenced_node());
         applied.push("stonith devices");
     }
     if plan.watchdog != shell.plan.watchdog {

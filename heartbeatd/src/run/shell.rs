@@ -192,6 +192,9 @@ impl Shell {
             }
         };
         self.respawner.end().await;
+        if self.stopping {
+            self.fencer.end().await;
+        }
         for task in [fifo, guard].into_iter().flatten() {
             task.abort();
         }
@@ -252,7 +255,8 @@ impl Shell {
     }
 
     pub(super) fn at_rest(&self) -> bool {
-        self.running.is_empty() && self.picture.as_ref().is_some_and(|picture| picture.cluster.stable)
+        let busy = !self.running.is_empty() || self.fencer.is_busy();
+        !busy && self.picture.as_ref().is_some_and(|picture| picture.cluster.stable)
     }
 
     fn report(&mut self, report: Report) {
@@ -370,6 +374,12 @@ impl Shell {
             self.respawner.stop();
             self.give(Order::Event(Event::Stop)).await;
         }
+    }
+
+    /// The node that is to be cut off.
+    pub(super) fn fenced_node(&self) -> Option<String> {
+        let cluster = &self.picture.as_ref()?.cluster;
+        cluster.fencing.and(cluster.peer.as_ref()).map(|peer| peer.name.clone())
     }
 
     /// What the resources of a dead node wait for.

@@ -10,7 +10,7 @@ use tokio::process::Command;
 /// A status, a list of hosts.
 const ASK_LIMIT: Duration = Duration::from_secs(60);
 /// A reset: switching off, waiting until that is seen, switching on.
-const RESET_LIMIT: Duration = Duration::from_secs(180);
+pub(super) const RESET_LIMIT: Duration = Duration::from_secs(180);
 /// A file of parameters has no more than this.
 const LONGEST_FILE: usize = 64 * 1024;
 
@@ -30,13 +30,24 @@ pub(super) async fn check(runner: &Runner, device: &StonithDevice, node: &str) -
     Err(format!("it resets only these hosts: {}", hosts.join(" ")))
 }
 
-/// Resets the node; the device says that this is done, or why not.
-pub(super) async fn reset(runner: &Runner, device: &StonithDevice, node: &str) -> Result<(), String> {
+/// Resets the node; the device says that this is done, or why not. The last question before anything is switched is `go`:
+/// whether the node is still to be reset.
+pub(super) async fn reset(
+    runner: &Runner,
+    device: &StonithDevice,
+    node: &str,
+    go: impl Fn() -> bool,
+) -> Result<(), String> {
+    if !device.is_fence_agent() {
+        // some devices say "done" for hosts that they do not know
+        check(runner, device, node).await?;
+    }
+    if !go() {
+        return Err("it is not needed any more".to_owned());
+    }
     if device.is_fence_agent() {
         return fence_agent(runner, device, node, "reboot", RESET_LIMIT).await?.succeeded();
     }
-    // some devices say "done" for hosts that they do not know
-    check(runner, device, node).await?;
     let limit = (!device.is_manual()).then_some(RESET_LIMIT);
     stonith(runner, device, &["-T", "reset", node], limit).await?.succeeded()
 }
