@@ -15,9 +15,8 @@ fn partition(media: Media) -> Result<()> {
         held.try_fold(true, |all, one| Ok(all && one?))
     };
     wait_until(LIMIT, "each holds everything while it is alone", both)?;
-    check(pair.holding.longest_overlap(&ADDRESSES).is_some(), || {
-        "the watcher saw no second holder".to_owned()
-    })?;
+    let seen = || Ok(pair.holding.longest_overlap(&ADDRESSES).is_some());
+    wait_until(LIMIT, "the watcher sees two holders", seen)?;
     let healed = pair.alpha.heal_all()?;
     pair.wait_placed(AT_HOME)?;
     pair.wait_announced(ADDRESSES[0], &pair.alpha, healed)?;
