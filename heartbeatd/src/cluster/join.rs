@@ -285,8 +285,9 @@ impl Cluster {
     /// The other node's resource layer starts: it wants to know what this one holds. Two nodes that start
     /// together, and know of each other that they do, need not wait for one another.
     pub(super) fn receive_starting(&mut self, seq: u64) {
-        // one that was sent again may come after the reports that followed it
-        if let Some(peer) = self.peer.as_mut().filter(|peer| !peer.has_reported_since(seq)) {
+        // one that was sent again may come after the report that its start is over
+        let outdated = |peer: &Peer| peer.stable && peer.has_reported_since(seq);
+        if let Some(peer) = self.peer.as_mut().filter(|peer| !outdated(peer)) {
             (peer.starting, peer.stable, peer.leaving) = (true, false, false);
         }
         self.send_report(None);

@@ -33,6 +33,13 @@ pub(crate) enum Due {
         link: usize,
         message: Message,
     },
+    /// What the socket buffer of a paused daemon has kept; a later life of it opens another socket.
+    Buffered {
+        to: usize,
+        life: u64,
+        link: usize,
+        message: Message,
+    },
     JobBegins(Task),
     JobDone(Task),
     JobReported(Task, JobOutcome),
@@ -257,10 +264,15 @@ impl World {
         match due {
             Due::Deliver { to, link, message } => {
                 if let Some(until) = self.nodes[to].paused_until {
-                    // the socket buffer keeps it for the time after the pause
-                    self.at(until.saturating_sub(self.now), Due::Deliver { to, link, message });
+                    let life = self.nodes[to].life;
+                    self.at(until.saturating_sub(self.now), Due::Buffered { to, life, link, message });
                 } else if self.nodes[to].daemon.is_some() {
                     self.event(to, Event::Received { link, message });
+                }
+            }
+            Due::Buffered { to, life, link, message } => {
+                if self.nodes[to].life == life {
+                    self.happen(Due::Deliver { to, link, message });
                 }
             }
             Due::JobBegins(task) => self.begin_job(task),
