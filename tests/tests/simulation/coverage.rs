@@ -94,7 +94,6 @@ const EXPECTED_BESIDE_OLD: &[&str] = &[
     "StandbyRefused: Other side is in flux.",
     "StandbyRefused: Standby in progress",
     "StandbyRefused: the other node is not alive",
-    "StandbyTimedOut",
     "StopDelayed",
     "Stopping",
     "Taking: no other node is alive",
