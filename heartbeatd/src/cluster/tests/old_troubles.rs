@@ -191,3 +191,15 @@ fn an_agreement_of_an_old_one_that_has_restarted_meanwhile_is_kept() {
     assert!(old.was_sent("ask_resources", &[("rsc_hold", "all"), ("info", "done")]), "{:?}", old.sent);
     assert_eq!(old.alpha.wants(), Set::NONE);
 }
+
+#[test]
+fn a_request_without_an_answer_is_repeated_and_given_up() {
+    let mut old = Old::alone(Failback::Off);
+    old.join("none");
+    old.sent.clear();
+    old.event(Event::Standby(Set::ALL));
+    beats(&mut old, 60);
+    let asked = old.sent.iter().filter(|message| message.kind() == "ask_resources").count();
+    assert_eq!((asked, old.alpha.wants()), (4, Set::ALL));
+    assert!(old.alpha.standby.is_none());
+}
