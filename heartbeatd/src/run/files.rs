@@ -30,8 +30,6 @@ pub(super) struct Haresources {
     pub(super) groups: Vec<Group>,
     /// By what two nodes compare their files.
     number: u32,
-    /// How many nodes have groups.
-    homes: usize,
 }
 
 /// Has the file looked at.
@@ -106,11 +104,8 @@ fn look(directory: &Path, known: Option<Stamp>) -> (Option<Stamp>, Option<Hareso
     }
     match config::groups(directory) {
         Ok(groups) => {
-            let mut homes: Vec<&str> = groups.iter().map(|group| group.home.as_str()).collect();
-            homes.sort_unstable();
-            homes.dedup();
-            let (number, homes) = (fingerprint::of_groups(&groups), homes.len());
-            (stamp, Some(Haresources { groups, number, homes }))
+            let number = fingerprint::of_groups(&groups);
+            (stamp, Some(Haresources { groups, number }))
         }
         Err(_) => (None, None),
     }
@@ -120,7 +115,8 @@ impl Shell {
     /// Takes `haresources` as it is now.
     pub(super) async fn haresources_changed(&mut self) {
         let haresources = Arc::clone(&self.haresources.borrow_and_update());
-        self.runner.spares.want(haresources.homes.min(2));
+        // a node without groups has its job too, and a move is told when all jobs are over
+        self.runner.spares.want(if haresources.groups.is_empty() { 0 } else { self.plan.nodes.len().min(2) });
         self.runner.refill();
         let configuration = ConfigHash { haresources: haresources.number, ..self.settings.configuration };
         if configuration != self.settings.configuration {

@@ -56,7 +56,7 @@ impl Made {
 }
 
 impl Spares {
-    /// So many shall wait: one for each node that has groups, as their jobs run at the same time.
+    /// So many shall wait: one for each node, as their jobs run at the same time.
     pub(super) fn want(&self, count: usize) {
         self.lock().wanted = count;
     }
