@@ -20,14 +20,7 @@ fn ends(mut child: Child, order: &str) -> Ran {
     let started = std::time::Instant::now();
     child.stdin.take().unwrap().write_all(order.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    let out = String::from_utf8(output.stdout).unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        events: out.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        out,
-        took: started.elapsed(),
-    }
+    Ran::of(output, started.elapsed())
 }
 
 #[test]

@@ -3,84 +3,40 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test says what went wrong by failing
 
+mod node;
+
 use daemon::control::request;
 use heartbeatd::control::{self, Answer, Hold, NodeStatus, Request, Status, Which};
+use node::{Node, PATIENCE, port};
 use std::fs;
-use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 const DEADTIME: Duration = Duration::from_millis(400);
-/// For machines that are busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// A node of a pair that meets on a multicast group of its own; its daemon ends with it.
-struct Node {
-    name: &'static str,
-    directory: PathBuf,
-}
 
 /// Two nodes; `test` keeps pairs of tests that run at the same time apart.
 fn pair(test: u8) -> [Node; 2] {
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port();
     ["alpha", "beta"].map(|name| {
-        let directory = std::env::temp_dir().join(format!("heartbeatd-{}-{test}-{name}", std::process::id()));
-        fs::create_dir_all(directory.join("etc")).unwrap();
-        let node = Node { name, directory };
-        node.write("nodeinfo", name);
-        node.write(
-            "ha.cf",
-            &format!(
-                "keepalive 100ms\ndeadtime {}ms\nwarntime 300ms\ninitdead 3\nauto_failback off\nlogfacility none\n\
-                 logfile {}\nnode alpha beta\nmcast lo 239.255.{test}.1 {port} 0 1\n",
-                DEADTIME.as_millis(),
-                node.directory.join("log").display()
-            ),
+        let node = Node::named(&test.to_string(), name);
+        let ha_cf = format!(
+            "keepalive 100ms\ndeadtime {}ms\nwarntime 300ms\ninitdead 3\nauto_failback off\nlogfacility none\n\
+             logfile {}\nnode alpha beta\nmcast lo 239.255.{test}.1 {port} 0 1\n",
+            DEADTIME.as_millis(),
+            node.path("log")
         );
-        node.write("authkeys", "auth 1\n1 sha1 secret\n");
-        node.write("haresources", "alpha 192.0.2.1\nbeta 192.0.2.2\n");
+        node.write("etc/ha.cf", 0o600, &ha_cf);
+        node.write("etc/haresources", 0o600, "alpha 192.0.2.1\nbeta 192.0.2.2\n");
         node
     })
 }
 
 impl Node {
-    fn write(&self, name: &str, text: &str) {
-        let path = self.directory.join("etc").join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    }
-
     fn change(&self, name: &str, from: &str, to: &str) {
-        let text = fs::read_to_string(self.directory.join("etc").join(name)).unwrap();
+        let text = self.read(name);
         assert!(text.contains(from), "{from:?} is not in {text}");
-        self.write(name, &text.replace(from, to));
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        let directory = |name: &str| self.directory.join(name);
-        Command::new(env!("CARGO_BIN_EXE_heartbeatd"))
-            .args(["-M", "-l"])
-            .args(arguments)
-            .arg("--config-dir")
-            .arg(directory("etc"))
-            .arg("--state-dir")
-            .arg(directory("state"))
-            .arg("--run-dir")
-            .arg(directory("run"))
-            .output()
-            .unwrap()
-    }
-
-    fn start(&self) {
-        let output = self.run(&[]);
-        assert!(output.status.success(), "{}: {output:?}", self.name);
-    }
-
-    fn pid(&self) -> Option<rustix::process::Pid> {
-        let pid = daemon::pidfile::running(&self.directory.join("run.pid"))?;
-        rustix::process::Pid::from_raw(i32::try_from(pid).unwrap())
+        self.write(name, 0o600, &text.replace(from, to));
     }
 
     /// Waits for the end of a daemon that was killed.
@@ -90,10 +46,6 @@ impl Node {
             assert!(begun.elapsed() < PATIENCE, "{} does not end", self.name);
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-
-    fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(self.pid().unwrap(), signal).unwrap();
     }
 
     fn ask(&self, question: &Request) -> Answer {
@@ -109,7 +61,7 @@ impl Node {
 
     /// Asks for a move as soon as neither node has anything under way.
     fn moves(&self, question: &Request) -> String {
-        self.until("ready to move groups", |status| status.resources.standby_refusal.is_none());
+        self.reaches("ready to move groups", |status| status.resources.standby_refusal.is_none());
         self.accepts(question)
     }
 
@@ -121,13 +73,13 @@ impl Node {
     }
 
     /// Waits until the status is as wanted, and returns it.
-    fn until(&self, wanted: &str, mut is: impl FnMut(&Status) -> bool) -> Status {
+    fn reaches(&self, wanted: &str, mut is: impl FnMut(&Status) -> bool) -> Status {
         let begun = Instant::now();
         loop {
             match self.status() {
                 Some(status) if is(&status) => return status,
                 status if begun.elapsed() > PATIENCE => {
-                    panic!("{}: not {wanted}: {status:#?}\n{}", self.name, self.log())
+                    panic!("{}: not {wanted}: {status:#?}\n{}", self.name, self.read("log"))
                 }
                 _ => std::thread::sleep(Duration::from_millis(5)),
             }
@@ -135,22 +87,9 @@ impl Node {
     }
 
     fn holds(&self, hold: Hold) -> Status {
-        self.until(&format!("holding {hold}"), |status| {
+        self.reaches(&format!("holding {hold}"), |status| {
             status.resources.hold == hold && !status.resources.transition
         })
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Some(pid) = self.pid() {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -177,7 +116,7 @@ fn a_pair_lives_through_what_happens_to_it() {
     alpha.holds(Hold::All);
     assert!(begun.elapsed() < DEADTIME + Duration::from_secs(2), "taken over after {:?}", begun.elapsed());
     beta.start();
-    beta.until("joined", |status| status.phase == "stable");
+    beta.reaches("joined", |status| status.phase == "stable");
     beta.holds(Hold::None);
 
     // there and back
@@ -193,18 +132,18 @@ fn a_pair_lives_through_what_happens_to_it() {
 
     // a machine that stands still and wakes up again
     alpha.signal(Signal::STOP);
-    beta.until("alone", |status| status.resources.hold == Hold::All);
+    beta.reaches("alone", |status| status.resources.hold == Hold::All);
     alpha.signal(Signal::CONT);
     alpha.holds(Hold::None);
     beta.holds(Hold::All);
-    assert!(alpha.log().contains("this node did not run for"), "{}", alpha.log());
+    assert!(alpha.read("log").contains("this node did not run for"), "{}", alpha.read("log"));
 
     // an orderly end
     assert!(beta.run(&["-k"]).status.success());
     assert!(beta.pid().is_none() && !beta.directory.join("run.pid").exists());
     alpha.holds(Hold::All);
     assert!(alpha.run(&["-k"]).status.success());
-    assert!(alpha.log().contains("Heartbeat shutdown complete."));
+    assert!(alpha.read("log").contains("Heartbeat shutdown complete."));
 }
 
 #[test]
@@ -225,13 +164,17 @@ fn old_scripts_ask_by_the_fifo() {
     for bytes in hostile {
         fs::write(&path, bytes).unwrap();
     }
-    alpha.until("ready to move groups", |status| status.resources.standby_refusal.is_none());
+    alpha.reaches("ready to move groups", |status| status.resources.standby_refusal.is_none());
     fs::write(&path, ">>>\nt=ask_resources\nrsc_hold=local\ninfo=me\n<<<\n").unwrap();
     beta.holds(Hold::All);
     alpha.holds(Hold::None);
-    assert!(alpha.log().contains("message \"resource\" needs nothing to be done here"), "{}", alpha.log());
+    assert!(
+        alpha.read("log").contains("message \"resource\" needs nothing to be done here"),
+        "{}",
+        alpha.read("log")
+    );
 
-    alpha.until("ready to move groups", |status| status.resources.standby_refusal.is_none());
+    alpha.reaches("ready to move groups", |status| status.resources.standby_refusal.is_none());
     fs::write(&path, ">>>\nt=hb_takeover\nrsc_hold=failback\n<<<\n").unwrap();
     alpha.holds(Hold::Local);
     beta.holds(Hold::Local);
@@ -239,7 +182,7 @@ fn old_scripts_ask_by_the_fifo() {
     alpha.start();
     beta.holds(Hold::All);
     // The FIFO of the last run is used again.
-    alpha.until("ready to move groups", |status| status.resources.standby_refusal.is_none());
+    alpha.reaches("ready to move groups", |status| status.resources.standby_refusal.is_none());
     fs::write(&path, ">>>\nt=hb_takeover\nrsc_hold=local\n<<<\n").unwrap();
     alpha.holds(Hold::Local);
 }
@@ -256,32 +199,32 @@ fn a_changed_configuration_is_applied_without_moving_anything() {
     let generation = beta.status().unwrap().generation;
 
     assert_eq!(beta.accepts(&Request::Reload), "Configuration unchanged.");
-    beta.change("ha.cf", "keepalive 100ms", "keepalive 100x");
+    beta.change("etc/ha.cf", "keepalive 100ms", "keepalive 100x");
     let Answer::Refused { reason } = beta.ask(&Request::Reload) else { panic!("a wrong file was accepted") };
     assert!(reason.contains("ha.cf:1:11: error: \"100x\" is not a time"), "{reason}");
-    beta.change("ha.cf", "keepalive 100x", "keepalive 100ms");
+    beta.change("etc/ha.cf", "keepalive 100x", "keepalive 100ms");
 
     for node in [&alpha, &beta] {
-        node.change("ha.cf", "deadtime 400ms", "deadtime 900ms");
+        node.change("etc/ha.cf", "deadtime 400ms", "deadtime 900ms");
         assert_eq!(
             node.accepts(&Request::Reload),
             "configuration read again; new: timers, links and failback"
         );
         assert_eq!(
-            node.until("reloaded", |status| status.find(node.name).unwrap().deadtime_ms == 900).phase,
+            node.reaches("reloaded", |status| status.find(node.name).unwrap().deadtime_ms == 900).phase,
             "stable"
         );
     }
     // Keys roll in two steps: both know the new one before anybody signs with it.
     for (from, to) in [("1 sha1 secret\n", "1 sha1 secret\n2 sha1 other\n"), ("auth 1", "auth 2")] {
         for node in [&alpha, &beta] {
-            node.change("authkeys", from, to);
+            node.change("etc/authkeys", from, to);
             assert_eq!(node.accepts(&Request::Reload), "configuration read again; new: keys");
         }
     }
     // Another group: packets get lost between the two reloads, for less than the deadtime.
     for node in [&alpha, &beta] {
-        node.change("ha.cf", "239.255.2.1", "239.255.2.2");
+        node.change("etc/ha.cf", "239.255.2.1", "239.255.2.2");
     }
     for node in [&alpha, &beta] {
         assert_eq!(node.accepts(&Request::Reload), "configuration read again; new: media");
@@ -320,14 +263,14 @@ fn a_file_that_cannot_be_read_keeps_only_who_waits_for_it() {
         }
         beta.moves(&Request::Standby { set: Which::Local });
         alpha.holds(Hold::All);
-        assert!(reloads.iter().all(|reload| !reload.is_finished()), "{}", beta.log());
+        assert!(reloads.iter().all(|reload| !reload.is_finished()), "{}", beta.read("log"));
 
         // The disk answers again: with nothing for who has waited, with the file for who comes later.
         fs::remove_file(&file).unwrap();
-        beta.write("haresources", "alpha 192.0.2.1\nbeta 192.0.2.2\nbeta 192.0.2.3\n");
+        beta.write("etc/haresources", 0o600, "alpha 192.0.2.1\nbeta 192.0.2.2\nbeta 192.0.2.3\n");
         let begun = Instant::now();
         while !reloads.iter().all(|reload| reload.is_finished()) {
-            assert!(begun.elapsed() < PATIENCE, "{}", beta.log());
+            assert!(begun.elapsed() < PATIENCE, "{}", beta.read("log"));
             // whoever reads now finds the end of the file
             drop(fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap());
             std::thread::sleep(Duration::from_millis(20));
@@ -337,8 +280,8 @@ fn a_file_that_cannot_be_read_keeps_only_who_waits_for_it() {
             assert!(output.status.success(), "{output:?}");
         }
     });
-    beta.until("reading the new file", |status| status.groups.len() == 3);
-    alpha.until("told that it differs", |status| !status.find("beta").unwrap().differs.is_empty());
+    beta.reaches("reading the new file", |status| status.groups.len() == 3);
+    alpha.reaches("told that it differs", |status| !status.find("beta").unwrap().differs.is_empty());
     assert_eq!(beta.accepts(&Request::Reload), "Configuration unchanged.");
 }
 
@@ -364,9 +307,9 @@ fn signals_during_the_start_wait_until_they_can_be_obeyed() {
             fs::write(&nodeinfo, "alpha\n").unwrap();
         }
         let output = daemon.join().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{output:?}\n{}", alpha.log());
+        assert_eq!(output.status.code(), Some(0), "{output:?}\n{}", alpha.read("log"));
     });
-    assert!(alpha.log().contains("Heartbeat shutdown complete."), "{}", alpha.log());
+    assert!(alpha.read("log").contains("Heartbeat shutdown complete."), "{}", alpha.read("log"));
 }
 
 #[test]
@@ -379,7 +322,7 @@ fn a_disk_that_hangs_keeps_no_resources() {
     beta.holds(Hold::Local);
     fifo(&alpha.directory.join("state/hb_generation.new")); // writing it never ends
     alpha.signal(Signal::STOP);
-    beta.until("alone", |status| status.resources.hold == Hold::All);
+    beta.reaches("alone", |status| status.resources.hold == Hold::All);
     alpha.signal(Signal::CONT);
     alpha.holds(Hold::None);
     beta.holds(Hold::All);
@@ -430,11 +373,11 @@ fn the_command_line_says_what_is() {
 
     let reloaded = alpha.run(&["-r"]);
     assert_eq!(said(&reloaded).trim(), "Configuration unchanged.");
-    alpha.change("ha.cf", "keepalive 100ms", "keepaliv 100ms");
+    alpha.change("etc/ha.cf", "keepalive 100ms", "keepaliv 100ms");
     let refused = alpha.run(&["-r"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("ha.cf:1:1: error"), "{refused:?}");
-    alpha.change("ha.cf", "keepaliv 100ms", "keepalive 100ms");
+    alpha.change("etc/ha.cf", "keepaliv 100ms", "keepalive 100ms");
 
     let pid = alpha.pid().unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
@@ -449,23 +392,23 @@ fn the_command_line_says_what_is() {
 #[test]
 fn a_new_process_is_started_only_for_what_the_files_say_at_last() {
     let [alpha, beta] = pair(14);
-    let starts = || alpha.log().matches(" starts on node alpha").count();
-    let withdrawn = || alpha.log().matches("the daemon no longer starts anew").count();
+    let starts = || alpha.read("log").matches(" starts on node alpha").count();
+    let withdrawn = || alpha.read("log").matches("the daemon no longer starts anew").count();
     let reload = || {
         let output = alpha.run(&["-r"]);
         (output.status.code(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let anew = || (Some(0), "the nodes have changed: the daemon starts anew".to_owned());
     let rename = |from: &str, to: &str| {
-        alpha.change("ha.cf", &format!("node alpha {from}"), &format!("node alpha {to}"));
+        alpha.change("etc/ha.cf", &format!("node alpha {from}"), &format!("node alpha {to}"));
     };
     for node in [&alpha, &beta] {
-        node.write("haresources", "alpha 192.0.2.1\n");
+        node.write("etc/haresources", 0o600, "alpha 192.0.2.1\n");
     }
     // it waits for beta, and so is not at rest
-    alpha.change("ha.cf", "initdead 3", "initdead 600");
+    alpha.change("etc/ha.cf", "initdead 3", "initdead 600");
     alpha.start();
-    alpha.until("running", |status| status.node == "alpha");
+    alpha.reaches("running", |status| status.node == "alpha");
 
     rename("beta", "gamma");
     assert_eq!(reload(), anew());
@@ -477,25 +420,25 @@ fn a_new_process_is_started_only_for_what_the_files_say_at_last() {
     for (good, bad) in [("keepalive", "keepaliv"), ("mcast lo", "mcast no-such-if")] {
         let before = withdrawn();
         assert_eq!(reload(), anew());
-        alpha.change("ha.cf", good, bad);
+        alpha.change("etc/ha.cf", good, bad);
         assert_eq!(reload().0, Some(1), "{bad}");
         assert_eq!(withdrawn(), before + 1, "{bad}");
-        alpha.change("ha.cf", bad, good);
+        alpha.change("etc/ha.cf", bad, good);
     }
 
     // the files break after the order, and nobody asks for a reading
     assert_eq!(reload(), anew());
-    alpha.change("ha.cf", "keepalive", "keepaliv");
+    alpha.change("etc/ha.cf", "keepalive", "keepaliv");
     assert_eq!((starts(), withdrawn()), (1, 3));
     beta.start();
-    alpha.until("at rest with the old files", |status| status.phase == "stable" && withdrawn() == 4);
+    alpha.reaches("at rest with the old files", |status| status.phase == "stable" && withdrawn() == 4);
     assert_eq!(starts(), 1);
 
-    alpha.change("ha.cf", "keepaliv", "keepalive");
+    alpha.change("etc/ha.cf", "keepaliv", "keepalive");
     assert_eq!(reload(), anew());
     let begun = Instant::now();
     while starts() < 2 {
-        assert!(begun.elapsed() < PATIENCE, "not started anew:\n{}", alpha.log());
+        assert!(begun.elapsed() < PATIENCE, "not started anew:\n{}", alpha.read("log"));
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -503,7 +446,7 @@ fn a_new_process_is_started_only_for_what_the_files_say_at_last() {
 #[test]
 fn a_wrong_configuration_is_shown_and_has_its_exit_code() {
     let [alpha, _] = pair(4);
-    alpha.change("ha.cf", "keepalive 100ms", "keepaliv 100ms");
+    alpha.change("etc/ha.cf", "keepalive 100ms", "keepaliv 100ms");
     for arguments in [&[][..], &["-f"], &["--check"]] {
         let output = alpha.run(arguments);
         let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned();
@@ -516,8 +459,8 @@ fn a_wrong_configuration_is_shown_and_has_its_exit_code() {
             assert!(said.contains(part), "{arguments:?}: {part:?} is missing in:\n{said}");
         }
     }
-    alpha.change("ha.cf", "keepaliv 100ms", "keepalive 100ms");
-    alpha.change("ha.cf", "mcast lo", "mcast no-such-if");
+    alpha.change("etc/ha.cf", "keepaliv 100ms", "keepalive 100ms");
+    alpha.change("etc/ha.cf", "mcast lo", "mcast no-such-if");
     let output = alpha.run(&["-f"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -556,7 +499,7 @@ fn recordings_of_an_earlier_life_are_not_believed_after_a_restart() {
     let kept = alpha.directory.join("state/hb_peer_generation");
     let begun = Instant::now();
     while fs::read_to_string(&kept).unwrap_or_default() != format!("beta {}\n", generation + 1) {
-        assert!(begun.elapsed() < PATIENCE, "{:?}\n{}", fs::read_to_string(&kept), alpha.log());
+        assert!(begun.elapsed() < PATIENCE, "{:?}\n{}", fs::read_to_string(&kept), alpha.read("log"));
         std::thread::sleep(Duration::from_millis(5));
     }
     for node in [&beta, &alpha] {
@@ -570,19 +513,19 @@ fn recordings_of_an_earlier_life_are_not_believed_after_a_restart() {
             std::thread::sleep(Duration::from_millis(2));
         }
     };
-    let lonely = alpha.until("alone", |status| {
+    let lonely = alpha.reaches("alone", |status| {
         replay();
         status.resources.hold == Hold::All
     });
     let node = lonely.find("beta").unwrap();
     assert_eq!((node.status, node.silent_ms), (NodeStatus::Dead, None), "beta was not heard");
-    let status = alpha.until("telling why", |status| {
+    let status = alpha.reaches("telling why", |status| {
         let links = &status.find("beta").unwrap().links;
         links.iter().any(|link| link.why.as_ref().is_some_and(|why| why.contains("of its past (replayed")))
     });
     assert!(!status.find("beta").unwrap().links[0].up);
-    assert!(alpha.log().contains("attempted replay attack"), "{}", alpha.log());
+    assert!(alpha.read("log").contains("attempted replay attack"), "{}", alpha.read("log"));
 
     beta.start();
-    alpha.until("hearing beta", |status| status.find("beta").unwrap().status == NodeStatus::Active);
+    alpha.reaches("hearing beta", |status| status.find("beta").unwrap().status == NodeStatus::Active);
 }

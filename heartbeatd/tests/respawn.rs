@@ -92,7 +92,7 @@ fn a_killed_daemon_leaves_no_program_behind() {
     node.configure("alpha", port(), &format!("respawn {user} {stays}\n"));
     node.succeeds(&[]);
     node.until("running", || !node.read("out/stays").is_empty());
-    let pid = daemon::pidfile::running(&node.0.join("run.pid")).unwrap();
+    let pid = daemon::pidfile::running(&node.directory.join("run.pid")).unwrap();
     said(&format!("kill -9 {pid}"));
     node.until("without the program", || !runs(&node.read("out/stays")));
 }

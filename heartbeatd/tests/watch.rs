@@ -1,76 +1,28 @@
 //! `cl_status watch` against a real daemon that is killed, stopped and started again under it, and on a terminal.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test ends by panicking
 
+mod node;
+
+use node::{Node, PATIENCE, port};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::UdpSocket;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// For machines that are busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// One node of a pair, on loopback and without resource management; its daemon ends with it.
-struct Node(PathBuf);
-
-impl Node {
-    fn new(test: &str) -> Node {
-        let directory = std::env::temp_dir().join(format!("heartbeatd-watch-{}-{test}", std::process::id()));
-        fs::create_dir_all(directory.join("etc")).unwrap();
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let log = directory.join("log");
-        let ha_cf = format!(
-            "keepalive 100ms\ndeadtime 1\ninitdead 2\nauto_failback off\nlogfacility none\nlogfile {}\n\
-             node alpha beta\nmcast lo 239.255.77.1 {port} 0 1\n",
-            log.display()
-        );
-        for (name, text) in [
-            ("nodeinfo", "alpha"),
-            ("ha.cf", &ha_cf),
-            ("authkeys", "auth 1\n1 sha1 secret\n"),
-            ("haresources", "beta 192.0.2.1\n"),
-        ] {
-            let path = directory.join("etc").join(name);
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        }
-        Node(directory)
-    }
-
-    fn start(&self) {
-        let directory = |name: &str| self.0.join(name);
-        let output = Command::new(env!("CARGO_BIN_EXE_heartbeatd"))
-            .args(["-M", "-l", "--config-dir"])
-            .arg(directory("etc"))
-            .arg("--state-dir")
-            .arg(directory("state"))
-            .arg("--run-dir")
-            .arg(directory("run"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-    }
-
-    fn pid(&self) -> Option<Pid> {
-        let pid = daemon::pidfile::running(&self.0.join("run.pid"))?;
-        Pid::from_raw(i32::try_from(pid).unwrap())
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(self.pid().unwrap(), signal).unwrap();
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Some(pid) = self.pid() {
-            let _ = kill_process(pid, Signal::KILL);
-        }
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// One node of a pair whose other node has the group.
+fn node(test: &str) -> Node {
+    let node = Node::new(test);
+    let ha_cf = format!(
+        "keepalive 100ms\ndeadtime 1\ninitdead 2\nauto_failback off\nlogfacility none\nlogfile {}\n\
+         node alpha beta\nmcast lo 239.255.77.1 {} 0 1\n",
+        node.path("log"),
+        port()
+    );
+    node.write("etc/ha.cf", 0o600, &ha_cf);
+    node.write("etc/haresources", 0o600, "beta 192.0.2.1\n");
+    node
 }
 
 /// A program that writes into a file; it ends with the test.
@@ -142,10 +94,10 @@ const STOPPED: &str = "stopped: heartbeat does not run on this machine\n\n";
 
 #[test]
 fn it_says_what_is_and_nothing_that_was() {
-    let node = Node::new("plain");
-    let run_dir = node.0.join("run");
-    let mut watch = Watch::start(cl_status(&["watch"]), node.0.join("plain"), &run_dir);
-    let mut json = Watch::start(cl_status(&["watch", "--json"]), node.0.join("json"), &run_dir);
+    let node = node("watch-plain");
+    let run_dir = node.directory.join("run");
+    let mut watch = Watch::start(cl_status(&["watch"]), node.directory.join("plain"), &run_dir);
+    let mut json = Watch::start(cl_status(&["watch", "--json"]), node.directory.join("json"), &run_dir);
     assert_eq!(watch.says("stopped"), STOPPED);
     assert_eq!(json.says("running"), format!("{{\"error\":\"{}\",\"running\":false}}\n", STOPPED.trim()));
 
@@ -181,12 +133,13 @@ fn it_says_what_is_and_nothing_that_was() {
 
 #[test]
 fn the_terminal_is_given_back() {
-    let node = Node::new("terminal");
+    let node = node("watch-terminal");
     for (round, key) in [b'q', 3].into_iter().enumerate() {
         let script = format!("stty -a; '{}' watch; stty -a; echo after", env!("CARGO_BIN_EXE_cl_status"));
         let mut command = Command::new("script");
         command.args(["-qfec", &script, "/dev/null"]);
-        let mut watch = Watch::start(command, node.0.join(format!("out{round}")), &node.0.join("run"));
+        let mut watch =
+            Watch::start(command, node.directory.join(format!("out{round}")), &node.directory.join("run"));
         let begin = watch.says("q or ^C ends");
         let (before, screen) = begin.split_once("\x1b[?1049h").unwrap();
         assert!(screen.contains("stopped: heartbeat does not run"), "{screen:?}");

@@ -1,13 +1,10 @@
 //! Who announces an address: a listener for ARP on a network, with the sender's hardware address and the time.
 
-use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::failure::{Context, Result};
+use crate::failure::Result;
+use crate::frames;
 use crate::moment::{Moment, wait_for};
 use crate::node::Node;
 use crate::process::Process;
@@ -64,29 +61,7 @@ impl ArpWatcher {
 
 /// Print every ARP packet that arrives until standard input ends.
 pub fn run() -> Result<()> {
-    let protocol = Protocol::from(i32::from(ETHERTYPE_ARP.to_be()));
-    let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), Some(protocol))
-        .context(|| "a packet socket (needs root)")?;
-    let stdin = std::io::stdin();
-    let mut out = std::io::stdout();
-    writeln!(out, "listening")?;
-    loop {
-        out.flush()?;
-        let mut ready = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(&socket, PollFlags::IN)];
-        match poll(&mut ready, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        if !ready.first().is_none_or(|stdin| stdin.revents().is_empty()) {
-            return Ok(());
-        }
-        let mut buffer = [0; 256];
-        while let Ok(length) = (&socket).read(&mut buffer) {
-            if let Some(claim) = parse_frame(Moment::now(), buffer.get(..length).unwrap_or_default()) {
-                writeln!(out, "{}", line(&claim))?;
-            }
-        }
-    }
+    frames::tell(ETHERTYPE_ARP, |at, frame| parse_frame(at, frame).as_ref().map(line))
 }
 
 /// An Ethernet frame with an ARP packet for IPv4 (RFC 826).

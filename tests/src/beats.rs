@@ -1,11 +1,7 @@
 //! When a node was last heard: a listener for the heartbeats of heartbeat and for VRRP on a network.
 
-use std::io::{Read, Write};
-
-use rustix::event::{PollFd, PollFlags, poll};
-use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::failure::{Context, Result};
+use crate::failure::Result;
+use crate::frames;
 use crate::moment::Moment;
 use crate::node::Node;
 use crate::process::Process;
@@ -38,29 +34,7 @@ impl BeatWatcher {
 
 /// Print the time and the sender of every beat that arrives until standard input ends.
 pub fn run() -> Result<()> {
-    let protocol = Protocol::from(i32::from(ETHERTYPE_IPV4.to_be()));
-    let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), Some(protocol))
-        .context(|| "a packet socket (needs root)")?;
-    let stdin = std::io::stdin();
-    let mut out = std::io::stdout();
-    writeln!(out, "listening")?;
-    loop {
-        out.flush()?;
-        let mut ready = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(&socket, PollFlags::IN)];
-        match poll(&mut ready, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        if !ready.first().is_none_or(|stdin| stdin.revents().is_empty()) {
-            return Ok(());
-        }
-        let mut buffer = [0; 256];
-        while let Ok(length) = (&socket).read(&mut buffer) {
-            if let Some(mac) = sender(buffer.get(..length).unwrap_or_default()) {
-                writeln!(out, "{} {mac}", Moment::now().nanos())?;
-            }
-        }
-    }
+    frames::tell(ETHERTYPE_IPV4, |at, frame| sender(frame).map(|mac| format!("{} {mac}", at.nanos())))
 }
 
 /// Who sent this frame, if it is a beat: UDP to heartbeat's port, or VRRP.

@@ -22,6 +22,7 @@ pub mod arp;
 pub mod beats;
 pub mod failure;
 pub mod flood;
+mod frames;
 pub mod holding;
 pub mod init;
 pub mod kernel;

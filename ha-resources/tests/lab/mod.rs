@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -200,6 +200,17 @@ impl Drop for Lab {
 }
 
 impl Ran {
+    pub fn of(output: Output, took: Duration) -> Ran {
+        let out = String::from_utf8(output.stdout).unwrap();
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            events: out.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            out,
+            took,
+        }
+    }
+
     /// `resource action result` of each resource event.
     pub fn steps(&self) -> Vec<String> {
         let word = |action: &Verb, result: &EventResult| format!("{action:?} {result:?}").to_lowercase();
@@ -241,15 +252,7 @@ impl Ran {
 pub fn ran(command: &mut Command) -> Ran {
     let started = Instant::now();
     let output = command.output().unwrap();
-    let took = started.elapsed();
-    let out = String::from_utf8(output.stdout).unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        events: out.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        out,
-        took,
-    }
+    Ran::of(output, started.elapsed())
 }
 
 /// Waits until something is so; false after five seconds.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test program uses some of it
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +14,10 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Its daemon ends with it.
-pub(crate) struct Node(pub(crate) PathBuf);
+pub(crate) struct Node {
+    pub(crate) name: &'static str,
+    pub(crate) directory: PathBuf,
+}
 
 impl Node {
     /// The node `alpha` of a test.
@@ -21,13 +25,13 @@ impl Node {
         Node::named(test, "alpha")
     }
 
-    pub(crate) fn named(test: &str, name: &str) -> Node {
+    pub(crate) fn named(test: &str, name: &'static str) -> Node {
         let directory = std::env::temp_dir().join(format!("heartbeatd-{}-{test}-{name}", std::process::id()));
         for (part, mode) in [("etc", 0o755), ("bin", 0o755), ("out", 0o777)] {
             fs::create_dir_all(directory.join(part)).unwrap();
             fs::set_permissions(directory.join(part), fs::Permissions::from_mode(mode)).unwrap();
         }
-        let node = Node(directory);
+        let node = Node { name, directory };
         node.write("etc/nodeinfo", 0o600, name);
         node.write("etc/authkeys", 0o600, "auth 1\n1 sha1 secret\n");
         node.write("etc/haresources", 0o600, "alpha 192.0.2.1\n");
@@ -35,12 +39,12 @@ impl Node {
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
+        self.directory.join(name).to_str().unwrap().to_owned()
     }
 
     pub(crate) fn write(&self, name: &str, mode: u32, text: &str) {
-        fs::write(self.0.join(name), text).unwrap();
-        fs::set_permissions(self.0.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        fs::write(self.directory.join(name), text).unwrap();
+        fs::set_permissions(self.directory.join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
 
     /// A program of the node, and its path.
@@ -63,7 +67,7 @@ impl Node {
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_heartbeatd"));
         for (option, part) in [("--config-dir", "etc"), ("--state-dir", "state"), ("--run-dir", "run")] {
-            command.arg(option).arg(self.0.join(part));
+            command.arg(option).arg(self.directory.join(part));
         }
         // What is in `bin` comes first: a failfast program of a test must not reboot the machine of the test.
         command.env("PATH", format!("{}:/usr/bin:/bin", self.path("bin")));
@@ -75,8 +79,21 @@ impl Node {
         assert!(output.status.success(), "{arguments:?}: {output:?}\n{}", self.read("log"));
     }
 
+    pub(crate) fn start(&self) {
+        self.succeeds(&[]);
+    }
+
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        let pid = daemon::pidfile::running(&self.directory.join("run.pid"))?;
+        Pid::from_raw(i32::try_from(pid).unwrap())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid().unwrap(), signal).unwrap();
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.0.join(name)).unwrap_or_default()
+        fs::read_to_string(self.directory.join(name)).unwrap_or_default()
     }
 
     pub(crate) fn until(&self, wanted: &str, is: impl Fn() -> bool) {
@@ -94,11 +111,10 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if let Some(pid) = daemon::pidfile::running(&self.0.join("run.pid")) {
-            let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap());
-            let _ = rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL);
+        if let Some(pid) = self.pid() {
+            let _ = kill_process(pid, Signal::KILL);
         }
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 

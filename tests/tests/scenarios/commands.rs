@@ -6,7 +6,7 @@ use lab::pair::{standby, start, takeover};
 use lab::{Context, Node, Result, check, wait_until};
 use rustix::process::Signal;
 
-use crate::world::{ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND};
+use crate::world::{ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND, wait_logged};
 
 type Command = fn(&Node, &str) -> Result<()>;
 
@@ -111,10 +111,10 @@ fn a_file_that_differs_between_the_nodes_is_told() -> Result<()> {
     pair.beta.write(FILE, &format!("{text}# means the same\n"))?;
     wait(false)?;
     for (node, of) in views {
-        let log = node.read("/var/log/ha-log")?;
-        for words in
-            [format!("haresources differs on {of}:"), format!("haresources is the same on {of} again")]
-        {
+        let told =
+            [format!("haresources differs on {of}:"), format!("haresources is the same on {of} again")];
+        let log = wait_logged(node, &[&told[0], &told[1]])?;
+        for words in told {
             check(log.matches(&words).count() == 1, || format!("{}: not once: {words}\n{log}", node.name()))?;
         }
         check(!log.contains("ha.cf differs"), || log.clone())?;

@@ -1,14 +1,15 @@
 //! `stonith` and `stonith_host`: nothing of a silent node is taken before a device says that it is cut off. The devices are
 //! run by cluster-glue's `stonith`, the real one; the power switch behind them is the lab.
 
-use std::thread::sleep;
 use std::time::Duration;
 
 use lab::pair;
 use lab::{Node, Result, check, hold_for, wait_until};
 
 use crate::old::{start_old, stop_old};
-use crate::world::{ADDRESSES, ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Media, Options, Pair, SECOND};
+use crate::world::{
+    ADDRESSES, ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Media, Options, Pair, SECOND, wait_logged,
+};
 
 /// A device of cluster-glue (`external/lab`): whoever works its switch writes what came of it into a file.
 const PLUGIN: &str = "#!/bin/sh
@@ -66,19 +67,6 @@ fn wait_said(pair: &Pair, node: &Node, words: &str) -> Result<()> {
     wait_until(LIMIT, &what, || Ok(pair.cl_status(node, &["status"])?.contains(words))).map(drop)
 }
 
-fn wait_logged(node: &Node, words: &str) -> Result<()> {
-    wait_logged_within(node, words, LIMIT)
-}
-
-fn wait_logged_within(node: &Node, words: &str, limit: Duration) -> Result<()> {
-    let what = format!("the log of {} says: {words}", node.name());
-    wait_until(limit, &what, || {
-        sleep(Duration::from_millis(50));
-        Ok(node.read("/var/log/ha-log")?.contains(words))
-    })
-    .map(drop)
-}
-
 /// So many requests have come to the switch.
 fn wait_requests(node: &Node, count: usize) -> Result<()> {
     let requests = || Ok(node.sh("cat /var/log/requests 2>/dev/null || true")?.lines().count() >= count);
@@ -95,7 +83,7 @@ fn not_taken(pair: &Pair, time: Duration) -> Result<()> {
 fn addresses_are_taken_when_the_device_has_cut_off_the_node_and_not_before() -> Result<()> {
     let pair = boot("stonith_host alpha external/lab beta\nstonith_host beta external/lab alpha\n", "on")?;
     start(&pair)?;
-    wait_logged(&pair.alpha, "stonith device external/lab works, and can reset beta")?;
+    wait_logged(&pair.alpha, &["stonith device external/lab works, and can reset beta"])?;
     pair.beta.cut_all()?;
     wait_requests(&pair.alpha, 1)?;
     wait_said(&pair, &pair.alpha, "waiting for fencing of beta; external/lab is resetting it")?;
@@ -111,7 +99,7 @@ fn addresses_are_taken_when_the_device_has_cut_off_the_node_and_not_before() -> 
     pair.beta.power_off()?;
     pair.alpha.write("/run/answer", "0\n")?;
     pair.wait_placed(ALL_ON_ALPHA)?;
-    wait_logged(&pair.alpha, "node beta now reset.")?;
+    wait_logged(&pair.alpha, &["node beta now reset."])?;
 
     pair.beta.power_on()?;
     lend(&pair.beta)?;
@@ -147,13 +135,13 @@ fn several_devices_are_tried_in_order_and_one_for_another_host_is_not_believed()
     let more = "stonith_host alpha null gamma\nstonith_host alpha no-such-type x\nstonith_host * fence_lab ip=192.0.2.99\n";
     let pair = boot(more, "on")?;
     start(&pair)?;
-    wait_logged(&pair.alpha, "stonith device null cannot reset beta: it resets only these hosts: gamma")?;
-    wait_logged(&pair.alpha, "stonith device no-such-type cannot reset beta:")?;
-    wait_logged(&pair.alpha, "stonith device fence_lab works, and can reset beta")?;
+    wait_logged(&pair.alpha, &["stonith device null cannot reset beta: it resets only these hosts: gamma"])?;
+    wait_logged(&pair.alpha, &["stonith device no-such-type cannot reset beta:"])?;
+    wait_logged(&pair.alpha, &["stonith device fence_lab works, and can reset beta"])?;
     pair.beta.power_off()?;
     pair.wait_placed(ALL_ON_ALPHA)?;
-    wait_logged(&pair.alpha, "Host beta not reset! [null]")?;
-    wait_logged(&pair.alpha, "[fence_lab] has reset node beta")
+    wait_logged(&pair.alpha, &["Host beta not reset! [null]"])?;
+    wait_logged(&pair.alpha, &["[fence_lab] has reset node beta"]).map(drop)
 }
 
 #[test]
@@ -180,13 +168,13 @@ fn beside_an_old_node_both_reset_each_other() -> Result<()> {
     pair.wait_placed(AT_HOME)?;
     pair.beta.power_off()?;
     pair.wait_placed(ALL_ON_ALPHA)?;
-    wait_logged(&pair.alpha, "node beta now reset.")?;
+    wait_logged(&pair.alpha, &["node beta now reset."])?;
     pair.beta.power_on()?;
     start_old(&pair.beta)?;
     pair.wait_placed(AT_HOME)?;
     pair.alpha.power_off()?;
     pair.wait_placed(ALL_ON_BETA)?;
-    wait_logged(&pair.beta, "node alpha now reset.")?;
+    wait_logged(&pair.beta, &["node alpha now reset."])?;
     pair.alpha.power_on()?;
     pair::start(&pair.alpha)?;
     pair.wait_placed(AT_HOME)?;
@@ -217,15 +205,11 @@ fn what_cannot_be_stopped_is_not_taken_before_its_node_is_cut_off() -> Result<()
     }
     start(&pair)?;
     pair.beta.run(&["hb_standby", "local"])?;
-    wait_logged_within(&pair.beta, "standby cancelled: groups could not be stopped here", LIMIT * 4)?;
+    wait_logged(&pair.beta, &["standby cancelled: groups could not be stopped here"])?;
     pair.wait_placed(AT_HOME)?;
 
     pair.beta.run(&["heartbeatd", "-k"])?;
-    wait_logged_within(
-        &pair.beta,
-        "this node stops although some of its groups could not be stopped",
-        LIMIT * 4,
-    )?;
+    wait_logged(&pair.beta, &["this node stops although some of its groups could not be stopped"])?;
     pair.wait_gone(&pair.beta)?;
     wait_requests(&pair.alpha, 1)?;
     not_taken(&pair, SECOND)?;

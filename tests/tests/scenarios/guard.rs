@@ -5,7 +5,7 @@ use lab::{Moment, Node, Result, check, fail, wait_for, wait_until};
 use rustix::process::Signal;
 use std::time::Duration;
 
-use crate::world::{ADDRESSES, ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND};
+use crate::world::{ADDRESSES, ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND, wait_logged};
 
 /// Long enough that a busy machine can keep the order of events.
 const DEADTIME: Duration = Duration::from_secs(4);
@@ -54,9 +54,7 @@ fn a_killed_daemon_lets_go_before_the_other_node_takes() -> Result<()> {
     everything_on_beta(&pair)?;
     let gone = || Ok(pair.alpha.pids_of("ha-resources")?.is_empty());
     wait_until(LIMIT, "alpha's guard has done its work", gone)?;
-    check(pair.alpha.read("/var/log/ha-log")?.contains("heartbeatd has not beaten for"), || {
-        "the guard says nothing".to_owned()
-    })?;
+    wait_logged(&pair.alpha, &["heartbeatd has not beaten for"])?;
     pair.stays_placed(ALL_ON_BETA, SECOND)?;
     pair::start(&pair.alpha)?;
     never_twice(&pair, "alpha has its group again", || Ok(pair.placement()? == AT_HOME.map(Some)))?;

@@ -3,7 +3,9 @@
 use lab::pair;
 use lab::{Moment, Result, check, wait_until};
 
-use crate::world::{ADDRESSES, ALL_ON_ALPHA, AT_HOME, LIMIT, Media, Options, Pair, SECOND};
+use crate::world::{
+    ADDRESSES, ALL_ON_ALPHA, AT_HOME, LIMIT, Media, Options, Pair, SECOND, wait_log, wait_logged,
+};
 
 /// Both hold everything while they cannot hear each other; afterwards one does, says so again, and the other has let go.
 fn partition(media: Media) -> Result<()> {
@@ -94,13 +96,9 @@ fn a_neighbour_with_another_key_is_not_heard_and_said_so() -> Result<()> {
     let why = "packets with a wrong key: key 1 (sha1) differs between the authkeys of the nodes";
     pair.wait_why(&pair.beta, "alpha", why)?;
     pair.wait_why(&pair.alpha, "beta", why)?;
-    let log = pair.beta.read("/var/log/ha-log")?;
-    check(log.contains("node alpha is not heard on eth0: ") && log.contains(why), || {
-        format!("beta's log does not say why:\n{log}")
-    })?;
-    check(pair.alpha.read("/var/log/ha-log")?.contains("not heard on eth0: nothing arrives"), || {
-        "alpha did not say that nothing came before beta was there".to_owned()
-    })?;
+    wait_logged(&pair.beta, &["node alpha is not heard on eth0: ", why])?;
+    // nothing came before beta was there
+    wait_logged(&pair.alpha, &["not heard on eth0: nothing arrives"])?;
 
     // The key is put right and the files are read again: one holder of each.
     pair.beta.write_mode("/etc/ha.d/authkeys", &pair.alpha.read("/etc/ha.d/authkeys")?, 0o600)?;
@@ -129,10 +127,7 @@ fn another_cluster_on_the_same_port_is_named_as_the_reason() -> Result<()> {
     wait_until(LIMIT, "alpha, which hears no node of its own cluster, takes the addresses", || {
         Ok(pair.alpha.holds(ADDRESSES[0].into())? && pair.alpha.holds(ADDRESSES[1].into())?)
     })?;
-    let log = pair.alpha.read("/var/log/ha-log")?;
-    check(log.contains("node beta is not heard on eth0: ") && log.contains(why), || {
-        format!("alpha's log does not say why:\n{log}")
-    })
+    wait_logged(&pair.alpha, &["node beta is not heard on eth0: ", why]).map(drop)
 }
 
 /// The key is changed step by step on a running pair, one node after the other: no beat is refused or lost.
@@ -149,10 +144,8 @@ fn a_key_is_changed_without_a_gap() -> Result<()> {
     }
     for node in pair.nodes() {
         check(pair.dropped(node)? == 0, || format!("{} has refused packets", node.name()))?;
-        let log = node.read("/var/log/ha-log")?;
-        check(log.matches("new: keys").count() == 3, || {
-            format!("the keys were not read three times:\n{log}")
-        })?;
+        let log =
+            wait_log(node, "the keys were read three times", |log| log.matches("new: keys").count() == 3)?;
         check(!log.contains("is dead (nothing heard"), || format!("{} lost its peer:\n{log}", node.name()))?;
     }
     Ok(())

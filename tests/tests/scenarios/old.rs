@@ -1,49 +1,9 @@
 //! Nodes with heartbeat 3.0.6 as Debian ships it.
 
-use std::fs;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
-use lab::{Context, Node, Result, check};
-
-/// The old daemon and its tools, with nothing of ours in their path.
-pub(crate) const OLD: &str = "env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// What a command of the old program prints.
-pub(crate) fn old(node: &Node, command: &str) -> Result<String> {
-    node.sh(&format!("{OLD} {command} </dev/null 2>&1"))
-}
-
-/// Gives a node the scripts of Debian's package and starts its daemon.
-pub(crate) fn start_old(node: &Node) -> Result<()> {
-    copy_old_scripts(node)?;
-    node.sh("mkdir -p /run/heartbeat/ccm /run/heartbeat/crm /run/heartbeat/dopd /run/resource-agents \
-         /var/lib/heartbeat/cores/root && chown hacluster:haclient /run/heartbeat /run/heartbeat/*")?;
-    old(node, "/usr/libexec/heartbeat/heartbeat").map(drop)
-}
-
-/// Gives a node the scripts of Debian's package, which stay when it is removed.
-pub(crate) fn copy_old_scripts(node: &Node) -> Result<()> {
-    copy_scripts(Path::new("/etc/ha.d"), node)
-}
-
-fn copy_scripts(folder: &Path, node: &Node) -> Result<()> {
-    for entry in fs::read_dir(folder)
-        .context(|| format!("{}: is the package heartbeat installed?", folder.display()))?
-    {
-        let path = entry?.path();
-        let kind = fs::metadata(&path)?;
-        if kind.is_dir() {
-            copy_scripts(&path, node)?;
-        } else if !["ha.cf", "authkeys", "haresources"].iter().any(|file| path.ends_with(file)) {
-            let name = path.display().to_string();
-            node.sh(&format!("mkdir -p {}", folder.display()))?;
-            node.write_mode(&name, &fs::read_to_string(&path)?, kind.permissions().mode())?;
-        }
-    }
-    Ok(())
-}
+pub(crate) use lab::old::{OLD, copy_scripts as copy_old_scripts, run as old, start as start_old};
+use lab::{Node, Result, check};
 
 /// Stops its daemon in order; returns when it has ended.
 pub(crate) fn stop_old(node: &Node) -> Result<()> {

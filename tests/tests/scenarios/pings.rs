@@ -4,7 +4,7 @@ use lab::pair;
 use lab::{Node, Result, check, wait_until};
 
 use crate::old::old;
-use crate::world::{ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND};
+use crate::world::{ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND, wait_logged};
 
 /// The client plays every host: on eth0 by address, by name and by IPv6, on eth1 as one of a group.
 const HOSTS: &str = "deadping 1500ms\nping 192.0.2.9 gateway\nping6 2001:db8::9\nping_group routers 203.0.113.9 198.51.100.9\n";
@@ -63,8 +63,9 @@ fn a_reload_keeps_what_is_known_of_ping_nodes_that_stay() -> Result<()> {
     pair.alpha.run(&["heartbeatd", "-r"])?;
     pair.wait_status(&pair.alpha, "routers", "ping")?;
     check(pair.cl_status(&pair.alpha, &["nodestatus", "192.0.2.9"])? == "ping", || "forgotten".to_owned())?;
-    let log = pair.alpha.read("/var/log/ha-log")?;
-    let up = log.matches("Status update for node 192.0.2.9: status ping").count();
+    const UP: &str = "Status update for node 192.0.2.9: status ping";
+    let log = wait_logged(&pair.alpha, &[UP])?;
+    let up = log.matches(UP).count();
     check(up == 1, || format!("it became alive {up} times:\n{log}"))
 }
 

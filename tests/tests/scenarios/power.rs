@@ -127,6 +127,41 @@ fn a_killed_daemon_that_is_started_at_once() -> Result<()> {
     pair.stays_placed(AT_HOME, pair.options.deadtime * 2)
 }
 
+/// A script that takes a long time to stop, for a group that must not keep its address for so long.
+const SLOW: &str = "#!/bin/sh
+case $1 in
+start) touch /run/slow;;
+stop) sleep 15; rm -f /run/slow;;
+status) if [ -e /run/slow ]; then echo running; else echo stopped; exit 3; fi;;
+esac
+";
+
+/// The guard sleeps as well: when the machine wakes up, the other node has had the address for a while.
+#[test]
+fn a_paused_node_lets_go_of_its_address_before_it_waits_for_a_script() -> Result<()> {
+    let pair = Pair::new(Options { failback: "off", ..Options::default() })?;
+    let [one, two] = ADDRESSES;
+    for node in pair.nodes() {
+        node.sh("mkdir -p /etc/ha.d/resource.d")?;
+        node.write_mode("/etc/ha.d/resource.d/slow", SLOW, 0o755)?;
+        node.write("/etc/ha.d/haresources", &format!("alpha {one}/24/eth0 slow\nbeta {two}/24/eth0\n"))?;
+        pair::start(node)?;
+    }
+    pair.wait_placed(AT_HOME)?;
+    pair.alpha.freeze()?;
+    wait_until(LIMIT, "beta takes alpha's address", || pair.beta.holds(one.into()))?;
+    pair.alpha.thaw()?;
+    let woken = Moment::now();
+    wait_until(LIMIT, "alpha lets go of its address", || Ok(!pair.alpha.holds(one.into())?))?;
+    let script = pair.alpha.sh("[ -e /run/slow ] && echo it stops still || echo it has ended")?;
+    check(script.trim() == "it stops still", || {
+        format!("the address left {:?} after the pause, and the script: {script}", woken.elapsed())
+    })?;
+    pair.wait_placed(ALL_ON_BETA)?;
+    pair.wait_status(&pair.beta, "alpha", "active")?;
+    pair.stays_placed(ALL_ON_BETA, pair.options.deadtime * 2)
+}
+
 #[test]
 fn a_killed_daemon_leaves_no_second_holder_after_its_restart() -> Result<()> {
     let pair = Pair::started(Options { failback: "off", ..Options::default() })?;

@@ -1,6 +1,7 @@
 //! The pair that every scenario begins with: alpha and beta on one or two networks, a client, one group homed on each node.
 
 use std::net::Ipv4Addr;
+use std::thread::sleep;
 use std::time::Duration;
 
 use lab::arp::ArpWatcher;
@@ -19,6 +20,26 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const AT_HOME: [&str; 2] = ["alpha", "beta"];
 pub(crate) const ALL_ON_ALPHA: [&str; 2] = ["alpha", "alpha"];
 pub(crate) const ALL_ON_BETA: [&str; 2] = ["beta", "beta"];
+
+/// Waits until a node's log has all these words; the log, which is written by a thread of its own, a little later than
+/// what it tells.
+pub(crate) fn wait_logged(node: &Node, words: &[&str]) -> Result<String> {
+    wait_log(node, &format!("{words:?}"), |log| words.iter().all(|words| log.contains(words)))
+}
+
+/// Waits until a node's log is as it should be; the log.
+pub(crate) fn wait_log(node: &Node, what: &str, told: impl Fn(&str) -> bool) -> Result<String> {
+    let mut log = String::new();
+    let seen = wait_until(LIMIT * 4, what, || {
+        sleep(Duration::from_millis(50));
+        log = node.read("/var/log/ha-log")?;
+        Ok(told(&log))
+    });
+    match seen {
+        Ok(_) => Ok(log),
+        Err(failure) => fail(format!("the log of {}: {failure}\n{log}", node.name())),
+    }
+}
 
 /// How the nodes hear each other.
 #[derive(Clone, Copy, Debug)]

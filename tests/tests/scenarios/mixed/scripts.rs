@@ -6,6 +6,7 @@ use lab::check;
 
 use super::*;
 use crate::old::{check_old_log, copy_old_scripts};
+use crate::world::wait_logged;
 
 /// Writes down the environment that heartbeat gives it.
 const RECORD: &str = "#!/bin/sh\n{ env | grep ^HA_; echo end; } >>/var/log/record-$1\n";
@@ -88,8 +89,7 @@ fn scripts(ours: usize) -> Result<()> {
     aged.power_off()?;
     mixed.wait(PLACES[ours], "power failure")?;
     wait_runs(new, "ifstat", 2)?;
-    let log = new.sh("cat /var/log/ha-log")?;
-    check(log.contains("/etc/ha.d/rc.d/status is not run: it calls mach_down"), || log.clone())?;
+    let log = wait_logged(new, &["/etc/ha.d/rc.d/status is not run: it calls mach_down"])?;
     for script in
         ["rc.d/status status", "rc.d/ip-request", "rc.d/ask_resources", "Taking over resource group"]
     {
