@@ -80,6 +80,7 @@ fn kind(kind: &Kind) -> String {
             format!("{} {}{host}{receive}", if http.head { "HEAD" } else { "GET" }, http.url)
         }
         Kind::SimpleTcp(simple) => format!("simpletcp {}", simple.to),
+        Kind::Dialogue(dialogue) => format!("{} {}", dialogue.service.name(), dialogue.to),
         Kind::External { command, .. } => format!("runs {}", command.join(" ")),
         Kind::Combined { connects, negotiate, connect } => {
             format!("{}, then {connects} times {}", self::kind(negotiate), self::kind(connect))

@@ -8,6 +8,7 @@
 use super::lookup::Lookup;
 use super::outcome::excerpt;
 use super::pattern::Turn;
+use super::tls::Tls;
 use super::{Http, Outcome};
 use reqwest::header::{CONNECTION, HOST, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, Url};
@@ -21,29 +22,6 @@ const REDIRECTS: usize = 7;
 /// No more of a body is read or kept.
 const BODY_LIMIT: usize = 1024 * 1024;
 const USER_AGENT: &str = concat!("directord/", env!("CARGO_PKG_VERSION"));
-
-/// The TLS settings of all checks: building a connector reads the system's certificates, which takes 50 ms.
-#[derive(Clone)]
-pub(super) struct Tls(native_tls::TlsConnector);
-
-impl Tls {
-    /// Reads the system's certificate authorities.
-    pub(super) fn new() -> Result<Tls, native_tls::Error> {
-        native_tls::TlsConnector::builder()
-            .danger_accept_invalid_hostnames(true) // an address is checked, its certificate names the service
-            .min_protocol_version(Some(native_tls::Protocol::Tlsv10)) // old real servers
-            .build()
-            .map(Tls)
-    }
-
-    /// Trusts this certificate (PEM), too.
-    #[cfg(test)]
-    pub(super) fn trusting(pem: &[u8]) -> Tls {
-        let root = native_tls::Certificate::from_pem(pem).unwrap();
-        let mut builder = native_tls::TlsConnector::builder();
-        Tls(builder.danger_accept_invalid_hostnames(true).add_root_certificate(root).build().unwrap())
-    }
-}
 
 /// Fetches and judges.
 pub(super) async fn check(probe: &Http, tls: Result<&Tls, &String>, turn: &Turn) -> Outcome {
@@ -73,7 +51,7 @@ fn client(probe: &Http, tls: &Tls) -> reqwest::Result<Client> {
         // A little less than the whole limit, so that this is what is reported: no connection.
         .connect_timeout(probe.timeout - probe.timeout / 50)
         // For plain HTTP, too: without it every client reads the certificates again.
-        .tls_backend_preconfigured(tls.0.clone());
+        .tls_backend_preconfigured(tls.connector());
     if let (Some(address), Ok(url)) = (probe.address, Url::parse(&probe.url)) {
         builder = builder.resolve(url.host_str().unwrap_or_default(), address);
     }

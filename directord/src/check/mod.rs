@@ -4,15 +4,19 @@
 //! than the protocol's cap.
 
 mod connect;
+mod dialogue;
 mod external;
 mod http;
+mod link;
 mod lookup;
 mod outcome;
 mod pattern;
 mod ping;
 mod probe;
 mod simpletcp;
+mod tls;
 
+pub use dialogue::{Dialogue, Secret};
 pub use outcome::Outcome;
 pub use pattern::{Pattern, PatternError};
 pub use probe::{Http, Kind, Probe, SimpleTcp};
@@ -34,7 +38,7 @@ pub struct Checked {
 #[derive(Default)]
 pub struct Checker {
     pinger: ping::Pinger,
-    tls: OnceCell<Result<http::Tls, String>>,
+    tls: OnceCell<Result<tls::Tls, String>>,
 }
 
 /// What a repeated check remembers from one run to the next.
@@ -56,8 +60,7 @@ impl Checker {
 
     /// Does what would otherwise take up the first check's time: reads the certificate authorities (50 ms).
     pub async fn prepare(&self, kinds: impl IntoIterator<Item = &Kind>) {
-        let negotiates = |kind: &Kind| matches!(kind, Kind::Http(_) | Kind::Combined { .. });
-        if kinds.into_iter().any(negotiates) {
+        if kinds.into_iter().any(Kind::needs_tls) {
             let _ = self.tls().await;
         }
     }
@@ -88,6 +91,7 @@ impl Checker {
             Kind::Ping { to, attempts, timeout } => self.pinger.check(*to, *attempts, *timeout).await,
             Kind::Http(http) => http::check(http, self.tls().await, &memory.matching).await,
             Kind::SimpleTcp(simple) => simpletcp::check(simple, &memory.matching).await,
+            Kind::Dialogue(dialogue) => self.dialogue(dialogue, memory).await,
             Kind::External { command, timeout } => {
                 external::check(command, *timeout, &mut memory.program).await
             }
@@ -95,9 +99,14 @@ impl Checker {
         }
     }
 
+    async fn dialogue(&self, dialogue: &Dialogue, _memory: &Memory) -> Outcome {
+        let name = dialogue.service.name();
+        Outcome::NotRun(format!("service {name} has no check"))
+    }
+
     /// Read when the first check needs it, on a thread of its own: it takes 50 ms.
-    async fn tls(&self) -> Result<&http::Tls, &String> {
-        let read = || http::Tls::new().map_err(|error| error.to_string());
+    async fn tls(&self) -> Result<&tls::Tls, &String> {
+        let read = || tls::Tls::new().map_err(|error| error.to_string());
         let init = async { on_thread("certificates", read).await.unwrap_or_else(|| Err("no thread".into())) };
         self.tls.get_or_init(|| init).await.as_ref()
     }

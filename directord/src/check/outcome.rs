@@ -31,6 +31,8 @@ pub enum Outcome {
     NameUnknown(String),
     /// The answer is not in the protocol; what is wrong with it.
     Garbled(String),
+    /// The server answered that it will not, such as a login that failed; its words.
+    Declined(String),
     /// An HTTP status that is no success, such as `503 Service Unavailable`.
     Status(String),
     /// More redirects than are followed; the last status.
@@ -103,6 +105,7 @@ impl fmt::Display for Outcome {
             Outcome::Tls(why) => write!(f, "TLS: {why}"),
             Outcome::NameUnknown(why) => write!(f, "name not found: {why}"),
             Outcome::Garbled(why) => write!(f, "answer not understood: {why}"),
+            Outcome::Declined(words) => write!(f, "the server says: {words}"),
             Outcome::Status(status) => f.write_str(status),
             Outcome::Redirects(status) => write!(f, "too many redirects, the last: {status}"),
             Outcome::NoMatch(answer) if answer.is_empty() => {

@@ -1,6 +1,6 @@
 //! What is checked and how, as plain data. Equal probes are run once, however many sections hold them.
 
-use super::Pattern;
+use super::{Dialogue, Pattern};
 use serde::{Serialize, Serializer};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub enum Kind {
     Http(Http),
     /// A text sent, lines received.
     SimpleTcp(SimpleTcp),
+    /// A dialogue in the protocol of a mail, directory, database or other service.
+    Dialogue(Box<Dialogue>),
     /// A program whose exit code 0 means up.
     External {
         /// The program and all its arguments.
@@ -103,8 +105,19 @@ impl Kind {
             Kind::Http(http) if http.url.starts_with("https") => "https",
             Kind::Http(_) => "http",
             Kind::SimpleTcp(_) => "simpletcp",
+            Kind::Dialogue(dialogue) => dialogue.service.name(),
             Kind::External { .. } => "external",
             Kind::Combined { .. } => "combined",
+        }
+    }
+
+    /// Whether it uses TLS settings. A plain HTTP check may be redirected to one that does.
+    pub fn needs_tls(&self) -> bool {
+        match self {
+            Kind::Http(_) => true,
+            Kind::Dialogue(dialogue) => dialogue.is_tls(),
+            Kind::Combined { negotiate, .. } => negotiate.needs_tls(),
+            _ => false,
         }
     }
 
@@ -115,11 +128,12 @@ impl Kind {
             Kind::Ping { attempts, timeout, .. } => timeout.saturating_mul((*attempts).max(1)),
             Kind::Http(http) => http.timeout,
             Kind::SimpleTcp(simple) => simple.timeout,
+            Kind::Dialogue(dialogue) => dialogue.limit(),
             Kind::Combined { connect, negotiate, .. } => connect.limit().max(negotiate.limit()),
         }
     }
 }
 
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64())
 }

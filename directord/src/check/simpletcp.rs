@@ -1,41 +1,31 @@
 //! Service `simpletcp`: a text is sent, a line of the answer must match. For UDP services one datagram each way.
 
+use super::link::Progress;
 use super::outcome::excerpt;
 use super::pattern::Turn;
 use super::{Outcome, SimpleTcp};
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::time::timeout;
 
 /// No more of an answer is read.
 const ANSWER_LIMIT: usize = 256 * 1024;
-
-/// How far it got, for what is said at the limit.
-#[derive(Default)]
-struct Progress {
-    connected: AtomicBool,
-    answered: AtomicBool,
-}
 
 /// Asks and reads until a line matches.
 pub(super) async fn check(probe: &SimpleTcp, turn: &Turn) -> Outcome {
     let progress = Progress::default();
     let talk = async {
-        if probe.udp { datagram(probe, &progress, turn).await } else { stream(probe, &progress, turn).await }
+        let talked = match probe.udp {
+            true => datagram(probe, &progress, turn).await,
+            false => stream(probe, &progress, turn).await,
+        };
+        talked.map_err(|error| Outcome::of_io(&error))
     };
-    match timeout(probe.timeout, talk).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => Outcome::of_io(&error),
-        Err(_) if progress.answered.load(Ordering::Relaxed) => Outcome::Unfinished(probe.timeout),
-        Err(_) if progress.connected.load(Ordering::Relaxed) => Outcome::Silent(probe.timeout),
-        Err(_) => Outcome::NotConnected(probe.timeout),
-    }
+    progress.within(probe.timeout, talk).await
 }
 
 async fn stream(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io::Result<Outcome> {
     let mut stream = TcpStream::connect(probe.to).await?;
-    progress.connected.store(true, Ordering::Relaxed);
+    progress.connected();
     stream.write_all(probe.request.as_bytes()).await?;
     stream.shutdown().await?;
     let mut answer = Vec::new();
@@ -45,7 +35,7 @@ async fn stream(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io:
         let read = stream.read(&mut piece).await?;
         answer.extend_from_slice(piece.get(..read).unwrap_or(&[]));
         if read > 0 {
-            progress.answered.store(true, Ordering::Relaxed);
+            progress.answered();
         }
         let ended = read == 0 || answer.len() >= ANSWER_LIMIT;
         let complete = answer.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -65,7 +55,7 @@ async fn datagram(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::i
     let any = if probe.to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any).await?;
     socket.connect(probe.to).await?;
-    progress.connected.store(true, Ordering::Relaxed);
+    progress.connected();
     socket.send(probe.request.as_bytes()).await?;
     let mut answer = vec![0; 65536];
     let read = socket.recv(&mut answer).await?;

@@ -392,14 +392,14 @@ async fn https_verifies_the_chain_and_sends_the_virtual_host_as_server_name() {
         receive: Some(Pattern::new("s_server").unwrap()),
         timeout: Duration::from_secs(5),
     };
-    let trusting = http::Tls::trusting(&std::fs::read(server.folder.join("cert")).unwrap());
+    let trusting = tls::Tls::trusting(&std::fs::read(server.folder.join("cert")).unwrap());
     assert_eq!(
         http::check(&probe("www.example.com"), Ok(&trusting), &pattern::Turn::default()).await,
         Outcome::Passed
     );
     let wrong_name = http::check(&probe("other.example.com"), Ok(&trusting), &pattern::Turn::default()).await;
     assert!(matches!(&wrong_name, Outcome::Tls(why) if why.contains("name")), "{wrong_name:?}");
-    let strict = http::Tls::new().unwrap();
+    let strict = tls::Tls::new().unwrap();
     let unknown = http::check(&probe("www.example.com"), Ok(&strict), &pattern::Turn::default()).await;
     assert!(matches!(&unknown, Outcome::Tls(why) if why.contains("certificate")), "{unknown:?}");
 }

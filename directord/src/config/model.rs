@@ -4,6 +4,7 @@
 use super::lexer::Word;
 use config::Span;
 use ipvs::{Family, Forwarding, SchedulerFlags};
+use serde::{Serialize, Serializer};
 
 /// A value and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,14 @@ pub struct Section {
     pub receive: Option<Setting<String>>,
     /// `HEAD` instead of `GET`.
     pub head: Option<Setting<bool>>,
+    /// Account of a check.
+    pub login: Option<Setting<String>>,
+    /// Password of the account.
+    pub password: Option<Setting<String>>,
+    /// Database that a check asks.
+    pub database: Option<Setting<String>>,
+    /// What RADIUS client and server share.
+    pub secret: Option<Setting<String>>,
     /// Host header of HTTP checks.
     pub virtual_host: Option<Setting<String>>,
     /// Scheduler's name.
@@ -139,6 +148,10 @@ impl Section {
             request: None,
             receive: None,
             head: None,
+            login: None,
+            password: None,
+            database: None,
+            secret: None,
             virtual_host: None,
             scheduler: None,
             scheduler_flags: None,
@@ -267,6 +280,12 @@ services! {
     Nntp "nntp" 119, None "none" 0, Oracle "oracle" 1521, Pop "pop" 110, Pops "pops" 995,
     Radius "radius" 1812, Pgsql "pgsql" 5432, Simpletcp "simpletcp" 0, Sip "sip" 5060, Smtp "smtp" 25,
     Submission "submission" 587,
+}
+
+impl Serialize for ServiceName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 impl ServiceName {

@@ -155,7 +155,11 @@ fn section_value(section: &mut Section, known: &Directive, value: Word<'_>, note
         }
         "httpmethod" => set(&mut section.head, value, http_method(value, notes)),
         "virtualhost" => set(&mut section.virtual_host, value, virtual_host(value, notes)),
-        "login" | "passwd" | "database" | "secret" | "load" => drop(text(key, value, notes)),
+        "login" => set(&mut section.login, value, owned(text(key, value, notes))),
+        "passwd" => set(&mut section.password, value, owned(text(key, value, notes))),
+        "database" => set(&mut section.database, value, owned(text(key, value, notes))),
+        "secret" => set(&mut section.secret, value, owned(text(key, value, notes))),
+        "load" => drop(text(key, value, notes)),
         "scheduler" => set(&mut section.scheduler, value, scheduler(value, notes)),
         "schedflags" => scheduler_flags(section, value, notes),
         "persistent" => set(&mut section.persistent, value, persistent(value, notes)),

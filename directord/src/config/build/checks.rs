@@ -1,7 +1,7 @@
 //! How the real servers of one section are checked: `checktype`, `service` and all that belongs to them.
 
 use super::{Builder, Virtual, seconds, value};
-use crate::check::{Http, Kind, Pattern, Probe, SimpleTcp};
+use crate::check::{Dialogue, Http, Kind, Pattern, Probe, Secret, SimpleTcp};
 use crate::config::model::{CheckType, Protocol, RealText, ServiceName, Setting};
 use crate::config::plan::Check;
 use crate::config::value::Notes;
@@ -166,7 +166,41 @@ impl<'a> Checks<'a> {
                 receive,
                 timeout: self.negotiate_timeout,
             }))),
-            _ => Some(None),
+            ServiceName::None => Some(None),
+            service => Some(Some(Kind::Dialogue(Box::new(Dialogue {
+                service,
+                to: self.target(real, address, port, notes)?,
+                udp: self.at.protocol == Protocol::Udp,
+                login: self.login(),
+                password: self.password(),
+                database: text(&self.at.section.database),
+                secret: Secret::new(text(&self.at.section.secret)),
+                request: self.request(real).0.trim_start_matches('/').to_owned(),
+                receive,
+                virtual_host: self.at.section.virtual_host.as_ref().map(|host| host.value.clone()),
+                check_timeout: self.check_timeout,
+                timeout: self.negotiate_timeout,
+            })))),
+        }
+    }
+
+    /// Where the section names the service and no account, ldirectord used these.
+    fn login(&self) -> String {
+        let section = self.at.section;
+        match (&section.login, value(&section.service)) {
+            (Some(login), _) => login.value.clone(),
+            (None, Some(ServiceName::Ftp)) => "anonymous".to_owned(),
+            (None, Some(ServiceName::Sip)) => own_name(),
+            (None, _) => String::new(),
+        }
+    }
+
+    fn password(&self) -> Secret {
+        let section = self.at.section;
+        match (&section.password, value(&section.service)) {
+            (Some(password), _) => Secret::new(password.value.as_str()),
+            (None, Some(ServiceName::Ftp)) => Secret::new(own_name()),
+            (None, _) => Secret::default(),
         }
     }
 
@@ -253,6 +287,15 @@ impl<'a> Checks<'a> {
         command.extend([service, self.at.port.to_string(), bracketed(address), port.to_string()]);
         Kind::External { command, timeout: self.check_timeout }
     }
+}
+
+fn text(setting: &Option<Setting<String>>) -> String {
+    setting.as_ref().map(|setting| setting.value.clone()).unwrap_or_default()
+}
+
+/// `ldirectord@HOST`.
+fn own_name() -> String {
+    format!("ldirectord@{}", rustix::system::uname().nodename().to_string_lossy())
 }
 
 fn bracketed(address: IpAddr) -> String {

@@ -1,0 +1,148 @@
+//! A connection to a real server as the dialogues see it: plain or TLS, read by line or by length. No more than a
+//! cap is read in all, whatever the server sends.
+#![allow(dead_code, reason = "what the protocols need, before the first of them")]
+
+use super::Outcome;
+use super::tls::Tls;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// No more of all answers of one check is read, in bytes.
+const ANSWER_LIMIT: usize = 256 * 1024;
+/// No line of an answer is longer, in bytes: RFC 5321 allows 512, IMAP servers some thousands.
+const LINE_LIMIT: usize = 16 * 1024;
+
+/// How far a check got, for what is said at its limit.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    connected: AtomicBool,
+    answered: AtomicBool,
+}
+
+impl Progress {
+    /// There is a connection, or a datagram was sent.
+    pub(super) fn connected(&self) {
+        self.connected.store(true, Ordering::Relaxed);
+    }
+
+    /// Something came back.
+    pub(super) fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// A dialogue's outcome, within its limit.
+    pub(super) async fn within(
+        &self,
+        limit: Duration,
+        talk: impl Future<Output = Result<Outcome, Outcome>>,
+    ) -> Outcome {
+        match timeout(limit, talk).await {
+            Ok(Ok(outcome) | Err(outcome)) => outcome,
+            Err(_) if self.answered.load(Ordering::Relaxed) => Outcome::Unfinished(limit),
+            Err(_) if self.connected.load(Ordering::Relaxed) => Outcome::Silent(limit),
+            Err(_) => Outcome::NotConnected(limit),
+        }
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection.
+pub(super) struct Link<'a> {
+    stream: Box<dyn Stream>,
+    progress: &'a Progress,
+    /// What was read and not yet asked for.
+    ahead: Vec<u8>,
+    /// How much may still be read.
+    room: usize,
+}
+
+impl<'a> Link<'a> {
+    /// Connects.
+    pub(super) async fn open(to: SocketAddr, progress: &'a Progress) -> Result<Link<'a>, Outcome> {
+        let stream = connect(to, progress).await?;
+        Ok(Link { stream: Box::new(stream), progress, ahead: Vec::new(), room: ANSWER_LIMIT })
+    }
+
+    /// Connects, and sends `name` as the server's name in the handshake.
+    pub(super) async fn open_tls(
+        to: SocketAddr,
+        tls: &Tls,
+        name: Option<&str>,
+        progress: &'a Progress,
+    ) -> Result<Link<'a>, Outcome> {
+        let stream = tls.connect(connect(to, progress).await?, to, name).await?;
+        Ok(Link { stream: Box::new(stream), progress, ahead: Vec::new(), room: ANSWER_LIMIT })
+    }
+
+    /// Sends it all.
+    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Outcome> {
+        self.stream.write_all(bytes).await.map_err(|error| Outcome::of_io(&error))?;
+        self.stream.flush().await.map_err(|error| Outcome::of_io(&error))
+    }
+
+    /// The next line, without the CR LF or LF at its end.
+    pub(super) async fn line(&mut self) -> Result<Vec<u8>, Outcome> {
+        loop {
+            if let Some(end) = self.ahead.iter().position(|byte| *byte == b'\n') {
+                let mut line: Vec<u8> = self.ahead.drain(..=end).collect();
+                line.pop();
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                return Ok(line);
+            }
+            if self.ahead.len() > LINE_LIMIT {
+                return Err(Outcome::Garbled(format!("a line longer than {LINE_LIMIT} bytes")));
+            }
+            if self.more().await? == 0 {
+                return Err(Outcome::Closed);
+            }
+        }
+    }
+
+    /// So many bytes.
+    pub(super) async fn exactly(&mut self, count: usize) -> Result<Vec<u8>, Outcome> {
+        while self.ahead.len() < count {
+            if self.more().await? == 0 {
+                return Err(Outcome::Closed);
+            }
+        }
+        Ok(self.ahead.drain(..count).collect())
+    }
+
+    /// Everything until the server closes, or until the cap.
+    pub(super) async fn rest(&mut self) -> Result<Vec<u8>, Outcome> {
+        while self.room > 0 && self.more().await? > 0 {}
+        Ok(std::mem::take(&mut self.ahead))
+    }
+
+    /// Reads on; 0 at the end.
+    async fn more(&mut self) -> Result<usize, Outcome> {
+        let mut piece = [0; 4096];
+        let room = self.room.min(piece.len());
+        if room == 0 {
+            return Err(Outcome::Garbled(format!("more than {ANSWER_LIMIT} bytes of answer")));
+        }
+        let space = piece.get_mut(..room).unwrap_or_default();
+        let read = self.stream.read(space).await.map_err(|error| Outcome::of_io(&error))?;
+        if read > 0 {
+            self.progress.answered();
+        }
+        self.room -= read;
+        self.ahead.extend_from_slice(piece.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}
+
+async fn connect(to: SocketAddr, progress: &Progress) -> Result<TcpStream, Outcome> {
+    let stream = TcpStream::connect(to).await.map_err(|error| Outcome::of_io(&error))?;
+    progress.connected();
+    Ok(stream)
+}
