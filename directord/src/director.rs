@@ -245,17 +245,21 @@ impl Director {
         let mut commands = Vec::new();
         for (service, state) in self.plan.services.iter().zip(&mut self.services) {
             let start = !state.any_up();
-            let Some(command) = &service.fallback_command else { continue };
-            if state.announced != Some(start) {
+            if service.fallback_command.is_some() && state.announced != Some(start) {
                 state.announced = Some(start);
-                let word = if start { "start" } else { "stop" };
-                let (server, protocol) = match &service.service.key {
-                    ServiceKey::Address { protocol, .. } => {
-                        (service.shown(), protocol.to_string().to_lowercase())
-                    }
-                    ServiceKey::Fwmark { .. } => (":0".to_owned(), "fwm".to_owned()),
-                };
-                commands.push(format!("{command} {word} {server} {protocol}"));
+                commands.extend(fallback_command(service, start));
+            }
+        }
+        commands
+    }
+
+    /// Shell commands that are due at a clean stop: a fallback that was started is stopped. Each is returned once.
+    pub fn last_commands(&mut self) -> Vec<String> {
+        let mut commands = Vec::new();
+        for (service, state) in self.plan.services.iter().zip(&mut self.services) {
+            if service.clean_stop && state.announced == Some(true) {
+                state.announced = Some(false);
+                commands.extend(fallback_command(service, false));
             }
         }
         commands
@@ -384,6 +388,17 @@ impl Server {
             State::Down => Presence::Absent,
         }
     }
+}
+
+/// `COMMAND start|stop SERVER:PORT PROTOCOL`.
+fn fallback_command(service: &VirtualService, start: bool) -> Option<String> {
+    let command = service.fallback_command.as_ref()?;
+    let word = if start { "start" } else { "stop" };
+    let (server, protocol) = match &service.service.key {
+        ServiceKey::Address { protocol, .. } => (service.shown(), protocol.to_string().to_lowercase()),
+        ServiceKey::Fwmark { .. } => (":0".to_owned(), "fwm".to_owned()),
+    };
+    Some(format!("{command} {word} {server} {protocol}"))
 }
 
 fn leaving(service: &VirtualService) -> Leaving {

@@ -1,5 +1,6 @@
 //! The daemon's loop: takes in events, tells the pure core, and performs what it decides.
 
+mod commands;
 mod perform;
 mod tasks;
 
@@ -15,7 +16,7 @@ use crate::reconcile::Table;
 use crate::watch::{Look, Watch};
 use daemon::background::Starting;
 use daemon::log::Log;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tasks::{Event, Reply, Tasks};
 use tokio::sync::mpsc;
@@ -58,6 +59,8 @@ pub(crate) struct Daemon {
     resting: Resting,
     watch: Option<Watch>,
     reloading: bool,
+    /// The file has changed on disk, and `callback` was not told yet.
+    callback_due: bool,
     /// Who asked for a reload, and waits until it is in the kernel's table.
     waiting: Vec<Reply>,
     status: DaemonStatus,
@@ -133,6 +136,7 @@ impl Daemon {
             retry_at: None,
             resting: Resting::default(),
             reloading: false,
+            callback_due: false,
             waiting: Vec::new(),
             status,
         };
@@ -295,17 +299,28 @@ impl Daemon {
             Look::Gone(why) => warn!("Configuration file '{file}' cannot be read: {why}"),
             Look::Changed => {
                 info!("Configuration file '{file}' has changed on disk");
-                let settings = &self.director.plan().settings;
-                if let Some(callback) = &settings.callback {
-                    self.tasks.callback(callback.clone(), self.instance.config.clone());
-                }
-                if settings.auto_reload {
+                self.callback_due = true;
+                if self.director.plan().settings.auto_reload {
                     info!(" - reread new configuration");
                     self.load(Vec::new());
                 } else {
                     info!(" - ignore new configuration");
                 }
             }
+        }
+        self.call_back();
+    }
+
+    /// Tells `callback` of a change, after the reload that came of it. While it runs a later change waits.
+    fn call_back(&mut self) {
+        if !self.callback_due || self.reloading || !self.tasks.callbacks.are_done() {
+            return;
+        }
+        self.callback_due = false;
+        if let Some(callback) = &self.director.plan().settings.callback {
+            let mut command = Command::new(callback);
+            command.arg(&self.instance.config).current_dir("/");
+            self.tasks.callbacks.run(command);
         }
     }
 

@@ -230,6 +230,28 @@ fn fallback_commands_are_given_once_and_again_after_a_reload() {
 }
 
 #[test]
+fn a_fallback_that_was_started_is_stopped_at_a_clean_stop_once() {
+    let text = TWO.replace("\tfallback", "\tfallbackcommand=/bin/tell\n\tfallback");
+    let mut bench = Bench::new(&text);
+    assert!(bench.director.last_commands().is_empty(), "nothing was started");
+    bench.check(10, true);
+    bench.director.fallback_commands();
+    assert!(bench.director.last_commands().is_empty(), "it was told already");
+    bench.check(10, false);
+    assert!(bench.director.last_commands().is_empty(), "not started before it was told so");
+    bench.director.fallback_commands();
+    assert_eq!(bench.director.last_commands(), ["/bin/tell stop 192.0.2.1:80 tcp"]);
+    assert!(bench.director.last_commands().is_empty());
+    let mut stays = Bench::new(&text.replace("\tfallback=", "\tcleanstop=no\n\tfallback="));
+    stays.check(10, false);
+    stays.director.fallback_commands();
+    assert!(
+        stays.director.last_commands().is_empty(),
+        "the service stays in the table, and its fallback serves"
+    );
+}
+
+#[test]
 fn a_machine_that_has_run_out_of_something_takes_no_server_down() {
     let mut bench = Bench::new(TWO);
     bench.check(10, true);

@@ -8,10 +8,13 @@ use crate::director::Leaving;
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
 use crate::reconcile::Wanted;
-use std::process::ExitCode;
-use std::time::SystemTime;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
+
+/// How long a stop waits for commands that it gave, or that still run.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 impl Daemon {
     /// Compares the table with what is wanted, and edits it, on the kernel's thread.
@@ -57,8 +60,9 @@ impl Daemon {
         }
         self.complain(done.failed.into_iter().map(|(_, why)| why).collect());
         // Otherwise a later pass gives the words that count then: a command that hangs lets none pile up.
-        if self.tasks.are_commands_done() {
-            self.director.fallback_commands().into_iter().for_each(|command| self.tasks.shell(command));
+        if self.tasks.fallbacks.are_done() {
+            let due = self.director.fallback_commands();
+            due.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
         }
         self.notify();
         if epoch != self.epoch {
@@ -144,6 +148,7 @@ impl Daemon {
             Ok(()) => info!("Configuration is in force"),
             Err(why) => error!("Configuration is not used, the one before stays in force: {why}"),
         }
+        self.call_back();
         self.status.load_error = applied.as_ref().err().cloned();
         daemon::notify::ready();
         match applied {
@@ -184,15 +189,17 @@ impl Daemon {
     /// The end: what is to leave the table leaves it.
     pub(super) async fn stop(mut self, signal: &str) -> ExitCode {
         self.leaving.extend(self.director.stopping());
-        self.end(&format!("terminated on signal: {}", signal.trim_start_matches("SIG"))).await
+        let last_words = self.director.last_commands();
+        self.end(&format!("terminated on signal: {}", signal.trim_start_matches("SIG")), &last_words).await
     }
 
     /// The end before a restart: the services stay in the table, with their connections.
     pub(super) async fn hand_over(self) -> ExitCode {
-        self.end("leaves the kernel's table to a restart").await
+        self.end("leaves the kernel's table to a restart", &[]).await
     }
 
-    async fn end(self, how: &str) -> ExitCode {
+    /// `last_words` are said when the table is as it shall be.
+    async fn end(self, how: &str, last_words: &[String]) -> ExitCode {
         daemon::notify::stopping();
         drop(self.checks);
         match self.kernel.pass(Pass { wanted: Vec::new(), leaving: self.leaving, stage: "stop" }).await {
@@ -202,10 +209,19 @@ impl Daemon {
             }
             Err(why) => error!("Kernel table: {why}"),
         }
+        last_words.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
+        self.tasks.fallbacks.finish(STOP_LIMIT).await;
         info!("Linux Director Daemon {how}");
         if let Some(starting) = self.starting {
             return starting.failed("directord: stopped before it was ready", 1);
         }
         ExitCode::SUCCESS
     }
+}
+
+/// A shell line, as ldirectord ran it.
+fn shell(line: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", line]).current_dir("/");
+    command
 }

@@ -1,5 +1,6 @@
 //! Everything that happens beside the loop, and comes back to it as an [`Event`].
 
+use super::commands::Commands;
 use crate::checks;
 use crate::config::{LoadError, Loaded, SystemNames, load};
 use crate::control::{Answer, Question};
@@ -10,21 +11,16 @@ use crate::reconcile::Wanted;
 use crate::thread::on_thread;
 use crate::watch::{Look, Watch};
 use daemon::control::{Connection, Listener};
-use daemon::process::{self, Ending};
 use futures_util::StreamExt;
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::warn;
 
-/// How long a fallback command or a callback may run.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 /// How long a tool's next question is waited for, and how long it may take to read a line of the answer.
 const TOOL_LIMIT: Duration = Duration::from_secs(10);
 /// Tools that are served at the same time: their descriptors must not be missing for checks.
@@ -56,15 +52,16 @@ pub(super) enum Event {
 /// Starts tasks.
 pub(super) struct Tasks {
     events: mpsc::Sender<Event>,
-    commands: mpsc::UnboundedSender<Command>,
-    /// Commands that have not ended.
-    unfinished: Arc<AtomicUsize>,
+    /// `fallbackcommand`s.
+    pub(super) fallbacks: Commands,
+    /// `callback`s: one that hangs holds up no fallback.
+    pub(super) callbacks: Commands,
     /// Somebody wants the configuration to be read again once it has been read, and waits for it.
     later: Option<Vec<Reply>>,
 }
 
 impl Tasks {
-    /// Starts those that run all the time: signals, the control socket, commands one after the other.
+    /// Starts those that run all the time: signals, the control socket, the queues of commands.
     pub(super) fn start(events: mpsc::Sender<Event>, listener: Listener) -> io::Result<Tasks> {
         let mut signals = signal_hook_tokio::Signals::new([SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGABRT])?;
         let to = events.clone();
@@ -76,20 +73,7 @@ impl Tasks {
             }
         });
         tokio::spawn(listen(listener, events.clone()));
-        let (commands, mut queue) = mpsc::unbounded_channel::<Command>();
-        let unfinished = Arc::new(AtomicUsize::new(0));
-        let done = Arc::clone(&unfinished);
-        tokio::spawn(async move {
-            while let Some(command) = queue.recv().await {
-                let shown = format!("{command:?}");
-                let finished = process::run(command, COMMAND_LIMIT).await;
-                if finished.ending != Ending::Exited(0) {
-                    warn!("{shown}: {:?}", finished.ending);
-                }
-                done.fetch_sub(1, Ordering::Relaxed);
-            }
-        });
-        Ok(Tasks { events, commands, unfinished, later: None })
+        Ok(Tasks { events, fallbacks: Commands::start(), callbacks: Commands::start(), later: None })
     }
 
     /// Where check results go.
@@ -167,30 +151,6 @@ impl Tasks {
             let (watch, look) = on_thread("file watch", look).await.unwrap_or((before, Look::Same));
             Event::Watched(watch, look)
         });
-    }
-
-    /// Whether all commands have ended. Who asks before giving the next ones never has many of them waiting.
-    pub(super) fn are_commands_done(&self) -> bool {
-        self.unfinished.load(Ordering::Relaxed) == 0
-    }
-
-    /// Runs a shell line after those before it.
-    pub(super) fn shell(&self, line: String) {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", &line]).current_dir("/");
-        self.command(command);
-    }
-
-    /// Runs the program that wants to know of changes.
-    pub(super) fn callback(&self, program: PathBuf, config: PathBuf) {
-        let mut command = Command::new(program);
-        command.arg(config).current_dir("/");
-        self.command(command);
-    }
-
-    fn command(&self, command: Command) {
-        self.unfinished.fetch_add(1, Ordering::Relaxed);
-        let _ = self.commands.send(command);
     }
 }
 

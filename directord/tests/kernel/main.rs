@@ -14,6 +14,7 @@
 #![allow(unreachable_pub)] // a test has no other side
 
 mod bed;
+mod commands;
 mod drift;
 mod reload;
 mod start;
@@ -25,7 +26,7 @@ use std::time::Instant;
 /// A test's name and its function.
 type Test = (&'static str, fn());
 
-const TESTS: &[&[Test]] = &[start::TESTS, verdicts::TESTS, reload::TESTS, drift::TESTS];
+const TESTS: &[&[Test]] = &[start::TESTS, verdicts::TESTS, commands::TESTS, reload::TESTS, drift::TESTS];
 
 /// Says which test a process is.
 const MARKER: &str = "DIRECTORD_KERNEL_TEST";
