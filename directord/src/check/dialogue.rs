@@ -30,6 +30,8 @@ pub struct Dialogue {
     pub receive: Option<Pattern>,
     /// `virtualhost`: what TLS sends as server name.
     pub virtual_host: Option<String>,
+    /// `tlsverify`, if the section has it.
+    pub tls_verify: Option<bool>,
     /// The limit of those protocols for which ldirectord(8) names `checktimeout`.
     #[serde(serialize_with = "seconds")]
     pub check_timeout: Duration,
@@ -42,6 +44,11 @@ impl Dialogue {
     /// Whether the connection begins with TLS.
     pub fn is_tls(&self) -> bool {
         matches!(self.service, ServiceName::Imaps | ServiceName::Ldaps | ServiceName::Pops)
+    }
+
+    /// Whether TLS certificates must be of an authority that the system trusts.
+    pub fn verifies(&self) -> bool {
+        self.tls_verify != Some(false)
     }
 
     /// The longest time that one run may take.

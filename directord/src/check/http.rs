@@ -123,7 +123,7 @@ fn of_error(error: &reqwest::Error, limit: Duration) -> Outcome {
     let mut cause = error.source();
     while let Some(inner) = cause {
         if let Some(tls) = inner.downcast_ref::<native_tls::Error>() {
-            return Outcome::Tls(tls.to_string());
+            return Outcome::Tls(super::tls::reason(tls));
         }
         if let Some(io) = inner.downcast_ref::<std::io::Error>().filter(|io| io.raw_os_error().is_some()) {
             return Outcome::of_io(io);

@@ -38,7 +38,8 @@ pub struct Checked {
 #[derive(Default)]
 pub struct Checker {
     pinger: ping::Pinger,
-    tls: OnceCell<Result<tls::Tls, String>>,
+    verifying: OnceCell<Result<tls::Tls, String>>,
+    unverified: OnceCell<Result<tls::Tls, String>>,
 }
 
 /// What a repeated check remembers from one run to the next.
@@ -60,8 +61,10 @@ impl Checker {
 
     /// Does what would otherwise take up the first check's time: reads the certificate authorities (50 ms).
     pub async fn prepare(&self, kinds: impl IntoIterator<Item = &Kind>) {
-        if kinds.into_iter().any(Kind::needs_tls) {
-            let _ = self.tls().await;
+        for kind in kinds {
+            if let Some(verify) = kind.tls_verify() {
+                let _ = self.tls(verify).await;
+            }
         }
     }
 
@@ -89,7 +92,7 @@ impl Checker {
         match kind {
             Kind::Connect { to, timeout } => connect::check(*to, *timeout).await,
             Kind::Ping { to, attempts, timeout } => self.pinger.check(*to, *attempts, *timeout).await,
-            Kind::Http(http) => http::check(http, self.tls().await, &memory.matching).await,
+            Kind::Http(http) => http::check(http, self.tls(http.tls_verify).await, &memory.matching).await,
             Kind::SimpleTcp(simple) => simpletcp::check(simple, &memory.matching).await,
             Kind::Dialogue(dialogue) => self.dialogue(dialogue, memory).await,
             Kind::External { command, timeout } => {
@@ -104,11 +107,16 @@ impl Checker {
         Outcome::NotRun(format!("service {name} has no check"))
     }
 
-    /// Read when the first check needs it, on a thread of its own: it takes 50 ms.
-    async fn tls(&self) -> Result<&tls::Tls, &String> {
-        let read = || tls::Tls::new().map_err(|error| error.to_string());
+    /// For checks that verify certificates, or for those that do not. Read when the first of them needs it, on a
+    /// thread of its own: it takes 50 ms.
+    async fn tls(&self, verify: bool) -> Result<&tls::Tls, &String> {
+        let read = move || match verify {
+            true => tls::Tls::verifying().map_err(|error| error.to_string()),
+            false => tls::Tls::unverified().map_err(|error| error.to_string()),
+        };
         let init = async { on_thread("certificates", read).await.unwrap_or_else(|| Err("no thread".into())) };
-        self.tls.get_or_init(|| init).await.as_ref()
+        let cell = if verify { &self.verifying } else { &self.unverified };
+        cell.get_or_init(|| init).await.as_ref()
     }
 }
 

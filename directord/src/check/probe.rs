@@ -75,6 +75,8 @@ pub struct Http {
     pub head: bool,
     /// What must be found in the body.
     pub receive: Option<Pattern>,
+    /// Whether TLS certificates must be of an authority that the system trusts.
+    pub tls_verify: bool,
     /// The limit for everything, redirects included.
     #[serde(serialize_with = "seconds")]
     pub timeout: Duration,
@@ -111,13 +113,13 @@ impl Kind {
         }
     }
 
-    /// Whether it uses TLS settings. A plain HTTP check may be redirected to one that does.
-    pub fn needs_tls(&self) -> bool {
+    /// Which TLS settings it uses, if any: verifying ones or not. A plain HTTP check may be redirected to TLS.
+    pub fn tls_verify(&self) -> Option<bool> {
         match self {
-            Kind::Http(_) => true,
-            Kind::Dialogue(dialogue) => dialogue.is_tls(),
-            Kind::Combined { negotiate, .. } => negotiate.needs_tls(),
-            _ => false,
+            Kind::Http(http) => Some(http.tls_verify),
+            Kind::Dialogue(dialogue) => dialogue.is_tls().then(|| dialogue.verifies()),
+            Kind::Combined { negotiate, .. } => negotiate.tls_verify(),
+            _ => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Every check against real servers on 127.0.0.1 that answer well, badly, slowly, endlessly or not at all.
 
 mod limits;
+mod tls;
 
 use super::*;
 use std::net::{IpAddr, SocketAddr};
@@ -50,6 +51,7 @@ fn http(to: SocketAddr, receive: Option<&str>) -> Kind {
         host: Some("www.example.com".into()),
         head: false,
         receive: receive.map(|text| Pattern::new(text).unwrap()),
+        tls_verify: true,
         timeout: LIMIT,
     })
 }
@@ -336,70 +338,4 @@ async fn ping_both_families_many_at_once() {
     let kind = ping("127.0.0.2");
     let runs = (0..300).map(|_| async { checker.run(&kind, &mut Memory::default()).await.outcome.passed() });
     assert!(futures_util::future::join_all(runs).await.into_iter().all(|passed| passed));
-}
-
-/// A real TLS server with a certificate of its own for `www.example.com`, which insists on that name.
-struct TlsServer {
-    process: std::process::Child,
-    folder: std::path::PathBuf,
-    address: SocketAddr,
-}
-
-impl TlsServer {
-    async fn start() -> TlsServer {
-        let folder = std::env::temp_dir().join(format!("directord-tls-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let openssl = |arguments: &str| {
-            let mut command = std::process::Command::new("openssl");
-            command.args(arguments.split(' ')).current_dir(&folder);
-            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-            command
-        };
-        let request =
-            "req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 2 -subj /CN=www.example.com";
-        assert!(openssl(request).status().unwrap().success());
-        let address = refusing().await;
-        let serve = format!(
-            "s_server -accept {address} -cert cert -key key -cert2 cert -key2 key -servername www.example.com -servername_fatal -www"
-        );
-        let process = openssl(&serve).spawn().unwrap();
-        for _ in 0..200 {
-            if TcpStream::connect(address).await.is_ok() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        TlsServer { process, folder, address }
-    }
-}
-
-impl Drop for TlsServer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-#[tokio::test]
-async fn https_verifies_the_chain_and_sends_the_virtual_host_as_server_name() {
-    let server = TlsServer::start().await;
-    let probe = |name: &str| Http {
-        url: format!("https://{name}:{}/", server.address.port()),
-        address: Some(server.address),
-        host: Some(name.into()),
-        head: false,
-        receive: Some(Pattern::new("s_server").unwrap()),
-        timeout: Duration::from_secs(5),
-    };
-    let trusting = tls::Tls::trusting(&std::fs::read(server.folder.join("cert")).unwrap());
-    assert_eq!(
-        http::check(&probe("www.example.com"), Ok(&trusting), &pattern::Turn::default()).await,
-        Outcome::Passed
-    );
-    let wrong_name = http::check(&probe("other.example.com"), Ok(&trusting), &pattern::Turn::default()).await;
-    assert!(matches!(&wrong_name, Outcome::Tls(why) if why.contains("name")), "{wrong_name:?}");
-    let strict = tls::Tls::new().unwrap();
-    let unknown = http::check(&probe("www.example.com"), Ok(&strict), &pattern::Turn::default()).await;
-    assert!(matches!(&unknown, Outcome::Tls(why) if why.contains("certificate")), "{unknown:?}");
 }

@@ -89,6 +89,7 @@ pub const DIRECTIVES: &[Directive] = &[
     row("database", Scope::Section),
     row("secret", Scope::Section),
     row("load", Scope::Section),
+    row("tlsverify", Scope::Section), // not in ldirectord(8)
     row("scheduler", Scope::Section),
     row("schedflags", Scope::Section),
     row("persistent", Scope::Section),

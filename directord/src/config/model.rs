@@ -111,6 +111,8 @@ pub struct Section {
     pub secret: Option<Setting<String>>,
     /// Host header of HTTP checks.
     pub virtual_host: Option<Setting<String>>,
+    /// Verify certificates in TLS checks.
+    pub tls_verify: Option<Setting<bool>>,
     /// Scheduler's name.
     pub scheduler: Option<Setting<String>>,
     /// Scheduler's flags.
@@ -153,6 +155,7 @@ impl Section {
             database: None,
             secret: None,
             virtual_host: None,
+            tls_verify: None,
             scheduler: None,
             scheduler_flags: None,
             persistent: None,

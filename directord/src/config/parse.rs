@@ -155,6 +155,7 @@ fn section_value(section: &mut Section, known: &Directive, value: Word<'_>, note
         }
         "httpmethod" => set(&mut section.head, value, http_method(value, notes)),
         "virtualhost" => set(&mut section.virtual_host, value, virtual_host(value, notes)),
+        "tlsverify" => set(&mut section.tls_verify, value, yes_no(key, value, notes)),
         "login" => set(&mut section.login, value, owned(text(key, value, notes))),
         "passwd" => set(&mut section.password, value, owned(text(key, value, notes))),
         "database" => set(&mut section.database, value, owned(text(key, value, notes))),

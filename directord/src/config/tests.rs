@@ -1,5 +1,7 @@
 //! From text to plan: defaults, combinations, and mistakes with their places.
 
+mod services;
+
 use super::*;
 use crate::check::Kind;
 use ipvs::{Family, Forwarding, Netmask, Protocol, ServiceKey};

@@ -52,6 +52,7 @@ impl<'a> Checks<'a> {
             attempts: value(&own.check_count).or(value(&global.check_count)).unwrap_or(1),
             receive,
         };
+        checks.unused_tls_verify(notes);
         checks.supported(notes).then_some(checks)
     }
 
@@ -112,6 +113,19 @@ impl<'a> Checks<'a> {
             Diagnostic::error(span, format!("this version does not check service {name} yet")).help(help),
         );
         false
+    }
+
+    fn unused_tls_verify(&self, notes: &mut Notes) {
+        use ServiceName::{Http, HttpProxy, Https, Imaps, Ldaps, Mysql, Pgsql, Pops};
+        let Some(written) = &self.at.section.tls_verify else { return };
+        if !self.negotiates()
+            || !matches!(self.service, Http | HttpProxy | Https | Imaps | Ldaps | Mysql | Pgsql | Pops)
+        {
+            notes.push(
+                Diagnostic::warning(written.span, "tlsverify has no effect: this check does not use TLS")
+                    .help("it counts in checks of https, imaps, pops, ldaps, mysql, pgsql"),
+            );
+        }
     }
 
     /// The port to check: `checkport`, the real server's, the service's, the virtual one.
@@ -178,6 +192,7 @@ impl<'a> Checks<'a> {
                 request: self.request(real).0.trim_start_matches('/').to_owned(),
                 receive,
                 virtual_host: self.at.section.virtual_host.as_ref().map(|host| host.value.clone()),
+                tls_verify: value(&self.at.section.tls_verify),
                 check_timeout: self.check_timeout,
                 timeout: self.negotiate_timeout,
             })))),
@@ -230,6 +245,7 @@ impl<'a> Checks<'a> {
             host: None,
             head,
             receive,
+            tls_verify: value(&section.tls_verify).unwrap_or(true),
             timeout: self.negotiate_timeout,
         };
         // A real server's own request may be a whole URL, which replaces the address too.
