@@ -2,16 +2,19 @@
 //!
 //! The first run of every new probe starts at once. The next ones are spread over the interval, so that checks do
 //! not come in bursts; from then on each has its own beat. A run that is longer than the interval leaves a beat
-//! out: no probe ever runs twice at the same time.
+//! out: no probe ever runs twice at the same time. While a result has to be confirmed (`recheckinterval`) runs come
+//! sooner, beside the beat.
+
+mod beat;
 
 use crate::check::{Checked, Checker, Kind, Memory, Probe};
+use beat::Beat;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, sleep_until};
 
 /// Checks over the network that run at the same time, if the limit of descriptors allows; the rest wait for a turn.
 /// So many that servers which hang do not hold up the others.
@@ -39,7 +42,18 @@ struct Shared {
 
 struct Running {
     task: AbortHandle,
-    idle: Arc<AtomicBool>,
+    pace: Arc<Pace>,
+}
+
+/// What the loop tells a probe's task.
+#[derive(Default)]
+struct Pace {
+    /// Nobody is interested: no run.
+    idle: AtomicBool,
+    /// The last result has to be confirmed.
+    doubt: AtomicBool,
+    /// `doubt` is not as it was.
+    changed: Notify,
 }
 
 impl Checks {
@@ -65,20 +79,28 @@ impl Checks {
         self.running.retain(|probe, _| wanted.contains(probe));
         let new: Vec<&Arc<Probe>> =
             probes.iter().filter(|probe| !self.running.contains_key(*probe)).collect();
-        let count = u32::try_from(new.len()).unwrap_or(u32::MAX).max(1);
-        for (number, probe) in (1u32..).zip(new) {
-            let idle = Arc::new(AtomicBool::new(false));
-            let offset = probe.interval.mul_f64(f64::from(number) / f64::from(count));
-            let repeat = repeat(Arc::clone(&self.shared), Arc::clone(probe), offset, Arc::clone(&idle));
+        let now = Instant::now();
+        for (number, probe) in new.iter().enumerate() {
+            let pace = Arc::new(Pace::default());
+            let beat = Beat::spread(now, number, new.len(), probe.interval);
+            let repeat = repeat(Arc::clone(&self.shared), Arc::clone(probe), beat, Arc::clone(&pace));
             let task = tokio::spawn(repeat).abort_handle();
-            self.running.insert(Arc::clone(probe), Running { task, idle });
+            self.running.insert(Arc::clone(probe), Running { task, pace });
         }
     }
 
     /// Rests these probes, and no others.
     pub fn rest(&self, idle: &HashSet<Arc<Probe>>) {
         for (probe, running) in &self.running {
-            running.idle.store(idle.contains(probe), Ordering::Relaxed);
+            running.pace.idle.store(idle.contains(probe), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the last result of a probe has to be confirmed: its next run comes after its `recheck`, then.
+    pub fn doubt(&self, probe: &Probe, doubt: bool) {
+        let Some(running) = self.running.get(probe).filter(|_| probe.recheck.is_some()) else { return };
+        if running.pace.doubt.swap(doubt, Ordering::Relaxed) != doubt {
+            running.pace.changed.notify_one();
         }
     }
 }
@@ -89,13 +111,12 @@ impl Drop for Running {
     }
 }
 
-/// The life of one probe. `offset` is from its first run to its second.
-async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, offset: Duration, idle: Arc<AtomicBool>) {
+/// The life of one probe.
+async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, beat: Beat, pace: Arc<Pace>) {
     let mut memory = Memory::default();
-    let mut beat = interval_at(Instant::now() + offset, probe.interval);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        if !idle.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        if !pace.idle.load(Ordering::Relaxed) {
             let turns =
                 if matches!(probe.kind, Kind::External { .. }) { &shared.programs } else { &shared.turns };
             let Ok(turn) = turns.acquire().await else { return };
@@ -105,6 +126,15 @@ async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, offset: Duration, idle: 
                 return;
             }
         }
-        beat.tick().await;
+        loop {
+            let sooner = probe.recheck.filter(|_| pace.doubt.load(Ordering::Relaxed));
+            tokio::select! {
+                () = sleep_until(beat.next(began, sooner)) => break,
+                () = pace.changed.notified() => {}
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

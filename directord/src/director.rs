@@ -9,7 +9,7 @@ mod report;
 use crate::check::{Checked, Outcome, Probe};
 use crate::config::{Check, Plan, RealServer, VirtualService};
 use crate::reconcile::{Presence, Role, Table, Wanted, WantedDestination};
-use crate::verdict::{Change, State, Verdict};
+use crate::verdict::{Change, Counts, State, Verdict};
 use ipvs::{Destination, DestinationKey, ServiceKey};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -143,12 +143,13 @@ impl Director {
                 continue;
             };
             let before = server.verdict;
+            let counts = Counts { fall: service.failure_count, rise: service.rise };
             let last = server.last.replace(Last { checked: checked.clone(), at: now });
             if let Outcome::NotRun(_) = checked.outcome {
                 lines.extend(not_run(last.as_ref(), real, service, &checked.outcome));
                 continue;
             }
-            let change = server.verdict.observe(checked.outcome.passed(), service.failure_count);
+            let change = server.verdict.observe(checked.outcome.passed(), counts);
             if before.state() != server.verdict.state() {
                 server.since = now;
             }
@@ -157,6 +158,14 @@ impl Director {
             lines.extend(describe(change, real, service, &checked.outcome));
         }
         (lines, changed)
+    }
+
+    /// Whether somebody waits for more results of a probe to know what its last one means.
+    pub fn is_in_doubt(&self, probe: &Probe) -> bool {
+        self.holders.get(probe).into_iter().flatten().any(|(at, number)| {
+            let server = self.services.get(*at).and_then(|service| service.servers.get(*number));
+            server.is_some_and(|server| server.verdict.is_in_doubt())
+        })
     }
 
     /// Puts the servers into maintenance for which the function says so, and the others out of it.

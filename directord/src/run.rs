@@ -30,6 +30,10 @@ const GATHER: Duration = Duration::from_millis(200);
 /// When edits that failed are tried again, if the next look at the table is not sooner.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Table and file are not looked at more often than this, however short `checkinterval` is: it takes longer the
+/// more servers there are, and what a check finds is put into the table at once anyway.
+const TABLE_EVERY: Duration = Duration::from_secs(1);
+
 /// How often the maintenance directory is read.
 const MAINTENANCE_EVERY: Duration = Duration::from_secs(1);
 
@@ -214,7 +218,7 @@ impl Daemon {
 
     /// The interval at which table and file are looked at.
     fn beat(&self) -> Interval {
-        let mut beat = every(self.director.plan().settings.check_interval);
+        let mut beat = every(self.director.plan().settings.check_interval.max(TABLE_EVERY));
         beat.reset();
         beat
     }
@@ -225,6 +229,7 @@ impl Daemon {
                 let (lines, changed) = self.director.observe(&probe, &checked, SystemTime::now());
                 log(&lines);
                 self.dirty |= changed;
+                self.checks.doubt(&probe, self.director.is_in_doubt(&probe));
             }
             Event::Passed(epoch, wanted, leaving, result) => {
                 return self.passed(epoch, &wanted, leaving, result);

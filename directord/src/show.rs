@@ -1,13 +1,13 @@
 //! Plans and status as people read them.
 
 use crate::check::Kind;
-use crate::config::{Check, Plan};
+use crate::config::{Check, Plan, VirtualService, time::shown};
 use crate::control::Status;
 use crate::verdict::State;
 use ipvs::Forwarding;
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Prints a value as JSON.
 pub(crate) fn json<T: Serialize>(value: &T) {
@@ -26,19 +26,14 @@ pub(crate) fn out(text: &str) {
 /// What a configuration asks for.
 pub(crate) fn plan(plan: &Plan) -> String {
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "checked every {} s, log: {}",
-        plan.settings.check_interval.as_secs(),
-        plan.settings.log
-    );
+    let _ =
+        writeln!(out, "checked every {}, log: {}", shown(plan.settings.check_interval), plan.settings.log);
     for service in &plan.services {
         let _ = write!(out, "\n{} scheduler {}", service.id(), service.service.scheduler);
         if let Some(persistence) = &service.service.persistence {
             let _ = write!(out, ", persistent {} s", persistence.timeout);
         }
-        let dead = if service.quiescent { "weight 0" } else { "removed" };
-        let _ = writeln!(out, ", dead servers: {dead} after {} failures", service.failure_count);
+        let _ = writeln!(out, ", {}", verdicts(service));
         for real in &service.reals {
             let method = method(real.destination.forwarding);
             let _ = writeln!(
@@ -46,7 +41,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
                 "    {} {method} weight {}, {}",
                 real.shown(),
                 real.destination.weight,
-                check(&real.check)
+                check(&real.check, plan.settings.check_interval)
             );
         }
         if let Some(fallback) = &service.fallback {
@@ -56,13 +51,32 @@ pub(crate) fn plan(plan: &Plan) -> String {
     out
 }
 
-fn check(check: &Check) -> String {
+/// When a server counts as down and as up, and what becomes of it then.
+fn verdicts(service: &VirtualService) -> String {
+    let dead = if service.quiescent { "weight 0" } else { "removed" };
+    let times =
+        |count: u32, what: &str| if count == 1 { what.to_owned() } else { format!("{count} {what}s") };
+    let mut text = format!("dead servers: {dead} after {}", times(service.failure_count, "failure"));
+    if service.rise > 1 {
+        let _ = write!(text, ", back after {}", times(service.rise, "good check"));
+    }
+    text
+}
+
+/// How a server is checked; its interval only where it is not the one of all.
+fn check(check: &Check, usual: Duration) -> String {
     match check {
         Check::On => "not checked, always used".into(),
         Check::Off => "not checked, never used".into(),
         Check::Probe(probe) => {
-            let what = kind(&probe.kind);
-            format!("{what}, limit {} s", probe.kind.limit().as_secs_f64())
+            let mut text = format!("{}, limit {}", kind(&probe.kind), shown(probe.kind.limit()));
+            if probe.interval != usual {
+                let _ = write!(text, ", every {}", shown(probe.interval));
+            }
+            if let Some(recheck) = probe.recheck {
+                let _ = write!(text, ", in doubt after {}", shown(recheck));
+            }
+            text
         }
     }
 }

@@ -6,15 +6,15 @@
 //!   │ Pending │                │  Up  │    │ soft failure
 //!   └─────────┘ ◄── new        └──────┘ ◄──┘
 //!        │ failed               ▲    │ failurecount failures, or maintenance
-//!        ▼              passed  │    ▼
-//!        └────────────► ┌─────────────┐
-//!                       │    Down     │ ◄── maintenance: no check runs
-//!                       └─────────────┘
+//!        ▼      passed, rise    │    ▼
+//!        │       times in a row ┌─────────────┐
+//!        └────────────────────► │    Down     │ ◄── maintenance: no check runs
+//!                               └─────────────┘
 //! ```
 //!
 //! A server that the kernel's table holds with a weight when the daemon starts is adopted as [`State::Up`]: it has
 //! live connections, and is taken down only by checks that fail as often as `failurecount` says. One good check
-//! brings a server up: ldirectord(8) has no count for that.
+//! brings up a server that was never seen down; after that it takes as many in a row as `rise` says.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +35,19 @@ pub enum State {
 pub struct Verdict {
     state: State,
     failures: u32,
+    /// Good checks in a row while it is down.
+    passes: u32,
     maintenance: bool,
     checked: bool,
+}
+
+/// How many results in a row change a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Failures until a server is down.
+    pub fall: u32,
+    /// Good checks until a server that was down is up.
+    pub rise: u32,
 }
 
 /// What a check result changed.
@@ -48,6 +59,8 @@ pub enum Change {
     Soft(u32, u32),
     /// A good check after soft failures.
     Reset,
+    /// A good check that does not count yet: how many in a row, of how many.
+    Rising(u32, u32),
     /// It is up now.
     Up,
     /// It is down now.
@@ -57,7 +70,7 @@ pub enum Change {
 impl Verdict {
     /// Of a server that nothing is known of.
     pub fn pending() -> Verdict {
-        Verdict { state: State::Pending, failures: 0, maintenance: false, checked: false }
+        Verdict { state: State::Pending, failures: 0, passes: 0, maintenance: false, checked: false }
     }
 
     /// Of a server that already gets connections.
@@ -91,30 +104,39 @@ impl Verdict {
         self.failures
     }
 
+    /// Whether the last result does not count yet, because more like it have to follow.
+    pub fn is_in_doubt(&self) -> bool {
+        !self.maintenance && (self.failures > 0 || self.passes > 0)
+    }
+
     /// Whether it is held down by the administrator.
     pub fn in_maintenance(&self) -> bool {
         self.maintenance
     }
 
     /// Takes in the result of a check. Results while in maintenance do not count.
-    pub fn observe(&mut self, passed: bool, failure_count: u32) -> Change {
+    pub fn observe(&mut self, passed: bool, counts: Counts) -> Change {
         if self.maintenance {
             return Change::None;
         }
         self.checked = true;
-        if passed { self.passed() } else { self.failed(failure_count) }
+        if passed { self.passed(counts.rise) } else { self.failed(counts.fall) }
     }
 
-    fn passed(&mut self) -> Change {
-        let failures = std::mem::take(&mut self.failures);
-        if self.state != State::Up {
-            self.state = State::Up;
-            return Change::Up;
+    fn passed(&mut self, rise: u32) -> Change {
+        match self.state {
+            State::Up if std::mem::take(&mut self.failures) > 0 => Change::Reset,
+            State::Up => Change::None,
+            State::Pending => self.rise(),
+            State::Down => {
+                self.passes += 1;
+                if self.passes < rise { Change::Rising(self.passes, rise) } else { self.rise() }
+            }
         }
-        if failures > 0 { Change::Reset } else { Change::None }
     }
 
     fn failed(&mut self, failure_count: u32) -> Change {
+        self.passes = 0;
         match self.state {
             State::Down => Change::None,
             State::Pending => self.fall(),
@@ -130,23 +152,30 @@ impl Verdict {
     }
 
     fn fall(&mut self) -> Change {
-        self.failures = 0;
+        (self.failures, self.passes) = (0, 0);
         self.state = State::Down;
         Change::Down
     }
 
+    fn rise(&mut self) -> Change {
+        (self.failures, self.passes) = (0, 0);
+        self.state = State::Up;
+        Change::Up
+    }
+
     /// The administrator's will. Into maintenance: down at once, whatever `failurecount` says. Out of it: a server
-    /// that is checked stays down until its next good check (`checked`), another one is up again.
+    /// that is checked (`checked`) stays down until its good checks count, another one is up again.
     pub fn maintain(&mut self, maintenance: bool, checked: bool) -> Change {
         if maintenance == self.maintenance {
             return Change::None;
         }
         self.maintenance = maintenance;
+        self.passes = 0;
         match (maintenance, self.state) {
             (true, State::Down) => Change::None,
             (true, _) => self.fall(),
             (false, _) if checked => Change::None,
-            (false, _) => self.passed(),
+            (false, _) => self.rise(),
         }
     }
 }
@@ -155,31 +184,71 @@ impl Verdict {
 mod tests {
     use super::*;
 
+    /// So many failures, and one good check.
+    fn of(fall: u32) -> Counts {
+        Counts { fall, rise: 1 }
+    }
+
     #[test]
     fn one_good_check_is_enough() {
         let mut verdict = Verdict::pending();
         assert_eq!((verdict.is_up(), verdict.is_known()), (false, false));
-        assert_eq!(verdict.observe(true, 3), Change::Up);
-        assert_eq!(verdict.observe(true, 3), Change::None);
+        assert_eq!(verdict.observe(true, of(3)), Change::Up);
+        assert_eq!(verdict.observe(true, of(3)), Change::None);
     }
 
     #[test]
     fn failurecount_counts_failures_in_a_row() {
         let mut verdict = Verdict::adopted();
-        assert_eq!(verdict.observe(false, 3), Change::Soft(1, 3));
-        assert_eq!(verdict.observe(false, 3), Change::Soft(2, 3));
-        assert_eq!(verdict.observe(true, 3), Change::Reset);
-        assert_eq!(verdict.observe(false, 3), Change::Soft(1, 3));
-        assert_eq!(verdict.observe(false, 3), Change::Soft(2, 3));
-        assert_eq!(verdict.observe(false, 3), Change::Down);
-        assert_eq!(verdict.observe(false, 3), Change::None);
-        assert_eq!(verdict.observe(true, 3), Change::Up);
+        assert_eq!(verdict.observe(false, of(3)), Change::Soft(1, 3));
+        assert_eq!(verdict.observe(false, of(3)), Change::Soft(2, 3));
+        assert_eq!(verdict.observe(true, of(3)), Change::Reset);
+        assert_eq!(verdict.observe(false, of(3)), Change::Soft(1, 3));
+        assert_eq!(verdict.observe(false, of(3)), Change::Soft(2, 3));
+        assert_eq!(verdict.observe(false, of(3)), Change::Down);
+        assert_eq!(verdict.observe(false, of(3)), Change::None);
+        assert_eq!(verdict.observe(true, of(3)), Change::Up);
+    }
+
+    #[test]
+    fn rise_counts_good_checks_in_a_row_of_a_server_that_was_down() {
+        let counts = Counts { fall: 2, rise: 3 };
+        let mut verdict = Verdict::pending();
+        assert_eq!(verdict.observe(true, counts), Change::Up, "never seen down");
+        assert_eq!(verdict.observe(false, counts), Change::Soft(1, 2));
+        assert_eq!(verdict.observe(false, counts), Change::Down);
+        assert_eq!(verdict.observe(true, counts), Change::Rising(1, 3));
+        assert_eq!(verdict.observe(true, counts), Change::Rising(2, 3));
+        assert_eq!(verdict.observe(false, counts), Change::None, "begins anew");
+        assert_eq!(verdict.observe(true, counts), Change::Rising(1, 3));
+        assert_eq!(verdict.observe(true, counts), Change::Rising(2, 3));
+        assert_eq!(verdict.observe(true, counts), Change::Up);
+        assert_eq!(verdict.observe(true, counts), Change::None);
+    }
+
+    #[test]
+    fn in_doubt_is_what_has_to_be_confirmed() {
+        let counts = Counts { fall: 2, rise: 2 };
+        let mut verdict = Verdict::adopted();
+        let mut seen = Vec::new();
+        for passed in [true, false, true, false, false, false, true, false, true, true, true] {
+            verdict.observe(passed, counts);
+            seen.push(verdict.is_in_doubt());
+        }
+        assert_eq!(
+            seen,
+            [false, true, false, true, false, false, true, false, true, false, false],
+            "after the first failure, and after the first success of a rise"
+        );
+        verdict.observe(false, counts);
+        verdict.maintain(true, true);
+        assert!(!verdict.is_in_doubt(), "no check runs");
     }
 
     #[test]
     fn a_server_never_seen_up_falls_at_its_first_failure() {
         let mut verdict = Verdict::pending();
-        assert_eq!(verdict.observe(false, 5), Change::Down);
+        assert_eq!(verdict.observe(false, of(5)), Change::Down);
     }
 
     #[test]
@@ -187,11 +256,11 @@ mod tests {
         let mut verdict = Verdict::adopted();
         assert_eq!(verdict.maintain(true, true), Change::Down);
         assert_eq!(verdict.maintain(true, true), Change::None);
-        assert_eq!(verdict.observe(true, 1), Change::None);
+        assert_eq!(verdict.observe(true, of(1)), Change::None);
         assert!(verdict.is_known() && !verdict.is_up());
         assert_eq!(verdict.maintain(false, true), Change::None);
         assert!(!verdict.is_up());
-        assert_eq!(verdict.observe(true, 1), Change::Up);
+        assert_eq!(verdict.observe(true, of(1)), Change::Up);
     }
 
     #[test]

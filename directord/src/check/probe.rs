@@ -11,6 +11,9 @@ pub struct Probe {
     /// Time from the start of one run to the start of the next.
     #[serde(serialize_with = "seconds")]
     pub interval: Duration,
+    /// The same while a result does not count yet, because more like it have to follow.
+    #[serde(serialize_with = "maybe_seconds")]
+    pub recheck: Option<Duration>,
     /// What is done.
     pub kind: Kind,
 }
@@ -134,6 +137,10 @@ impl Kind {
             Kind::Combined { connect, negotiate, .. } => connect.limit().max(negotiate.limit()),
         }
     }
+}
+
+fn maybe_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
 }
 
 pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

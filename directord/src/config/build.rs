@@ -6,6 +6,7 @@ mod resolve;
 use super::model::{Config, FallbackText, Protocol, Section, Setting, Shared, VirtualText};
 use super::names::Names;
 use super::plan::{Plan, RealServer, Settings, VirtualService};
+use super::time::Time;
 use super::value::Notes;
 use config::Diagnostic;
 use ipvs::{Destination, DestinationKey, Family, Forwarding, Persistence, Service, ServiceKey};
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 /// Where ldirectord logs when the file does not say.
 pub const DEFAULT_LOG: &str = "/var/log/ldirectord.log";
+/// How often servers are checked when the file does not say.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Builds the plan; what cannot be built is noted and left out.
 pub(super) fn build(config: &Config, names: &dyn Names, notes: &mut Notes) -> Plan {
@@ -74,7 +77,7 @@ impl Builder<'_> {
             log_target(setting, notes);
         }
         Settings {
-            check_interval: seconds(value(&config.shared.check_interval).unwrap_or(10)),
+            check_interval: duration(&config.shared.check_interval).unwrap_or(DEFAULT_INTERVAL),
             auto_reload: value(&config.auto_reload).unwrap_or(false),
             callback: path(&config.callback),
             log: log.to_owned(),
@@ -136,6 +139,7 @@ impl Builder<'_> {
             quiescent: value(&shared.quiescent).or(value(&global.quiescent)).unwrap_or(false),
             clean_stop: value(&shared.clean_stop).or(value(&global.clean_stop)).unwrap_or(true),
             failure_count,
+            rise: value(&shared.rise).or(value(&global.rise)).unwrap_or(1),
             service,
         })
     }
@@ -203,14 +207,25 @@ impl Builder<'_> {
         Some(persistence)
     }
 
+    /// A section's own interval. Without `fork=yes` ldirectord ignored it; one that ldirectord could not have
+    /// been given, because it has a unit or a decimal point, counts all the same.
+    fn own_interval(&self, section: &Section) -> Option<Duration> {
+        let own = section.shared.check_interval.as_ref().map(|setting| setting.value);
+        own.filter(|time| self.forks() || !time.plain).map(|time| time.duration)
+    }
+
     fn interval_without_fork(&self, section: &Section, notes: &mut Notes) {
-        if let Some(interval) = section.shared.check_interval.as_ref().filter(|_| !self.forks()) {
+        let ignored = section.shared.check_interval.as_ref().filter(|_| self.own_interval(section).is_none());
+        if let Some(interval) = ignored {
             notes.push(
                 Diagnostic::warning(
                     interval.span,
                     "checkinterval in a virtual section is ignored when fork=no",
                 )
-                .help("write fork=yes at the left margin to have it count"),
+                .help(format!(
+                    "write checkinterval={}s, with a unit, or fork=yes at the left margin, to have it count",
+                    interval.value.duration.as_secs()
+                )),
             );
         }
     }
@@ -304,8 +319,8 @@ fn value<T: Copy>(setting: &Option<Setting<T>>) -> Option<T> {
     setting.as_ref().map(|setting| setting.value)
 }
 
-fn seconds(number: u32) -> Duration {
-    Duration::from_secs(number.into())
+fn duration(setting: &Option<Setting<Time>>) -> Option<Duration> {
+    value(setting).map(|time| time.duration)
 }
 
 /// A path, or a syslog facility.

@@ -41,7 +41,7 @@ const fn later(name: &'static str, scope: Scope) -> Directive {
     Directive { name, scope, effect: Effect::Later }
 }
 
-/// The table, after ldirectord(8).
+/// The table, after ldirectord(8), and what this program has beyond it.
 pub const DIRECTIVES: &[Directive] = &[
     row("virtual", Scope::Global),
     row("virtual6", Scope::Global),
@@ -50,6 +50,8 @@ pub const DIRECTIVES: &[Directive] = &[
     row("checkinterval", Scope::Both),
     row("checkcount", Scope::Both),
     row("failurecount", Scope::Both),
+    row("rise", Scope::Both),
+    row("recheckinterval", Scope::Both),
     row("autoreload", Scope::Global),
     row("callback", Scope::Global),
     row("fallback", Scope::Both),

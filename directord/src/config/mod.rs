@@ -18,6 +18,7 @@ pub mod model;
 mod names;
 mod parse;
 pub mod plan;
+pub(crate) mod time;
 mod value;
 
 pub use build::DEFAULT_LOG;

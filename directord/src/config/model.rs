@@ -2,6 +2,7 @@
 //! that is the work of [`super::build`].
 
 use super::lexer::Word;
+use super::time::Time;
 use config::Span;
 use ipvs::{Family, Forwarding, SchedulerFlags};
 use serde::{Serialize, Serializer};
@@ -31,16 +32,20 @@ impl From<Word<'_>> for Setting<String> {
 /// What may be written both globally and in a section.
 #[derive(Clone, Debug, Default)]
 pub struct Shared {
-    /// Seconds.
-    pub check_timeout: Option<Setting<u32>>,
-    /// Seconds.
-    pub negotiate_timeout: Option<Setting<u32>>,
-    /// Seconds.
-    pub check_interval: Option<Setting<u32>>,
+    /// The limit of cheap checks.
+    pub check_timeout: Option<Setting<Time>>,
+    /// The limit of checks in a service's protocol.
+    pub negotiate_timeout: Option<Setting<Time>>,
+    /// From one check to the next.
+    pub check_interval: Option<Setting<Time>>,
+    /// The same while a failure or a success does not count yet.
+    pub recheck_interval: Option<Setting<Time>>,
     /// Attempts of a ping check.
     pub check_count: Option<Setting<u32>>,
     /// Failures in a row until a server is down.
     pub failure_count: Option<Setting<u32>>,
+    /// Good checks in a row until a server that was down is up.
+    pub rise: Option<Setting<u32>>,
     /// Weight 0 instead of removal.
     pub quiescent: Option<Setting<bool>>,
     /// Take the service out of the table at stop.

@@ -4,13 +4,20 @@ use super::address::{fallback_text, real_text, virtual_text};
 use super::directive::{self, Directive, Effect, Scope};
 use super::lexer::{Entry, Word, lex};
 use super::model::{CheckType, Config, Protocol, Section, ServiceName, Setting, Shared};
+use super::time::{Time, time, whole_seconds};
 use super::value::{self, Notes, first_word, not_in_list, number, quoted, text, yes_no};
 use config::{Diagnostic, Source, nearest};
 use ipvs::{Family, Netmask, Persistence, SchedulerFlags};
+use std::time::Duration;
 
 /// Schedulers of current kernels. Others are passed on: a kernel may have more.
 pub(super) const SCHEDULERS: &[&str] =
     &["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos"];
+
+/// No limit of a check is shorter.
+const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
+/// No server is checked more often.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 const CHECK_TYPES: &[&str] = &["connect", "negotiate", "ping", "off", "on", "external", "external-perl"];
 
@@ -94,17 +101,15 @@ impl Parser<'_> {
 /// The directives that may stand in both places; false if this is none of them.
 fn shared(to: &mut Shared, known: &Directive, value: Word<'_>, family: Family, notes: &mut Notes) -> bool {
     let key = known.name;
-    let mut seconds = |target: &mut Option<Setting<u32>>| {
-        if let Some(number) = number(key, value, false, notes) {
-            *target = Some(Setting::new(number, value.span));
-        }
-    };
+    let mut limit = |to: &mut Option<Setting<Time>>| set(to, value, time(key, value, SHORTEST_LIMIT, notes));
     match key {
-        "checktimeout" => seconds(&mut to.check_timeout),
-        "negotiatetimeout" => seconds(&mut to.negotiate_timeout),
-        "checkinterval" => seconds(&mut to.check_interval),
-        "checkcount" => seconds(&mut to.check_count),
-        "failurecount" => seconds(&mut to.failure_count),
+        "checktimeout" => limit(&mut to.check_timeout),
+        "negotiatetimeout" => limit(&mut to.negotiate_timeout),
+        "checkinterval" => set(&mut to.check_interval, value, time(key, value, SHORTEST_INTERVAL, notes)),
+        "recheckinterval" => set(&mut to.recheck_interval, value, time(key, value, SHORTEST_INTERVAL, notes)),
+        "checkcount" => set(&mut to.check_count, value, number(key, value, false, notes)),
+        "failurecount" => set(&mut to.failure_count, value, number(key, value, false, notes)),
+        "rise" => set(&mut to.rise, value, number(key, value, false, notes)),
         "quiescent" => set(&mut to.quiescent, value, yes_no(key, value, notes)),
         "cleanstop" => set(&mut to.clean_stop, value, yes_no(key, value, notes)),
         "fallback" => set(&mut to.fallback, value, fallback_text(value, family, notes)),
@@ -311,7 +316,7 @@ fn scheduler_flags(section: &mut Section, value: Word<'_>, notes: &mut Notes) {
 }
 
 fn persistent(value: Word<'_>, notes: &mut Notes) -> Option<u32> {
-    let seconds = number("persistent", value, false, notes)?;
+    let seconds = whole_seconds("persistent", value, false, notes)?;
     if seconds > Persistence::MAX_TIMEOUT {
         notes.push(
             Diagnostic::error(

@@ -19,7 +19,7 @@ pub struct Plan {
 /// What concerns the daemon itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Settings {
-    /// How often the kernel's table and the file are looked at.
+    /// The global `checkinterval`.
     pub check_interval: Duration,
     /// Reload when the file changes.
     pub auto_reload: bool,
@@ -56,6 +56,8 @@ pub struct VirtualService {
     pub clean_stop: bool,
     /// Failures in a row until a server is down.
     pub failure_count: u32,
+    /// Good checks in a row until a server that was down is up.
+    pub rise: u32,
 }
 
 /// One real server of a service.

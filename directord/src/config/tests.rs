@@ -306,7 +306,7 @@ fn contradictions() {
 fn warnings_do_not_refuse() {
     for (text, part) in [
         ("emailalert=root\n", "without effect in this version"),
-        ("checktimeout=3s\n", "read as 3"),
+        ("checktimeout=3x\n", "read as 3"),
         ("virtual=192.0.2.1:80\n\tcheckinterval=3\n", "ignored when fork=no"),
         ("virtual=192.0.2.1:80\n\tscheduler=wlcc\n", "did you mean \"wlc\"?"),
         (
@@ -332,6 +332,47 @@ fn ranges_and_per_server_intervals() {
     let shown: Vec<String> = service.reals.iter().map(|real| real.shown().to_string()).collect();
     assert_eq!(shown, ["192.0.2.10:80", "192.0.2.11:80", "192.0.2.12:80"]);
     assert_eq!(probe(&service.reals[0]).interval, Duration::from_secs(2));
+}
+
+#[test]
+fn times_with_units() {
+    let millis = |text: &str| {
+        let service = one(&format!("{text}\treal=192.0.2.10:80 gate\n"));
+        let probe = probe(&service.reals[0]);
+        (
+            probe.interval.as_millis(),
+            probe.kind.limit().as_millis(),
+            probe.recheck.map(|time| time.as_millis()),
+        )
+    };
+    assert_eq!(
+        millis("checkinterval=200ms\nnegotiatetimeout=0.5\nrecheckinterval=50ms\nvirtual=192.0.2.1:80\n"),
+        (200, 500, Some(50))
+    );
+    assert_eq!(millis("virtual=192.0.2.1:80\n\tnegotiatetimeout=1min\n"), (10_000, 60_000, None));
+    // A section's own interval counted only with fork=yes; one with a unit was never written for ldirectord.
+    for (own, interval) in [("3", 10_000), ("3s", 3_000), ("3.0", 3_000), ("-3", 10_000)] {
+        let text = format!("virtual=192.0.2.1:80\n\tcheckinterval={own}\n");
+        assert_eq!(millis(&text).0, interval, "{own}");
+        let warned = report(&text).render().contains("ignored when fork=no");
+        assert_eq!(warned, interval == 10_000, "{own}");
+    }
+    assert_eq!(millis("recheckinterval=1\nvirtual=192.0.2.1:80\n\trecheckinterval=2\n").2, Some(2_000));
+    let persistent = one("virtual=192.0.2.1:80\n\tpersistent=10min\n");
+    assert_eq!(persistent.service.persistence.map(|persistence| persistence.timeout), Some(600));
+    assert_eq!(
+        errors("checkinterval=1ms\nchecktimeout=0.0\nvirtual=192.0.2.1:80\n\tpersistent=0.5\n\trise=0\n")
+            .len(),
+        4
+    );
+}
+
+#[test]
+fn rise_is_one_unless_it_is_written() {
+    let rise = |text: &str| one(text).rise;
+    assert_eq!(rise("virtual=192.0.2.1:80\n"), 1);
+    assert_eq!(rise("rise=2\nvirtual=192.0.2.1:80\n"), 2);
+    assert_eq!(rise("rise=2\nvirtual=192.0.2.1:80\n\trise=3\n"), 3);
 }
 
 proptest! {

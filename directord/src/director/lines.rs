@@ -32,6 +32,7 @@ pub(super) fn describe(
             (true, vec![soft, format!("Check failed: {shown} ({id}): {outcome}")])
         }
         Change::Reset => (false, vec![format!("Resetting soft failure count: {shown} ({id})")]),
+        Change::Rising(pass, of) => (false, vec![format!("Check passed: {shown} ({id}) {pass}/{of}")]),
         Change::Up => (false, vec![format!("Check passed: {shown} ({id})")]),
         Change::Down => (true, vec![format!("Check failed: {shown} ({id}): {outcome}")]),
     };

@@ -1,6 +1,6 @@
 //! How the real servers of one section are checked: `checktype`, `service` and all that belongs to them.
 
-use super::{Builder, Virtual, seconds, value};
+use super::{Builder, DEFAULT_INTERVAL, Virtual, duration, value};
 use crate::check::{Dialogue, Http, Kind, Pattern, Probe, Secret, SimpleTcp};
 use crate::config::model::{CheckType, Protocol, RealText, ServiceName, Setting};
 use crate::config::plan::Check;
@@ -18,6 +18,7 @@ pub(super) struct Checks<'a> {
     check_timeout: Duration,
     negotiate_timeout: Duration,
     interval: Duration,
+    recheck: Option<Duration>,
     attempts: u32,
     receive: Option<Pattern>,
 }
@@ -28,16 +29,15 @@ impl<'a> Checks<'a> {
         let section = at.section;
         let (own, global) = (&section.shared, &builder.config.shared);
         let service = value(&section.service).unwrap_or_else(|| ServiceName::of_port(at.port));
-        let check = value(&own.check_timeout)
-            .or(value(&own.negotiate_timeout))
-            .or(value(&global.check_timeout))
-            .or(value(&global.negotiate_timeout));
-        let negotiate = value(&own.negotiate_timeout)
-            .or(value(&own.check_timeout))
-            .or(value(&global.negotiate_timeout))
-            .or(value(&global.check_timeout));
-        let interval =
-            value(&own.check_interval).filter(|_| builder.forks()).or(value(&global.check_interval));
+        let check = duration(&own.check_timeout)
+            .or(duration(&own.negotiate_timeout))
+            .or(duration(&global.check_timeout))
+            .or(duration(&global.negotiate_timeout));
+        let negotiate = duration(&own.negotiate_timeout)
+            .or(duration(&own.check_timeout))
+            .or(duration(&global.negotiate_timeout))
+            .or(duration(&global.check_timeout));
+        let interval = builder.own_interval(section).or(duration(&global.check_interval));
         let receive = match &section.receive {
             Some(receive) => Some(pattern(receive, notes)?),
             None => None,
@@ -46,9 +46,10 @@ impl<'a> Checks<'a> {
             at: *at,
             kind: value(&section.check_type).unwrap_or(CheckType::Negotiate),
             service,
-            check_timeout: seconds(check.unwrap_or(5)),
-            negotiate_timeout: seconds(negotiate.unwrap_or(30)),
-            interval: seconds(interval.unwrap_or(10)),
+            check_timeout: check.unwrap_or(Duration::from_secs(5)),
+            negotiate_timeout: negotiate.unwrap_or(Duration::from_secs(30)),
+            interval: interval.unwrap_or(DEFAULT_INTERVAL),
+            recheck: duration(&own.recheck_interval).or(duration(&global.recheck_interval)),
             attempts: value(&own.check_count).or(value(&global.check_count)).unwrap_or(1),
             receive,
         };
@@ -87,7 +88,7 @@ impl<'a> Checks<'a> {
                 }
             },
         };
-        Some(Check::Probe(Probe { interval: self.interval, kind }))
+        Some(Check::Probe(Probe { interval: self.interval, recheck: self.recheck, kind }))
     }
 
     fn negotiates(&self) -> bool {
