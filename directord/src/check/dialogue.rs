@@ -51,13 +51,19 @@ impl Dialogue {
         self.tls_verify != Some(false)
     }
 
+    /// The name that TLS sends, if `virtualhost` is one: it may have a port behind it, or be an address.
+    pub(super) fn server_name(&self) -> Option<&str> {
+        let name = self.virtual_host.as_deref()?.split(':').next()?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        Some(name).filter(|name| !name.is_empty() && name.chars().all(plain))
+    }
+
     /// The longest time that one run may take.
     pub fn limit(&self) -> Duration {
         self.check_timeout.max(self.timeout)
     }
 
     /// What the server says, judged by `receive`.
-    #[allow(dead_code, reason = "what the protocols need, before the first of them")]
     pub(super) async fn judge(&self, answer: Vec<u8>, turn: &super::pattern::Turn) -> Outcome {
         let Some(pattern) = &self.receive else { return Outcome::Passed };
         let beginning = super::outcome::excerpt(&answer);

@@ -2,8 +2,8 @@
 //! cap is read in all, whatever the server sends.
 #![allow(dead_code, reason = "what the protocols need, before the first of them")]
 
-use super::Outcome;
 use super::tls::Tls;
+use super::{Dialogue, Outcome};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,8 @@ use tokio::time::timeout;
 const ANSWER_LIMIT: usize = 256 * 1024;
 /// No line of an answer is longer, in bytes: RFC 5321 allows 512, IMAP servers some thousands.
 const LINE_LIMIT: usize = 16 * 1024;
+/// How long a server may take to close a connection after the farewell, and how many times it may say something.
+const FAREWELL: (Duration, u32) = (Duration::from_secs(1), 16);
 
 /// How far a check got, for what is said at its limit.
 #[derive(Debug, Default)]
@@ -64,6 +66,19 @@ pub(super) struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
+    /// Connects as the check's service wants it: with TLS from the beginning, or plain.
+    pub(super) async fn to(
+        dialogue: &Dialogue,
+        tls: Option<Result<&Tls, &String>>,
+        progress: &'a Progress,
+    ) -> Result<Link<'a>, Outcome> {
+        match tls {
+            None => Link::open(dialogue.to, progress).await,
+            Some(Ok(tls)) => Link::open_tls(dialogue.to, tls, dialogue.server_name(), progress).await,
+            Some(Err(why)) => Err(Outcome::NotRun(format!("TLS cannot be set up: {why}"))),
+        }
+    }
+
     /// Connects.
     pub(super) async fn open(to: SocketAddr, progress: &'a Progress) -> Result<Link<'a>, Outcome> {
         let stream = connect(to, progress).await?;
@@ -85,6 +100,38 @@ impl<'a> Link<'a> {
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Outcome> {
         self.stream.write_all(bytes).await.map_err(|error| Outcome::of_io(&error))?;
         self.stream.flush().await.map_err(|error| Outcome::of_io(&error))
+    }
+
+    /// Sends a line. Words of the configuration are part of it, so it must not become two.
+    pub(super) async fn command(&mut self, words: &str) -> Result<(), Outcome> {
+        if words.contains(['\r', '\n', '\0']) {
+            return Err(Outcome::NotRun("a line end or NUL in login, passwd or request".into()));
+        }
+        self.send(format!("{words}\r\n").as_bytes()).await
+    }
+
+    /// Sends a last line and lets the server close first, so that its log tells of no broken connection. That is on
+    /// no check's time: what comes of it says nothing of the server.
+    pub(super) fn farewell(self, words: &'static str) {
+        let Link { mut stream, .. } = self;
+        let (limit, reads) = FAREWELL;
+        let leave = async move {
+            stream.write_all(format!("{words}\r\n").as_bytes()).await?;
+            stream.flush().await?;
+            let mut piece = [0; 512];
+            for _ in 0..reads {
+                if stream.read(&mut piece).await? == 0 {
+                    break;
+                }
+            }
+            stream.shutdown().await
+        };
+        tokio::spawn(timeout(limit, leave));
+    }
+
+    /// Whether reading ended at the cap.
+    pub(super) fn is_full(&self) -> bool {
+        self.room == 0
     }
 
     /// The next line, without the CR LF or LF at its end.
@@ -109,6 +156,9 @@ impl<'a> Link<'a> {
 
     /// So many bytes.
     pub(super) async fn exactly(&mut self, count: usize) -> Result<Vec<u8>, Outcome> {
+        if count.saturating_sub(self.ahead.len()) > self.room {
+            return Err(too_much());
+        }
         while self.ahead.len() < count {
             if self.more().await? == 0 {
                 return Err(Outcome::Closed);
@@ -128,7 +178,7 @@ impl<'a> Link<'a> {
         let mut piece = [0; 4096];
         let room = self.room.min(piece.len());
         if room == 0 {
-            return Err(Outcome::Garbled(format!("more than {ANSWER_LIMIT} bytes of answer")));
+            return Err(too_much());
         }
         let space = piece.get_mut(..room).unwrap_or_default();
         let read = self.stream.read(space).await.map_err(|error| Outcome::of_io(&error))?;
@@ -139,6 +189,10 @@ impl<'a> Link<'a> {
         self.ahead.extend_from_slice(piece.get(..read).unwrap_or_default());
         Ok(read)
     }
+}
+
+fn too_much() -> Outcome {
+    Outcome::Garbled(format!("more than {ANSWER_LIMIT} bytes of answer"))
 }
 
 async fn connect(to: SocketAddr, progress: &Progress) -> Result<TcpStream, Outcome> {

@@ -6,14 +6,20 @@
 mod connect;
 mod dialogue;
 mod external;
+mod ftp;
 mod http;
+mod imap;
 mod link;
 mod lookup;
+mod nntp;
 mod outcome;
 mod pattern;
 mod ping;
+mod pop;
 mod probe;
+mod reply;
 mod simpletcp;
+mod smtp;
 mod tls;
 
 pub use dialogue::{Dialogue, Secret};
@@ -21,6 +27,7 @@ pub use outcome::Outcome;
 pub use pattern::{Pattern, PatternError};
 pub use probe::{Http, Kind, Probe, SimpleTcp};
 
+use crate::config::model::ServiceName;
 use crate::thread::on_thread;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
@@ -51,6 +58,8 @@ pub struct Memory {
     matching: pattern::Turn,
     /// A check program that was still being killed when its limit was over.
     program: Option<external::Running>,
+    /// What a POP server is known to refuse.
+    pop: pop::Memory,
 }
 
 impl Checker {
@@ -102,9 +111,16 @@ impl Checker {
         }
     }
 
-    async fn dialogue(&self, dialogue: &Dialogue, _memory: &Memory) -> Outcome {
-        let name = dialogue.service.name();
-        Outcome::NotRun(format!("service {name} has no check"))
+    async fn dialogue(&self, dialogue: &Dialogue, memory: &Memory) -> Outcome {
+        let tls = if dialogue.is_tls() { Some(self.tls(dialogue.verifies()).await) } else { None };
+        match dialogue.service {
+            ServiceName::Ftp => ftp::check(dialogue, &memory.matching).await,
+            ServiceName::Imap | ServiceName::Imaps => imap::check(dialogue, tls).await,
+            ServiceName::Nntp => nntp::check(dialogue).await,
+            ServiceName::Pop | ServiceName::Pops => pop::check(dialogue, tls, &memory.pop).await,
+            ServiceName::Smtp | ServiceName::Submission => smtp::check(dialogue).await,
+            other => Outcome::NotRun(format!("service {} has no check", other.name())),
+        }
     }
 
     /// For checks that verify certificates, or for those that do not. Read when the first of them needs it, on a

@@ -251,11 +251,12 @@ fn combined_on_off_and_none() {
 
 #[test]
 fn services_that_are_not_checked_yet_are_errors_not_silent_passes() {
-    let found =
-        errors("virtual=192.0.2.1:25\n\treal=192.0.2.10:25 gate\nvirtual=192.0.2.1:80\n\tservice=mysql\n");
+    let found = errors(
+        "virtual=192.0.2.1:1521\n\treal=192.0.2.10:1521 gate\nvirtual=192.0.2.1:80\n\tservice=mysql\n",
+    );
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(
-        found[0].starts_with("t.cf:1:9: error: this version does not check service smtp yet"),
+        found[0].starts_with("t.cf:1:9: error: this version does not check service oracle yet"),
         "{}",
         found[0]
     );
@@ -264,7 +265,7 @@ fn services_that_are_not_checked_yet_are_errors_not_silent_passes() {
         "{}",
         found[1]
     );
-    assert_eq!(errors("virtual=192.0.2.1:25\n\tchecktype=connect\n\treal=192.0.2.10:25 gate\n"), [""; 0]);
+    assert_eq!(errors("virtual=192.0.2.1:1521\n\tchecktype=connect\n\treal=192.0.2.10:1521 gate\n"), [""; 0]);
 }
 
 #[test]

@@ -97,9 +97,14 @@ impl<'a> Checks<'a> {
 
     /// Refuses what this version cannot check: a check that always passes would be a lie.
     fn supported(&self, notes: &mut Notes) -> bool {
-        use ServiceName::{Http, Https, Simpletcp};
-        if !self.negotiates() || matches!(self.service, Http | Https | Simpletcp | ServiceName::None) {
-            return true;
+        use ServiceName::{
+            Ftp, Http, Https, Imap, Imaps, Nntp, None as Unchecked, Pop, Pops, Simpletcp, Smtp, Submission,
+        };
+        match self.service {
+            _ if !self.negotiates() => return true,
+            Http | Https | Simpletcp | Unchecked => return true,
+            Ftp | Imap | Imaps | Nntp | Pop | Pops | Smtp | Submission => return true,
+            _ => {}
         }
         let name = self.service.name();
         let section = self.at.section;
