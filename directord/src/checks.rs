@@ -120,7 +120,7 @@ async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, beat: Beat, pace: Arc<Pa
             let turns =
                 if matches!(probe.kind, Kind::External { .. }) { &shared.programs } else { &shared.turns };
             let Ok(turn) = turns.acquire().await else { return };
-            let checked = shared.checker.run(&probe.kind, &mut memory).await;
+            let checked = shared.checker.run_from(probe.source, &probe.kind, &mut memory).await;
             drop(turn);
             if shared.results.send((Arc::clone(&probe), checked)).await.is_err() {
                 return;

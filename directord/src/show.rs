@@ -73,6 +73,9 @@ fn check(check: &Check, usual: Duration) -> String {
             if probe.interval != usual {
                 let _ = write!(text, ", every {}", shown(probe.interval));
             }
+            if let Some(source) = probe.source {
+                let _ = write!(text, ", from {source}");
+            }
             if let Some(recheck) = probe.recheck {
                 let _ = write!(text, ", in doubt after {}", shown(recheck));
             }

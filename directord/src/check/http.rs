@@ -9,7 +9,7 @@ use super::lookup::Lookup;
 use super::outcome::excerpt;
 use super::pattern::Turn;
 use super::tls::Tls;
-use super::{Http, Outcome};
+use super::{Http, Outcome, source};
 use reqwest::header::{CONNECTION, HOST, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, Url};
 use std::error::Error;
@@ -52,6 +52,9 @@ fn client(probe: &Http, tls: &Tls) -> reqwest::Result<Client> {
         .connect_timeout(probe.timeout - probe.timeout / 50)
         // For plain HTTP, too: without it every client reads the certificates again.
         .tls_backend_preconfigured(tls.connector());
+    if let Some(source) = source::current() {
+        builder = builder.local_address(source); // a redirect to the other family leaves it aside
+    }
     if let (Some(address), Ok(url)) = (probe.address, Url::parse(&probe.url)) {
         builder = builder.resolve(url.host_str().unwrap_or_default(), address);
     }

@@ -196,7 +196,7 @@ fn too_much() -> Outcome {
 }
 
 async fn connect(to: SocketAddr, progress: &Progress) -> Result<TcpStream, Outcome> {
-    let stream = TcpStream::connect(to).await.map_err(|error| Outcome::of_io(&error))?;
+    let stream = super::source::connect(to).await.map_err(|error| Outcome::of_io(&error))?;
     progress.connected();
     Ok(stream)
 }

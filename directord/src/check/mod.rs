@@ -20,6 +20,7 @@ mod probe;
 mod reply;
 mod simpletcp;
 mod smtp;
+mod source;
 mod tls;
 
 pub use dialogue::{Dialogue, Secret};
@@ -29,8 +30,14 @@ pub use probe::{Http, Kind, Probe, SimpleTcp};
 
 use crate::config::model::ServiceName;
 use crate::thread::on_thread;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+/// Every check ends within its limit by itself, and says what was missing until then. One that does not is ended so
+/// much later.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// A check that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +84,12 @@ impl Checker {
         }
     }
 
-    /// Runs a check once.
+    /// Runs a check once, from this address of this machine.
+    pub async fn run_from(&self, source: Option<IpAddr>, kind: &Kind, memory: &mut Memory) -> Checked {
+        source::from(source, self.run(kind, memory)).await
+    }
+
+    /// Runs a check once. It ends within its limit, whatever the server does.
     pub async fn run(&self, kind: &Kind, memory: &mut Memory) -> Checked {
         self.prepare([kind]).await; // not on the server's time
         let started = Instant::now();
@@ -98,6 +110,10 @@ impl Checker {
     }
 
     async fn once(&self, kind: &Kind, memory: &mut Memory) -> Outcome {
+        within(kind.limit(), self.talk(kind, memory)).await
+    }
+
+    async fn talk(&self, kind: &Kind, memory: &mut Memory) -> Outcome {
         match kind {
             Kind::Connect { to, timeout } => connect::check(*to, *timeout).await,
             Kind::Ping { to, attempts, timeout } => self.pinger.check(*to, *attempts, *timeout).await,
@@ -134,6 +150,11 @@ impl Checker {
         let cell = if verify { &self.verifying } else { &self.unverified };
         cell.get_or_init(|| init).await.as_ref()
     }
+}
+
+/// The last word on how long a check may take, whatever its protocol's code overlooks.
+async fn within(limit: Duration, check: impl Future<Output = Outcome>) -> Outcome {
+    timeout(limit + GRACE, check).await.unwrap_or(Outcome::Unfinished(limit))
 }
 
 #[cfg(test)]

@@ -71,6 +71,7 @@ impl Outcome {
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
                 Outcome::Unreachable(plain(error))
             }
+            io::ErrorKind::AddrNotAvailable => Outcome::NotRun(plain(error)),
             _ if is_our_own(error) => Outcome::NotRun(plain(error)),
             _ => Outcome::Unreachable(plain(error)),
         }
@@ -80,8 +81,7 @@ impl Outcome {
 /// Whether this machine has run out of something, which says nothing of the server.
 fn is_our_own(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    const OUR_OWN: [Errno; 6] =
-        [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL, Errno::AGAIN];
+    const OUR_OWN: [Errno; 5] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::AGAIN];
     error.raw_os_error().is_some_and(|number| OUR_OWN.contains(&Errno::from_raw_os_error(number)))
 }
 

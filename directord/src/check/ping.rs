@@ -1,14 +1,14 @@
-//! `checktype=ping`: ICMP echo requests. One raw socket per family serves all checks. A thread reads from it; a
-//! reply finds its check by sequence number and is believed only from the address that was asked.
+//! `checktype=ping`: ICMP echo requests. One raw socket per source address serves all checks. A thread reads from
+//! it; a reply finds its check by sequence number and is believed only from the address that was asked.
 
-use super::Outcome;
+use super::{Outcome, source};
 use daemon::icmp;
 use rustix::net::{RecvFlags, SendFlags};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -18,12 +18,14 @@ const PAYLOAD: usize = 56;
 /// Bytes of replies that may wait for the reading thread: some thousands.
 const RECEIVE_BUFFER: usize = 8 << 20;
 
-/// Both sockets, opened when they are first needed.
+/// The sockets of both families and of every source address, opened when they are first needed.
 #[derive(Default)]
 pub(super) struct Pinger {
-    v4: OnceLock<Result<Arc<Family>, String>>,
-    v6: OnceLock<Result<Arc<Family>, String>>,
+    families: Mutex<HashMap<From, Arc<Family>>>,
 }
+
+/// IPv6 or not, and the source address.
+type From = (bool, Option<IpAddr>);
 
 struct Family {
     socket: Socket,
@@ -42,11 +44,9 @@ struct Waiting {
 impl Pinger {
     /// Sends up to `attempts` requests, each with its own limit.
     pub(super) async fn check(&self, to: IpAddr, attempts: u32, limit: Duration) -> Outcome {
-        let cell = if to.is_ipv4() { &self.v4 } else { &self.v6 };
-        let family = match cell.get_or_init(|| Family::open(to.is_ipv6()).map_err(|error| error.to_string()))
-        {
+        let family = match self.family(to.is_ipv6(), source::towards(to)) {
             Ok(family) => family,
-            Err(why) => return Outcome::NotRun(format!("raw ICMP socket: {why}")),
+            Err(error) => return Outcome::NotRun(format!("raw ICMP socket: {error}")),
         };
         let attempts = attempts.max(1);
         for _ in 0..attempts {
@@ -58,14 +58,22 @@ impl Pinger {
         }
         Outcome::NoReply(attempts, limit)
     }
+
+    fn family(&self, v6: bool, source: Option<IpAddr>) -> io::Result<Arc<Family>> {
+        let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(family) = families.get(&(v6, source)) {
+            return Ok(Arc::clone(family));
+        }
+        let family = Family::open(v6, source)?;
+        families.insert((v6, source), Arc::clone(&family));
+        Ok(family)
+    }
 }
 
 impl Family {
     /// Opens the socket and starts the thread that reads from it.
-    fn open(v6: bool) -> io::Result<Arc<Family>> {
-        let (domain, protocol) =
-            if v6 { (Domain::IPV6, Protocol::ICMPV6) } else { (Domain::IPV4, Protocol::ICMPV4) };
-        let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
+    fn open(v6: bool, source: Option<IpAddr>) -> io::Result<Arc<Family>> {
+        let socket = source::icmp(v6, source)?;
         // Without CAP_NET_ADMIN it stays as it is, which is enough for a few hundred replies at once.
         let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER);
         socket.set_read_timeout(Some(Duration::from_secs(1)))?; // to see that nobody needs the thread any more

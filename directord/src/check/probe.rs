@@ -14,6 +14,8 @@ pub struct Probe {
     /// The same while a result does not count yet, because more like it have to follow.
     #[serde(serialize_with = "maybe_seconds")]
     pub recheck: Option<Duration>,
+    /// The address of this machine that it is sent from; `None` for the kernel's choice.
+    pub source: Option<IpAddr>,
     /// What is done.
     pub kind: Kind,
 }

@@ -3,9 +3,8 @@
 use super::link::Progress;
 use super::outcome::excerpt;
 use super::pattern::Turn;
-use super::{Outcome, SimpleTcp};
+use super::{Outcome, SimpleTcp, source};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
 
 /// No more of an answer is read.
 const ANSWER_LIMIT: usize = 256 * 1024;
@@ -24,7 +23,7 @@ pub(super) async fn check(probe: &SimpleTcp, turn: &Turn) -> Outcome {
 }
 
 async fn stream(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io::Result<Outcome> {
-    let mut stream = TcpStream::connect(probe.to).await?;
+    let mut stream = source::connect(probe.to).await?;
     progress.connected();
     stream.write_all(probe.request.as_bytes()).await?;
     stream.shutdown().await?;
@@ -52,9 +51,7 @@ async fn stream(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io:
 }
 
 async fn datagram(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io::Result<Outcome> {
-    let any = if probe.to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(probe.to).await?;
+    let socket = source::datagrams(probe.to).await?;
     progress.connected();
     socket.send(probe.request.as_bytes()).await?;
     let mut answer = vec![0; 65536];

@@ -16,7 +16,7 @@ async fn server() -> (TcpListener, SocketAddr) {
 }
 
 fn connect(to: SocketAddr, interval: Duration, recheck: Option<Duration>) -> Arc<Probe> {
-    Arc::new(Probe { interval, recheck, kind: Kind::Connect { to, timeout: LIMIT } })
+    Arc::new(Probe { interval, recheck, source: None, kind: Kind::Connect { to, timeout: LIMIT } })
 }
 
 async fn next(results: &mut mpsc::Receiver<Result>) -> Arc<Probe> {

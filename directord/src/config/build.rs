@@ -23,7 +23,7 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) fn build(config: &Config, names: &dyn Names, notes: &mut Notes) -> Plan {
     let builder = Builder { config, names };
     let settings = builder.settings(notes);
-    builder.unused_fallbacks(notes);
+    builder.unused_addresses(notes);
     let mut services: Vec<VirtualService> = Vec::new();
     for section in &config.sections {
         let Some(service) = builder.service(section, notes) else { continue };
@@ -87,12 +87,28 @@ impl Builder<'_> {
         }
     }
 
-    /// Global fallbacks are resolved even if no section uses them: ldirectord refuses wrong ones at once.
-    fn unused_fallbacks(&self, notes: &mut Notes) {
+    /// Global addresses are resolved even if no section uses them: ldirectord refuses wrong fallbacks at once.
+    fn unused_addresses(&self, notes: &mut Notes) {
         let shared = &self.config.shared;
         for (fallback, family) in [(&shared.fallback, Family::V4), (&shared.fallback6, Family::V6)] {
             if let Some(fallback) = fallback {
                 self.fallback(&fallback.value, family, Some("tcp"), 1, notes);
+            }
+        }
+        for (source, family) in [(&shared.source, Family::V4), (&shared.source6, Family::V6)] {
+            source.as_ref().map(|source| self.host(source, family, notes));
+        }
+    }
+
+    /// Where the checks of a section are sent from, as it is written.
+    fn source<'s>(&'s self, section: &'s Section) -> Option<&'s Setting<String>> {
+        let global = &self.config.shared;
+        match section.family {
+            Family::V4 => section.shared.source.as_ref().or(global.source.as_ref()),
+            // In a virtual6 section both names will do.
+            Family::V6 => {
+                let own = section.shared.source6.as_ref().or(section.shared.source.as_ref());
+                own.or(global.source6.as_ref())
             }
         }
     }

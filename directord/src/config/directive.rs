@@ -52,6 +52,8 @@ pub const DIRECTIVES: &[Directive] = &[
     row("failurecount", Scope::Both),
     row("rise", Scope::Both),
     row("recheckinterval", Scope::Both),
+    row("sourceaddress", Scope::Both),
+    row("sourceaddress6", Scope::Both),
     row("autoreload", Scope::Global),
     row("callback", Scope::Global),
     row("fallback", Scope::Both),

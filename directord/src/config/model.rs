@@ -44,6 +44,10 @@ pub struct Shared {
     pub check_count: Option<Setting<u32>>,
     /// Failures in a row until a server is down.
     pub failure_count: Option<Setting<u32>>,
+    /// The IPv4 address that checks are sent from (in a section: of the section's family).
+    pub source: Option<Setting<String>>,
+    /// The IPv6 address that checks are sent from.
+    pub source6: Option<Setting<String>>,
     /// Good checks in a row until a server that was down is up.
     pub rise: Option<Setting<u32>>,
     /// Weight 0 instead of removal.

@@ -107,6 +107,8 @@ fn shared(to: &mut Shared, known: &Directive, value: Word<'_>, family: Family, n
         "negotiatetimeout" => limit(&mut to.negotiate_timeout),
         "checkinterval" => set(&mut to.check_interval, value, time(key, value, SHORTEST_INTERVAL, notes)),
         "recheckinterval" => set(&mut to.recheck_interval, value, time(key, value, SHORTEST_INTERVAL, notes)),
+        "sourceaddress" => set(&mut to.source, value, source_address(key, value, notes)),
+        "sourceaddress6" => set(&mut to.source6, value, source_address(key, value, notes)),
         "checkcount" => set(&mut to.check_count, value, number(key, value, false, notes)),
         "failurecount" => set(&mut to.failure_count, value, number(key, value, false, notes)),
         "rise" => set(&mut to.rise, value, number(key, value, false, notes)),
@@ -192,6 +194,12 @@ fn owned(word: Option<Word<'_>>) -> Option<String> {
 /// The old program turned tabs into 4 blanks before it looked at a section's line.
 fn spaced(text: &str) -> String {
     text.replace('\t', "    ")
+}
+
+/// An address or a name, as it will be resolved.
+fn source_address(key: &str, value: Word<'_>, notes: &mut Notes) -> Option<String> {
+    let word = first_word(key, value, notes)?.text;
+    Some(word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word).to_owned())
 }
 
 fn real(section: &mut Section, key: &str, value: Word<'_>, notes: &mut Notes) {

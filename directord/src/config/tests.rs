@@ -369,6 +369,25 @@ fn times_with_units() {
 }
 
 #[test]
+fn source_addresses_global_and_own() {
+    let text = "sourceaddress=192.0.2.5\nsourceaddress6=[2001:db8::5]\n\
+                virtual=192.0.2.1:80\n\treal=192.0.2.10:80 gate\n\
+                virtual=192.0.2.2:80\n\tsourceaddress=vip\n\treal=192.0.2.10:80 gate\n\
+                virtual6=[2001:db8::1]:80\n\treal6=[2001:db8::10]:80 gate\n\
+                virtual6=[2001:db8::2]:80\n\tsourceaddress=2001:db8::6\n\treal6=[2001:db8::10]:80 gate\n";
+    let sources: Vec<_> = plan(text)
+        .services
+        .iter()
+        .map(|service| probe(&service.reals[0]).source.map(|ip| ip.to_string()))
+        .collect();
+    let expected = ["192.0.2.5", "192.0.2.1", "2001:db8::5", "2001:db8::6"];
+    assert_eq!(sources, expected.map(|text| Some(text.to_owned())));
+    assert_eq!(probe(&one("virtual=192.0.2.1:80\n\treal=192.0.2.10:80 gate\n").reals[0]).source, None);
+    let wrong = errors("sourceaddress=2001:db8::5\nsourceaddress6=nobody\n");
+    assert!(wrong.len() == 2 && wrong[0].starts_with("t.cf:1:15"), "{wrong:?}");
+}
+
+#[test]
 fn rise_is_one_unless_it_is_written() {
     let rise = |text: &str| one(text).rise;
     assert_eq!(rise("virtual=192.0.2.1:80\n"), 1);

@@ -19,6 +19,7 @@ pub(super) struct Checks<'a> {
     negotiate_timeout: Duration,
     interval: Duration,
     recheck: Option<Duration>,
+    source: Option<IpAddr>,
     attempts: u32,
     receive: Option<Pattern>,
 }
@@ -38,6 +39,10 @@ impl<'a> Checks<'a> {
             .or(duration(&global.negotiate_timeout))
             .or(duration(&global.check_timeout));
         let interval = builder.own_interval(section).or(duration(&global.check_interval));
+        let source = match builder.source(section) {
+            Some(source) => Some(builder.host(source, section.family, notes)?),
+            None => None,
+        };
         let receive = match &section.receive {
             Some(receive) => Some(pattern(receive, notes)?),
             None => None,
@@ -50,6 +55,7 @@ impl<'a> Checks<'a> {
             negotiate_timeout: negotiate.unwrap_or(Duration::from_secs(30)),
             interval: interval.unwrap_or(DEFAULT_INTERVAL),
             recheck: duration(&own.recheck_interval).or(duration(&global.recheck_interval)),
+            source,
             attempts: value(&own.check_count).or(value(&global.check_count)).unwrap_or(1),
             receive,
         };
@@ -88,7 +94,12 @@ impl<'a> Checks<'a> {
                 }
             },
         };
-        Some(Check::Probe(Probe { interval: self.interval, recheck: self.recheck, kind }))
+        Some(Check::Probe(Probe {
+            interval: self.interval,
+            recheck: self.recheck,
+            source: self.source,
+            kind,
+        }))
     }
 
     fn negotiates(&self) -> bool {
