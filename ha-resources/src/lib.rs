@@ -29,6 +29,7 @@
 pub mod address;
 pub mod agents;
 pub mod args;
+mod cancel;
 pub mod event;
 pub mod haresources;
 pub mod lock;

@@ -80,3 +80,37 @@ fn a_file_that_is_wrong_is_told_with_its_code() {
     assert_eq!((ran.code, ran.out.as_str()), (6, out), "{ran:?}");
     assert!(ran.err.contains("192.0.2.300"), "{}", ran.err);
 }
+
+#[test]
+fn a_take_that_is_no_longer_wanted_ends_and_its_addresses_go_first() {
+    let lab = Lab::new();
+    lab.script(
+        "endless",
+        "case $1 in
+         start) touch $DIR/starting; sleep 300; touch $DIR/started ;;
+         stop) rm -f $DIR/starting; sleep 1; ip address show > $DIR/while-stopping ;;
+         status) echo stopped ;;
+         esac",
+    );
+    lab.haresources(
+        "alpha 192.0.2.10/24/va\nalpha 192.0.2.11/24/va endless\nalpha 192.0.2.12/24/va\nalpha 192.0.2.13/24/va\n",
+    );
+    let mut child = waiting(&lab);
+    child.stdin.take().unwrap().write_all(b"takenode alpha\n").unwrap();
+    assert!(soon(|| lab.dir.join("starting").exists()), "it starts");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let ran = Ran::of(output, std::time::Duration::ZERO);
+    assert_eq!(
+        ran.groups(),
+        [GroupResult::Held, GroupResult::Failed, GroupResult::Failed, GroupResult::Failed]
+    );
+    assert!(ran.out.contains("it is no longer wanted here"), "{ran:?}");
+    assert!(!lab.dir.join("started").exists());
+    let while_stopping = lab.read("while-stopping");
+    assert!(!while_stopping.is_empty());
+    for address in ["192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13"] {
+        assert!(!lab.has(address) && !while_stopping.contains(address), "{address}");
+    }
+}

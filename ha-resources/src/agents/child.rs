@@ -6,13 +6,14 @@
 //! end goes to a copy of this program that reads it ([`COMMAND`]) until nobody holds it any more.
 //! Besides, heartbeat's rule for `status` looks at standard output alone, so the two can be kept apart.
 
+use crate::cancel;
 use daemon::process::{Ending, OUTPUT_LIMIT};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,13 +48,13 @@ pub enum Errors {
 }
 
 /// Runs a command to its end or to the limit. At the limit its whole group gets SIGTERM, and what is left
-/// of it a second later SIGKILL.
-pub fn run(mut command: Command, errors: Errors, limit: Duration) -> Finished {
+/// of it a second later SIGKILL; earlier, if `starts` and what is being taken is not wanted any more.
+pub fn run(mut command: Command, errors: Errors, limit: Duration, starts: bool) -> Finished {
     match start(&mut command, errors) {
         Ok(running) => {
             // It holds the writing ends of the pipes, which would never end.
             drop(command);
-            running.finish(Instant::now() + limit)
+            running.finish(Instant::now() + limit, starts)
         }
         Err(error) => {
             let program = command.get_program().to_string_lossy();
@@ -112,8 +113,9 @@ struct Running {
 }
 
 impl Running {
-    fn finish(mut self, limit: Instant) -> Finished {
-        let ending = if self.wait(limit) { self.reap() } else { self.end_group() };
+    fn finish(mut self, limit: Instant, starts: bool) -> Finished {
+        let wish = cancel::watched().filter(|_| starts);
+        let ending = if self.wait(limit, wish) { self.reap() } else { self.end_group() };
         if ending == Ending::TimedOut {
             self.read();
         } else {
@@ -126,16 +128,19 @@ impl Running {
         }
     }
 
-    /// Waits for the child's end while reading what it writes; false if it has not ended by then.
-    fn wait(&mut self, until: Instant) -> bool {
+    /// Waits for the child's end while reading what it writes; false if it has not ended by then, or when `wish` can
+    /// be read.
+    fn wait(&mut self, until: Instant, wish: Option<BorrowedFd<'_>>) -> bool {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let mut watched = vec![PollFd::new(&self.ended, PollFlags::IN)];
+            watched.extend(wish.as_ref().map(|wish| PollFd::new(wish, PollFlags::IN)));
             watched.extend(self.pipes().filter_map(Pipe::watched));
             let _ = poll(&mut watched, Some(&timespec(left)));
-            let ended = watched.first().is_some_and(|fd| !fd.revents().is_empty());
+            let ready = |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| !fd.revents().is_empty());
+            let (ended, wished) = (ready(watched.first()), wish.is_some() && ready(watched.get(1)));
             self.read();
-            if ended || left.is_zero() {
+            if ended || wished || left.is_zero() {
                 return ended;
             }
         }
@@ -156,7 +161,7 @@ impl Running {
         self.signal(Signal::TERM);
         // A stopped process does not see SIGTERM until it continues.
         self.signal(Signal::CONT);
-        if self.wait(until) {
+        if self.wait(until, None) {
             self.reap();
             while test_kill_process_group(self.group).is_ok() && Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(10));
@@ -164,7 +169,7 @@ impl Running {
             }
         }
         self.signal(Signal::KILL);
-        if self.wait(Instant::now() + AFTER_KILL) {
+        if self.wait(Instant::now() + AFTER_KILL, None) {
             self.reap();
         }
         Ending::TimedOut

@@ -107,7 +107,7 @@ fn call(settings: &Settings, path: &Path, resource: &Resource, action: Action) -
 pub(super) fn run(command: Command, resource: &str, action: Action, limit: Duration) -> Finished {
     let errors = if action == Action::Status { Errors::Apart } else { Errors::Together };
     debug!("running {command:?}");
-    let finished = child::run(command, errors, limit);
+    let finished = child::run(command, errors, limit, action == Action::Start);
     for text in [&finished.output, &finished.errors] {
         for line in String::from_utf8_lossy(text).lines().filter(|line| !line.trim().is_empty()) {
             match action {

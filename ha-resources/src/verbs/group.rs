@@ -2,6 +2,7 @@
 
 use super::{FAILED, Run, find, guard};
 use crate::agents::Done;
+use crate::cancel;
 use crate::event::{Event, GroupResult, GroupVerb, milliseconds};
 use crate::haresources::{Group, Haresources, Resource};
 use crate::lock;
@@ -26,7 +27,7 @@ impl Run {
     /// Takes or gives the group with a key.
     pub(super) async fn one(&mut self, file: &Haresources, key: &str, action: Action) -> u8 {
         match find(file, key) {
-            Ok(group) => self.group(group, action, Which::All).await,
+            Ok(group) => self.group(group, action, Which::All, &[group]).await,
             Err(message) => {
                 error!("{message}");
                 eprintln!("error: {message}");
@@ -39,14 +40,19 @@ impl Run {
     /// Takes or gives all groups of a node; one that fails does not keep the others.
     pub(super) async fn node(&mut self, file: &Haresources, node: &str, action: Action, which: Which) -> u8 {
         let mut code = 0;
-        for group in order::groups(file, node, action) {
-            code = code.max(self.group(group, action, which).await);
+        let groups = order::groups(file, node, action);
+        for group in &groups {
+            code = code.max(self.group(group, action, which, &groups).await);
         }
         code
     }
 
-    async fn group(&mut self, group: &Group, action: Action, which: Which) -> u8 {
+    /// One group of several that are ordered.
+    async fn group(&mut self, group: &Group, action: Action, which: Which, all: &[&Group]) -> u8 {
         let started = Instant::now();
+        if action == Action::Start {
+            cancel::listen();
+        }
         let _lock = match lock::acquire(&self.settings.run_dir, group.key(), self.lock_wait) {
             Ok(lock) => lock,
             Err(error) => {
@@ -64,6 +70,9 @@ impl Run {
         };
         let mut failure = None;
         let end = loop {
+            if cancel::wished() && !std::mem::replace(&mut self.abandoned, true) {
+                self.let_go(all).await;
+            }
             let (action, index) = match order.step() {
                 Step::Do(action, index) => (action, index),
                 Step::Again(index) => {
@@ -75,11 +84,9 @@ impl Run {
             let Some(resource) = group.resource(index) else { break order_lost(index) };
             let done = match which {
                 Which::Running if !self.may_run(resource).await => Done::already("not running here"),
-                _ if action == Action::Start && self.must_not_start() => Done {
-                    outcome: Outcome::Failed,
-                    detail: "everything on this node is being released".to_owned(),
-                    took: Duration::ZERO,
-                },
+                _ if action == Action::Start && self.must_not_start() => {
+                    Done { outcome: Outcome::Failed, detail: self.why_not().to_owned(), took: Duration::ZERO }
+                }
                 _ => self.agents.change(resource, action).await,
             };
             self.printer.print(&Event::resource(group.key(), &resource.text, action, &done));
@@ -116,10 +123,18 @@ impl Run {
         }
     }
 
-    /// Whether the guard releases, or has released, what this run would start.
+    /// Whether the guard releases, or has released, what this run would start, or nobody wants it any more.
     fn must_not_start(&mut self) -> bool {
         self.abandoned = self.abandoned || guard::releasing(&self.settings.run_dir);
         self.abandoned
+    }
+
+    /// Why nothing is started any more.
+    fn why_not(&self) -> &'static str {
+        match cancel::wished() {
+            true => "it is no longer wanted here",
+            false => "everything on this node is being released",
+        }
     }
 
     /// Whether a resource says that it runs; one that cannot be asked may.

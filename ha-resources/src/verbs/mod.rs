@@ -56,7 +56,7 @@ struct Run {
     printer: Printer,
     lock_wait: Duration,
     retries: u32,
-    /// The node was being released during this run: nothing is started any more.
+    /// The node was being released during this run, or it was cancelled: nothing is started any more.
     abandoned: bool,
 }
 

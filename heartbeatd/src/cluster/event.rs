@@ -165,6 +165,9 @@ pub enum Action {
     Send(Message),
     /// Start a job.
     Start(Job),
+    /// This job, which takes groups, is no longer wanted, and the other node may have taken them: their addresses go at
+    /// once, and it ends as soon as it can. How it ended is told as always.
+    Cancel(JobId),
     /// Cut this node off, then give [`Event::Fenced`], whatever comes of it. A request that comes while an earlier one
     /// is under way replaces that.
     Fence {

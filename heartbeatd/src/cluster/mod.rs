@@ -312,6 +312,9 @@ impl Cluster {
         // also what is being released already, in the usual order
         for (share, meant) in self.shares.iter_mut().zip([set.local, set.foreign]) {
             share.yields |= meant;
+            if let (true, true, Actual::Busy(id, JobKind::Take)) = (meant, share.want, share.actual) {
+                self.actions.push_back(Action::Cancel(id));
+            }
         }
         self.release(set, why);
     }

@@ -122,8 +122,10 @@ impl Share {
             JobKind::Announce => {}
             // whoever started them may have died half-way: cleared before the other node may take them
             JobKind::Take if failed > 0 && done == 0 => {
-                (self.want, self.failed) = (false, true);
-                self.hand_over = self.handed_at.is_none_or(|at| now >= at + HAND_OVER_INTERVAL);
+                if self.want {
+                    (self.want, self.failed) = (false, true);
+                    self.hand_over = self.handed_at.is_none_or(|at| now >= at + HAND_OVER_INTERVAL);
+                }
                 self.actual = Actual::Unknown;
                 (self.retries, self.retry_at) = (0, None);
             }

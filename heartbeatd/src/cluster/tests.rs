@@ -184,6 +184,31 @@ fn a_node_that_overslept_its_deadtime_lets_go_before_it_says_anything_else() {
 }
 
 #[test]
+fn a_take_over_under_way_is_cancelled_when_the_other_node_may_hold_the_groups() {
+    let mut pair = Pair::joined(Failback::Off);
+    pair.job_time = ms(20_000);
+    pair.kill(ALPHA);
+    pair.run(ms(2_000));
+    assert!(pair.runs[BETA][ALPHA] && pair.cancelled.is_empty());
+    pair.pause(BETA, ms(3_000));
+    pair.job_time = ms(1);
+    pair.wake(BETA);
+    assert_eq!(pair.cancelled.len(), 1);
+    pair.run(ms(500));
+    assert_eq!(pair.runs[BETA], [false, false]);
+    // it was no failure: alone again, it takes them
+    pair.run(ms(5_000));
+    assert_eq!(pair.holds()[BETA], Set::ALL);
+    // a planned move cancels nothing
+    pair.start(ALPHA);
+    pair.run(ms(3_000));
+    pair.job_time = ms(500);
+    pair.event(BETA, Event::Standby(Set::ALL));
+    pair.run(ms(5_000));
+    assert_eq!((pair.holds()[ALPHA], pair.cancelled.len()), (Set::ALL, 1));
+}
+
+#[test]
 fn only_what_the_other_node_may_hold_already_loses_its_addresses_first() {
     let mut pair = Pair::joined(Failback::Off);
     pair.event(ALPHA, Event::Standby(Set::LOCAL));

@@ -273,6 +273,7 @@ impl Beat {
             match action {
                 Action::Send(message) => self.send(&message),
                 Action::Start(job) => self.reports.must_tell(Report::Start(job)),
+                Action::Cancel(id) => self.reports.must_tell(Report::Cancel(id)),
                 Action::Fence { node } => self.reports.must_tell(Report::Fence(node)),
                 Action::SavePeerGeneration { node, generation } => {
                     self.reports.must_tell(Report::SavePeerGeneration(node, generation));

@@ -3,14 +3,16 @@
 use super::spares::{self, Leaving, Made, Spares};
 use super::{environment, guard};
 use crate::cluster::{Job, JobId, JobKind, JobOutcome, Severity};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Each script has a limit of its own inside `ha-resources`; this one is for `ha-resources` itself.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -92,18 +94,20 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Runs a job to its end; its end is always told.
-    pub(super) async fn run(self, job: Job) {
-        let outcome =
-            if self.disabled { JobOutcome { done: 1, failed: 0 } } else { self.outcome(&job).await };
+    /// Runs a job to its end; its end is always told. One that takes groups can be cancelled.
+    pub(super) async fn run(self, job: Job, cancel: Arc<Notify>) {
+        let outcome = match self.disabled {
+            true => JobOutcome { done: 1, failed: 0 },
+            false => self.outcome(&job, &cancel).await,
+        };
         // The receiver lives as long as the program.
         let _ = self.news.send(News::Done(job, outcome));
     }
 
-    async fn outcome(&self, job: &Job) -> JobOutcome {
+    async fn outcome(&self, job: &Job, cancel: &Notify) -> JobOutcome {
         guard::not_releasing(&self.run_dir).await;
         let mut tally = Tally::default();
-        let ended = tokio::time::timeout(LIMIT, self.obey(job, &mut tally)).await;
+        let ended = tokio::time::timeout(LIMIT, self.obey(job, cancel, &mut tally)).await;
         let verb = verb(job);
         match ended {
             // 0: all as asked; 1: some group is not, and was told; anything else: it could not even begin.
@@ -131,9 +135,9 @@ impl Runner {
     }
 
     /// Has a child do it, one that waits for work or else a new one; its exit code, or why it has none.
-    async fn obey(&self, job: &Job, tally: &mut Tally) -> Result<u8, String> {
+    async fn obey(&self, job: &Job, cancel: &Notify, tally: &mut Tally) -> Result<u8, String> {
         if let Some(child) = self.made().and_then(|made| self.spares.take(&made)) {
-            let ended = self.follow(child, job, tally, BEGIN).await;
+            let ended = self.follow(child, job, cancel, tally, BEGIN).await;
             match ended {
                 // killed while it waited, or standing still; should it have begun, doing it again changes nothing
                 Err(why) if !tally.told => {
@@ -143,7 +147,7 @@ impl Runner {
             }
         }
         // it has everything to load first
-        self.follow(self.spawn()?, job, tally, LIMIT).await
+        self.follow(self.spawn()?, job, cancel, tally, LIMIT).await
     }
 
     /// `ha-resources` with what it needs in any case.
@@ -192,6 +196,7 @@ impl Runner {
         &self,
         mut child: Child,
         job: &Job,
+        cancel: &Notify,
         tally: &mut Tally,
         patience: Duration,
     ) -> Result<u8, String> {
@@ -206,11 +211,17 @@ impl Runner {
         tokio::pin!(told);
         let (first, mut asked) = (tokio::time::sleep(patience), false);
         tokio::pin!(first);
+        let (cancelled, mut told_so) = (cancel.notified(), false);
+        tokio::pin!(cancelled);
         let code = loop {
             tokio::select! {
                 biased; // what was said in time counts, however late it is heard here
                 code = &mut told => break code,
                 () = &mut complaints, if !silent => silent = true,
+                () = &mut cancelled, if !told_so => {
+                    told_so = true;
+                    end_taking(&child);
+                }
                 () = &mut first, if !asked => {
                     asked = true;
                     if begun.load(Ordering::Relaxed) {
@@ -268,6 +279,14 @@ impl Runner {
     }
 }
 
+/// A child that takes groups is asked to let go of their addresses and to end.
+fn end_taking(child: &Child) {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        let _ = kill_process(pid, Signal::TERM); // it may just have ended
+    }
+}
+
 /// What a child says to people goes to the log.
 async fn complain(stderr: Option<ChildStderr>) {
     let Some(stderr) = stderr else { return };
@@ -314,8 +333,16 @@ impl Tally {
     }
 }
 
+/// A job under way.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    pub(super) task: tokio::task::JoinHandle<()>,
+    /// Ends it, if it takes groups.
+    pub(super) cancel: Arc<Notify>,
+}
+
 /// Jobs under way.
-pub(super) type Running = std::collections::BTreeMap<JobId, tokio::task::JoinHandle<()>>;
+pub(super) type Running = std::collections::BTreeMap<JobId, UnderWay>;
 
 #[cfg(test)]
 mod tests {
@@ -352,13 +379,13 @@ mod tests {
         let pid = i32::try_from(stopped.id().unwrap()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
-        let limit = Duration::from_secs(20);
+        let (limit, idle) = (Duration::from_secs(20), Notify::new());
         let follow = runner();
-        let ended = follow.follow(stopped, &job, &mut tally, Duration::from_millis(100));
+        let ended = follow.follow(stopped, &job, &idle, &mut tally, Duration::from_millis(100));
         let ended = tokio::time::timeout(limit, ended).await.unwrap();
         assert!(ended.is_err_and(|why| why.contains("did not begin")) && !tally.told);
         // only its first word is waited for with impatience
-        let ended = follow.follow(child(), &job, &mut tally, Duration::from_millis(1_500)).await;
+        let ended = follow.follow(child(), &job, &idle, &mut tally, Duration::from_millis(1_500)).await;
         assert_eq!((ended, tally.told), (Ok(0), true));
     }
 

@@ -1,7 +1,7 @@
 //! What the beat thread tells the rest of the program: everything moves by value, so nobody waits for anybody.
 
 use super::lateness::{Samples, Scheduling};
-use crate::cluster::{Job, NodeState, Severity, Snapshot};
+use crate::cluster::{Job, JobId, NodeState, Severity, Snapshot};
 use crate::config::Timing;
 use crate::media::{Medium, PingView};
 use crate::wire::Message;
@@ -16,6 +16,8 @@ const LONG: Duration = Duration::from_secs(2);
 pub(super) enum Report {
     /// Do this work and say how it ended.
     Start(Job),
+    /// Have this work, which takes groups, ended.
+    Cancel(JobId),
     /// Cut this node off and say how that ended.
     Fence(String),
     /// Write this generation to the disk.

@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::environment;
 use super::fence::Fencer;
 use super::files::{self, Haresources, Looker};
-use super::jobs::{News, Runner, Running};
+use super::jobs::{News, Runner, Running, UnderWay};
 use super::kept::Kept;
 use super::orders::{Order, Orders};
 use super::picture::{Picture, Report};
@@ -28,7 +28,7 @@ use signal_hook_tokio::Signals;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// A stop that takes longer has failed (heartbeat 3.0.6 exits with 100 then, too).
 const STOP_LIMIT: Duration = Duration::from_secs(3600);
@@ -262,6 +262,7 @@ impl Shell {
     fn report(&mut self, report: Report) {
         match report {
             Report::Start(job) => self.start(job),
+            Report::Cancel(id) => self.cancel(id),
             Report::Fence(node) => self.fencer.begin(&self.plan.stonith, node),
             Report::SaveGeneration(generation) => self.kept.generation(generation),
             // whoever may sign with a checksum could raise it, and mute the other node for ever
@@ -305,10 +306,16 @@ impl Shell {
     }
 
     fn start(&mut self, job: Job) {
-        let id = job.id;
-        let task = tokio::spawn(self.runner.clone().run(job));
-        self.running.insert(id, task);
+        let (id, cancel) = (job.id, Arc::new(Notify::new()));
+        let task = tokio::spawn(self.runner.clone().run(job, Arc::clone(&cancel)));
+        self.running.insert(id, UnderWay { task, cancel });
         self.scripts.moving(true);
+    }
+
+    fn cancel(&self, id: JobId) {
+        if let Some(under_way) = self.running.get(&id) {
+            under_way.cancel.notify_one();
+        }
     }
 
     async fn take_news(&mut self, news: News) {
@@ -417,14 +424,14 @@ impl Shell {
 
     /// Without a beat thread the other node takes over: whatever runs here must end first.
     async fn broken(&mut self, code: u8) -> End {
-        for task in std::mem::take(&mut self.running).into_values() {
-            task.abort();
+        for under_way in std::mem::take(&mut self.running).into_values() {
+            under_way.task.abort();
         }
         tracing::error!("releasing all resources");
         self.memory.event(clock::mono(), Severity::Error, "releasing all resources".to_owned());
         for home in self.plan.nodes.clone() {
             let job = Job { id: JobId(u64::MAX), kind: JobKind::Give, home, addresses_first: true };
-            self.runner.clone().run(job).await;
+            self.runner.clone().run(job, Arc::new(Notify::new())).await;
         }
         End::Broken(code)
     }

@@ -130,7 +130,9 @@ fn a_killed_daemon_that_is_started_at_once() -> Result<()> {
 /// A script that takes a long time to stop, for a group that must not keep its address for so long.
 const SLOW: &str = "#!/bin/sh
 case $1 in
-start) touch /run/slow;;
+start)
+    if [ -e /etc/ha.d/slow-start ]; then touch /run/starting; sleep 60; touch /run/started; fi
+    touch /run/slow;;
 stop) sleep 15; rm -f /run/slow;;
 status) if [ -e /run/slow ]; then echo running; else echo stopped; exit 3; fi;;
 esac
@@ -159,6 +161,34 @@ fn a_paused_node_lets_go_of_its_address_before_it_waits_for_a_script() -> Result
     })?;
     pair.wait_placed(ALL_ON_BETA)?;
     pair.wait_status(&pair.beta, "alpha", "active")?;
+    pair.stays_placed(ALL_ON_BETA, pair.options.deadtime * 2)
+}
+
+/// The group that was being taken when the node was paused, too: nobody waits for the end of its script.
+#[test]
+fn a_paused_node_gives_up_what_it_was_taking() -> Result<()> {
+    let pair = Pair::new(Options { failback: "off", ..Options::default() })?;
+    let [one, two] = ADDRESSES;
+    for node in pair.nodes() {
+        node.sh("mkdir -p /etc/ha.d/resource.d")?;
+        node.write_mode("/etc/ha.d/resource.d/slow", SLOW, 0o755)?;
+        node.write("/etc/ha.d/haresources", &format!("alpha {one}/24/eth0 slow\nbeta {two}/24/eth0\n"))?;
+    }
+    pair.alpha.write("/etc/ha.d/slow-start", "")?;
+    for node in pair.nodes() {
+        pair::start(node)?;
+    }
+    wait_until(LIMIT, "alpha's script begins", || {
+        pair.alpha.sh("[ -e /run/starting ] && echo yes || true").map(|said| !said.is_empty())
+    })?;
+    check(pair.alpha.holds(one.into())?, || "alpha has not taken its address".to_owned())?;
+    pair.alpha.freeze()?;
+    wait_until(LIMIT, "beta takes alpha's address", || pair.beta.holds(one.into()))?;
+    pair.alpha.thaw()?;
+    wait_until(LIMIT, "alpha lets go of its address", || Ok(!pair.alpha.holds(one.into())?))?;
+    check(pair.alpha.read("/run/starting").is_ok(), || "the script had ended before".to_owned())?;
+    pair.wait_placed(ALL_ON_BETA)?;
+    check(pair.alpha.read("/run/started").is_err(), || "the script was not ended".to_owned())?;
     pair.stays_placed(ALL_ON_BETA, pair.options.deadtime * 2)
 }
 

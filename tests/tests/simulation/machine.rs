@@ -160,7 +160,8 @@ impl World {
             }
             Action::SavePeerGeneration { generation, .. } => self.nodes[node].peer_generation = generation,
             Action::SaveGeneration(generation) => self.nodes[node].generation = generation,
-            Action::Exit | Action::Script(_) => {}
+            // a job may end sooner, and need not
+            Action::Exit | Action::Script(_) | Action::Cancel(_) => {}
         }
     }
 

@@ -62,6 +62,8 @@ pub(super) struct Pair {
     pub(super) jobs: Vec<(usize, JobKind, String)>,
     /// Those of them that remove addresses first.
     pub(super) yielding: Vec<(usize, String)>,
+    /// Those of them that were cancelled: they end at once, and nothing of them is left.
+    pub(super) cancelled: Vec<(usize, JobId)>,
     pub(super) sent: Vec<String>,
     /// The most nodes that ran the same groups at the same time since the pair joined.
     pub(super) most_holders: usize,
@@ -98,6 +100,7 @@ impl Pair {
             scripts: [Vec::new(), Vec::new()],
             jobs: Vec::new(),
             yielding: Vec::new(),
+            cancelled: Vec::new(),
             sent: Vec::new(),
             most_holders: 0,
             job_time: ms(1),
@@ -216,8 +219,9 @@ impl Pair {
         let broken = take && self.broken == Some((node, home));
         let give = matches!(kind, JobKind::Give | JobKind::Clear);
         let stuck = give && self.stuck == Some((node, home));
-        let failed = broken || stuck || take && self.interrupted == Some((node, home));
-        if give && !stuck || broken {
+        let cancelled = self.cancelled.contains(&(node, id));
+        let failed = broken || stuck || cancelled || take && self.interrupted == Some((node, home));
+        if give && !stuck || broken || cancelled {
             self.runs[node][home] = false;
         }
         let outcome = JobOutcome { done: usize::from(!failed), failed: usize::from(failed) };
@@ -236,6 +240,14 @@ impl Pair {
                     self.jobs.push((node, job.kind, job.home));
                     self.runs[node][home] |= job.kind == JobKind::Take;
                     self.due.push((self.now + self.job_time, Due::Done(node, job.id, job.kind, home)));
+                }
+                Action::Cancel(id) => {
+                    self.cancelled.push((node, id));
+                    for (at, due) in &mut self.due {
+                        if matches!(due, Due::Done(of, job, ..) if (*of, *job) == (node, id)) {
+                            *at = self.now + ms(1);
+                        }
+                    }
                 }
                 Action::Fence { node: whom } => self.fences.push((node, whom)),
                 Action::Notice(notice) => self.notices[node].push(notice),
