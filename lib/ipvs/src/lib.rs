@@ -9,7 +9,7 @@
 //!
 //! [`Client`] is the whole API; [`Service`], [`Destination`] and [`SyncDaemon`] are plain data.
 //! [`codec`] and [`message`] turn bytes into types and back without a socket, and never panic, whatever
-//! the bytes are. [`ipvsadm`] writes tables the way `ipvsadm -Sn` does.
+//! the bytes are. [`ipvsadm`] writes tables the way `ipvsadm -Sn` does, [`listing`] as `ipvsadm -Ln`.
 //!
 //! ```no_run
 //! use ipvs::{Client, Destination, DestinationKey, Forwarding, Protocol, Service, ServiceKey};
@@ -46,6 +46,7 @@ mod counters;
 mod destination;
 mod error;
 pub mod ipvsadm;
+pub mod listing;
 pub mod message;
 mod service;
 mod settings;

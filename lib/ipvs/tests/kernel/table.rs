@@ -1,6 +1,8 @@
 //! The table as a whole.
 use crate::lab::{alone_in_namespace, in_namespace, ipvsadm, key, read, real, run, saved, sh};
-use ipvs::{Destination, DestinationKey, Forwarding, Protocol, Service, ServiceKey, Timeouts};
+use ipvs::{
+    Client, Destination, DestinationKey, Forwarding, Protocol, Service, ServiceKey, Timeouts, listing,
+};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -86,6 +88,42 @@ fn a_saved_table_can_be_restored() {
         client.flush().unwrap();
         sh(&format!("ipvsadm -R <<'END'\n{}\nEND", lines.join("\n")));
         assert_eq!(read(client), lines);
+    });
+}
+
+/// Everything the list can show, in an order that is not the one of the list.
+#[test]
+fn the_list_is_the_one_of_ipvsadm() {
+    in_namespace(|client| {
+        let same = |client: &mut Client| {
+            let (info, table) = (client.info().unwrap(), client.table().unwrap());
+            assert_eq!(listing::sorted(&info, table.clone()), ipvsadm("-Ln"));
+            assert_eq!(listing::unsorted(&info, &table), ipvsadm("-Ln --nosort"));
+        };
+        same(client);
+        ipvsadm("-A -f 7 -6 -s sh -b sh-fallback,sh-port");
+        ipvsadm("-A -f 7 -s rr -p 60 -M 255.255.255.0");
+        ipvsadm("-A -u 203.0.113.1:53 -s rr -o");
+        ipvsadm("-A -u 203.0.113.1:5060 -s wlc -p 300 --pe sip");
+        ipvsadm("-A -t [2001:db8::1]:80 -s wrr -p 60 -M 64");
+        ipvsadm("-A -t 203.0.113.1:443 -s mh -b mh-port,flag-3");
+        ipvsadm("-A -t 203.0.113.1:444 -s sh -b flag-3");
+        ipvsadm("-A -t 203.0.113.1:445 -s rr -b flag-1,flag-3");
+        ipvsadm("-A -t 203.0.113.1:80 -s wlc");
+        ipvsadm("-A -t 10.0.0.1:80 -s wlc");
+        for (number, real) in
+            ["192.0.2.9", "10.1.2.3", "203.0.113.77", "127.0.0.1", "198.51.100.4", "172.16.9.9"]
+                .into_iter()
+                .enumerate()
+        {
+            ipvsadm(&format!("-a -t 203.0.113.1:80 -r {real}:{} -m -w {number}", 9000 - number));
+            ipvsadm(&format!("-a -f 7 -r {real} -g -w 65535"));
+        }
+        ipvsadm("-a -t 203.0.113.1:80 -r 192.0.2.9:80 -m -w 100000");
+        ipvsadm("-a -t 10.0.0.1:80 -r 192.0.2.9:80 -i");
+        ipvsadm("-a -t [2001:db8::1]:80 -r [2001:db8:1234:5678:9abc:def0:1234:5678]:8080 -m -w 3");
+        ipvsadm("-a -t [2001:db8::1]:80 -r [2001:db8::5]:80 -g");
+        same(client);
     });
 }
 
