@@ -1,6 +1,7 @@
 //! The command line, with ldirectord's words and exit codes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Exit code for a command line that is not understood.
 pub const USAGE_CODE: u8 = 255;
@@ -11,7 +12,7 @@ pub const VERSION: &str =
 
 /// Shown for `-h` and mistakes.
 pub const USAGE: &str = "\
-Usage: directord [-d] [-f] [--run-dir DIR] [--config-dir DIR] [CONFIG] VERB [--json]
+Usage: directord [-d] [-f] [--run-dir DIR] [--config-dir DIR] [CONFIG] VERB [REAL] [OPTION]...
 
   CONFIG   configuration, looked for in /etc/ha.d, in /etc/ha.d/conf, then as a path;
            without it ldirectord.cf
@@ -22,14 +23,33 @@ Usage: directord [-d] [-f] [--run-dir DIR] [--config-dir DIR] [CONFIG] VERB [--j
            reload         read the configuration again (also: force-reload)
            status         whether it runs; with --json all services and servers
            check          check the configuration and show what it asks for
+           show [REAL]    services and servers: weights wanted and in the kernel, state,
+                          connections, result and duration of the last check
+           drain REAL     weight 0 whatever the checks say; existing connections live.
+                          Kept over reloads and restarts, until `undrain` or a reboot
+           undrain REAL   the checks decide again
+           table          the kernel's whole table as ipvsadm -Ln prints it; needs no daemon
+  REAL     a real server: ADDRESS, ADDRESS:PORT, NAME or NAME:PORT as in the configuration
 
   -d, --debug        stay in the foreground and log everything to standard error
   -f, --foreground   stay in the foreground
-  --run-dir DIR      pid file and control socket (default /run)
+  --run-dir DIR      pid file, control socket and drained servers (default /run)
   --config-dir DIR   where configurations are (default /etc/ha.d)
-  --json             for status and check
+  --service VIRTUAL  for REAL, show: in this service only, written as in the
+                     configuration (192.0.2.1:80, fwm:1, its servicename)
+  --wait             drain: return when the kernel counts no active connection
+  --limit SECONDS    drain --wait: for so long at most
+  --json             for status, check, show, drain, undrain
   -h, --help         this text
   -v, --version      version and licence
+
+Exit codes of show, drain, undrain, table:
+  0    done
+  1    not done, such as an unknown server
+  3    the daemon is stopped
+  4    unknown: the daemon does not answer, or not completely
+  5    drain --wait: connections are left at the limit
+  255  the command line is not understood
 ";
 
 /// What to do.
@@ -43,6 +63,10 @@ pub enum Verb {
     Reload,
     Status,
     Check,
+    Show,
+    Drain,
+    Undrain,
+    Table,
 }
 
 impl Verb {
@@ -55,8 +79,35 @@ impl Verb {
             "reload" | "force-reload" => Verb::Reload,
             "status" => Verb::Status,
             "check" => Verb::Check,
+            "show" => Verb::Show,
+            "drain" => Verb::Drain,
+            "undrain" => Verb::Undrain,
+            "table" => Verb::Table,
             _ => return None,
         })
+    }
+
+    /// Whether ldirectord has no such verb: then words that mean nothing are a mistake.
+    pub fn is_new(self) -> bool {
+        !matches!(
+            self,
+            Verb::Start
+                | Verb::Stop
+                | Verb::Restart
+                | Verb::TryRestart
+                | Verb::Reload
+                | Verb::Status
+                | Verb::Check
+        )
+    }
+
+    /// How many real servers it is given, at least and at most.
+    fn servers(self) -> (usize, usize) {
+        match self {
+            Verb::Drain | Verb::Undrain => (1, 1),
+            Verb::Show => (0, 1),
+            _ => (0, 0),
+        }
     }
 }
 
@@ -67,6 +118,14 @@ pub struct Arguments {
     pub config: Option<String>,
     /// What to do.
     pub verb: Verb,
+    /// The real server it concerns, as written.
+    pub real: Option<String>,
+    /// `--service`.
+    pub service: Option<String>,
+    /// `--wait`.
+    pub wait: bool,
+    /// `--limit`.
+    pub limit: Option<Duration>,
     /// `-d`.
     pub debug: bool,
     /// `-f` or `-d`.
@@ -83,7 +142,7 @@ pub struct Arguments {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// Work.
-    Run(Arguments),
+    Run(Box<Arguments>),
     /// `-h`.
     Help,
     /// `-v`.
@@ -92,14 +151,18 @@ pub enum Parsed {
     Wrong(String),
 }
 
-/// Reads the arguments after the program's name. Options may stand anywhere; words after the second are ignored,
-/// as in ldirectord.
+/// Reads the arguments after the program's name. Options may stand anywhere; for the verbs of ldirectord, words after
+/// the second are ignored, as there.
 pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
     let mut arguments = arguments.into_iter();
     let mut words = Vec::new();
     let mut found = Arguments {
         config: None,
         verb: Verb::Status,
+        real: None,
+        service: None,
+        wait: false,
+        limit: None,
         debug: false,
         foreground: false,
         json: false,
@@ -116,6 +179,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
             "-d" | "--debug" => (found.debug, found.foreground) = (true, true),
             "-f" | "--foreground" => found.foreground = true,
             "--json" => found.json = true,
+            "--wait" => found.wait = true,
             "--run-dir" | "--config-dir" => {
                 let Some(folder) = arguments.next() else {
                     return Parsed::Wrong(format!("{argument} needs a folder"));
@@ -123,20 +187,62 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
                 *(if argument == "--run-dir" { &mut found.run_dir } else { &mut found.config_dir }) =
                     folder.into();
             }
+            "--service" => match arguments.next() {
+                Some(service) => found.service = Some(service),
+                None => return Parsed::Wrong("--service needs a virtual service".into()),
+            },
+            "--limit" => match arguments.next().and_then(|word| word.parse().ok()) {
+                Some(seconds) => found.limit = Some(Duration::from_secs(seconds)),
+                None => return Parsed::Wrong("--limit needs a number of seconds".into()),
+            },
             option if option.starts_with('-') && option.len() > 1 => {
                 return Parsed::Wrong(format!("Unknown option: {}", option.trim_start_matches('-')));
             }
             _ => words.push(argument),
         }
     }
-    let (config, verb) = match words.as_slice() {
-        [] => return Parsed::Wrong("a verb is missing".into()),
-        [verb] => (None, verb),
-        [config, verb, ..] => (Some(config.clone()), verb),
+    match with_words(found, &words) {
+        Ok(arguments) => Parsed::Run(Box::new(arguments)),
+        Err(why) => Parsed::Wrong(why),
+    }
+}
+
+/// `[CONFIG] VERB [REAL]`. The second word is a verb, or the first one is.
+fn with_words(mut found: Arguments, words: &[String]) -> Result<Arguments, String> {
+    let verb_at = |at: usize| words.get(at).and_then(|word| Verb::from_word(word));
+    let (verb, rest) = match (verb_at(0), verb_at(1)) {
+        _ if words.is_empty() => return Err("a verb is missing".into()),
+        (_, Some(verb)) => {
+            found.config = words.first().cloned();
+            (verb, words.get(2..))
+        }
+        (Some(verb), _) if verb.is_new() || words.len() == 1 => (verb, words.get(1..)),
+        _ => {
+            let wrong = words.get(1).or(words.first()).map_or("", String::as_str);
+            return Err(format!("\"{wrong}\" is not a verb"));
+        }
     };
-    match Verb::from_word(verb) {
-        Some(verb) => Parsed::Run(Arguments { config, verb, ..found }),
-        None => Parsed::Wrong(format!("\"{verb}\" is not a verb")),
+    found.verb = verb;
+    if verb.is_new() {
+        let rest = rest.unwrap_or_default();
+        let (least, most) = verb.servers();
+        if rest.len() < least {
+            return Err("which real server?".into());
+        }
+        if let Some(excess) = rest.get(most) {
+            return Err(format!("\"{excess}\" is one word too many"));
+        }
+        found.real = rest.first().cloned();
+    }
+    let misplaced = [
+        ("--wait", found.wait && verb != Verb::Drain),
+        ("--limit", found.limit.is_some() && !found.wait),
+        ("--service", found.service.is_some() && verb.servers() == (0, 0)),
+        ("--json", found.json && verb == Verb::Table),
+    ];
+    match misplaced.iter().find(|(_, misplaced)| *misplaced) {
+        Some((option, _)) => Err(format!("{option} has no meaning here")),
+        None => Ok(found),
     }
 }
 
@@ -165,9 +271,47 @@ mod tests {
     }
 
     #[test]
+    fn a_new_verb_stands_first_or_behind_the_configuration() {
+        let run = |line: &str| match parsed(line) {
+            Parsed::Run(run) => (run.config, run.verb, run.real),
+            other => panic!("{line}: {other:?}"),
+        };
+        let text = |text: &str| Some(text.to_owned());
+        for (line, config, verb, real) in [
+            ("show", None, Verb::Show, None),
+            ("show web1", None, Verb::Show, text("web1")),
+            ("www.cf show", text("www.cf"), Verb::Show, None),
+            ("www.cf drain 192.0.2.1:80 --wait", text("www.cf"), Verb::Drain, text("192.0.2.1:80")),
+            ("drain [2001:db8::1]:80", None, Verb::Drain, text("[2001:db8::1]:80")),
+            ("drain start", text("drain"), Verb::Start, None),
+            ("show show", text("show"), Verb::Show, None),
+            ("start start", text("start"), Verb::Start, None),
+        ] {
+            assert_eq!(run(line), (config, verb, real), "{line}");
+        }
+        let Parsed::Run(waiting) = parsed("drain x --wait --limit 90 --service fwm:1 --json") else {
+            panic!()
+        };
+        assert_eq!((waiting.wait, waiting.limit), (true, Some(Duration::from_secs(90))));
+        assert_eq!(waiting.service.as_deref(), Some("fwm:1"));
+    }
+
+    #[test]
     fn mistakes() {
         assert_eq!(parsed("-x start"), Parsed::Wrong("Unknown option: x".into()));
         for line in ["", "Start", "a.cf", "--run-dir"] {
+            assert!(matches!(parsed(line), Parsed::Wrong(_)), "{line}");
+        }
+        for line in [
+            "drain",
+            "a.cf drain",
+            "drain 192.0.2.1 more",
+            "show --wait",
+            "drain x --limit 5",
+            "drain x --wait --limit soon",
+            "drain x --service",
+            "table --json",
+        ] {
             assert!(matches!(parsed(line), Parsed::Wrong(_)), "{line}");
         }
         assert_eq!((parsed("--help"), parsed("-v")), (Parsed::Help, Parsed::Version));

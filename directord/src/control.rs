@@ -13,15 +13,46 @@ use std::time::Duration;
 const CHUNK: usize = 1000;
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "lowercase")]
 pub enum Question {
-    /// Everything.
-    Status,
+    /// Everything of these servers.
+    Status(Selection),
     /// Read the configuration again.
     Reload,
     /// End, but leave the services in the kernel's table: another start follows.
     HandOver,
+    /// Weight 0 for these servers, whatever the checks say. The answer is their status when it is so.
+    Drain {
+        /// Which.
+        of: Selection,
+        /// Who wants it.
+        by: String,
+    },
+    /// The checks decide again. The answer is the servers' status when it is so.
+    Undrain {
+        /// Which.
+        of: Selection,
+        /// Who wants it.
+        by: String,
+    },
+}
+
+impl Question {
+    /// Everything of all servers.
+    pub fn status() -> Question {
+        Question::Status(Selection::default())
+    }
+}
+
+/// Which servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Selection {
+    /// Address or name, with or without port; `None`: all.
+    pub real: Option<String>,
+    /// A virtual service's id, address, mark or `servicename`; `None`: in all.
+    pub service: Option<String>,
 }
 
 /// What is answered.
@@ -32,6 +63,11 @@ pub enum Answer {
     Status(DaemonStatus),
     /// A service, or more servers of the one before.
     Service(ServiceStatus),
+    /// It was done, but the administrator should know this.
+    Warning {
+        /// What.
+        text: String,
+    },
     /// That was all; or: it was done.
     End,
     /// It was not done.
@@ -60,6 +96,12 @@ pub struct DaemonStatus {
     pub load_error: Option<String>,
     /// When the kernel's table was looked at last, seconds since 1970.
     pub table_read: Option<u64>,
+    /// Why weights and connections in the kernel are not known now.
+    #[serde(default)]
+    pub table_unknown: Option<String>,
+    /// Why drained servers would not be known after a restart.
+    #[serde(default)]
+    pub drains_not_kept: Option<String>,
     /// What of the plan is not in the kernel's table, and why.
     pub table_errors: Vec<String>,
     /// Edits that repaired what somebody else had changed.
@@ -69,19 +111,23 @@ pub struct DaemonStatus {
 }
 
 /// A whole status.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The daemon itself.
     #[serde(flatten)]
     pub daemon: DaemonStatus,
     /// Its services.
     pub services: Vec<ServiceStatus>,
+    /// What the administrator should know of what was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
 }
 
 impl Status {
     /// The lines to send.
     pub fn lines(self) -> Vec<Answer> {
         let mut lines = vec![Answer::Status(self.daemon)];
+        lines.extend(self.warnings.into_iter().map(|text| Answer::Warning { text }));
         for mut service in self.services {
             let servers = std::mem::take(&mut service.servers);
             let mut chunks = servers.chunks(CHUNK);
@@ -98,10 +144,8 @@ impl Status {
     }
 
     /// Puts received lines together.
-    fn collect(
-        mut next: impl FnMut() -> Result<Option<Answer>, RequestError>,
-    ) -> Result<Status, RequestError> {
-        let mut status = Status { daemon: DaemonStatus::default(), services: Vec::new() };
+    fn collect(mut next: impl FnMut() -> Result<Option<Answer>, RequestError>) -> Result<Status, AskError> {
+        let mut status = Status::default();
         loop {
             match next()? {
                 Some(Answer::Status(daemon)) => status.daemon = daemon,
@@ -109,18 +153,32 @@ impl Status {
                     Some(last) if last.service == more.service => last.servers.extend(more.servers),
                     _ => status.services.push(more),
                 },
+                Some(Answer::Warning { text }) => status.warnings.push(text),
                 Some(Answer::End) => return Ok(status),
-                Some(Answer::Refused { why }) => return Err(RequestError::Garbled(why)),
-                None => return Err(RequestError::Garbled("the status was cut off".into())),
+                Some(Answer::Refused { why }) => return Err(AskError::Refused(why)),
+                None => {
+                    return Err(AskError::Request(RequestError::Garbled("the status was cut off".into())));
+                }
             }
         }
     }
 }
 
-/// Asks the daemon for its status.
-pub fn status(socket: &Path, limit: Duration) -> Result<Status, RequestError> {
+/// Why there is no status.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The daemon will not, and says why.
+    #[error("{0}")]
+    Refused(String),
+    /// It did not answer.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+}
+
+/// Asks the daemon something whose answer is a status.
+pub fn status(socket: &Path, question: &Question, limit: Duration) -> Result<Status, AskError> {
     let mut client = Client::connect(socket, limit)?;
-    client.send(&Question::Status)?;
+    client.send(question)?;
     Status::collect(|| client.recv())
 }
 
@@ -134,6 +192,11 @@ mod tests {
     fn a_status_of_any_size_survives_the_lines() {
         let server = ServerStatus {
             server: "192.0.2.10:80".into(),
+            name: None,
+            drained: None,
+            wanted_weight: Some(1),
+            active: Some(3),
+            inactive: None,
             state: State::Up,
             why: "passed".into(),
             maintenance: false,
@@ -158,10 +221,11 @@ mod tests {
         };
         let status = Status {
             daemon: DaemonStatus { name: "x".into(), ..DaemonStatus::default() },
+            warnings: vec!["look".into()],
             services: vec![service("fwm:1", 0), service("fwm:2", 2500), service("fwm:3", 1)],
         };
         let lines = status.clone().lines();
-        assert_eq!(lines.len(), 1 + 1 + 3 + 1 + 1);
+        assert_eq!(lines.len(), 1 + 1 + 1 + 3 + 1 + 1);
         for line in &lines {
             assert!(serde_json::to_vec(line).unwrap().len() < daemon::control::LINE_LIMIT);
         }
@@ -170,5 +234,7 @@ mod tests {
             Status::collect(|| Ok(wire.next().map(|line| serde_json::from_str(&line).unwrap()))).unwrap();
         assert_eq!(received, status);
         assert!(Status::collect(|| Ok(None)).is_err());
+        let of_an_older_tool: Question = serde_json::from_str(r#"{"verb":"status"}"#).unwrap();
+        assert_eq!(of_an_older_tool, Question::status());
     }
 }

@@ -3,8 +3,10 @@
 //! Pure: it is told of check results, of maintenance and of what the table held, and is asked what is
 //! [`Director::wanted`]. Times are passed in and only kept for status.
 
+mod drain;
 mod lines;
 mod report;
+mod select;
 
 use crate::check::{Checked, Outcome, Probe};
 use crate::config::{Check, Plan, RealServer, VirtualService};
@@ -16,8 +18,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+pub use drain::{Drain, Drained};
 use lines::{describe, not_run};
 pub use report::{ServerStatus, ServiceStatus};
+pub use select::Place;
 
 /// See the module.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ struct Server {
     was_placed: bool,
     last: Option<Last>,
     since: SystemTime,
+    /// Out of service by hand.
+    drained: Option<Drain>,
 }
 
 /// The last check of a server.
@@ -86,6 +92,7 @@ impl Director {
     /// Another plan takes over: what did not change keeps its verdict. Returns the services that left.
     pub fn reload(&mut self, plan: Plan, table: &Table, now: SystemTime) -> Vec<Leaving> {
         let mut next = Director::new(plan, table, now);
+        next.restore(&self.drained());
         for (service, state) in next.plan.services.iter().zip(&mut next.services) {
             let Some((old, old_state)) = self.find(&service.service.key) else { continue };
             for (real, server) in service.reals.iter().zip(&mut state.servers) {
@@ -253,7 +260,7 @@ impl Director {
     pub fn fallback_commands(&mut self) -> Vec<String> {
         let mut commands = Vec::new();
         for (service, state) in self.plan.services.iter().zip(&mut self.services) {
-            let start = !state.any_up();
+            let start = !state.any_serving();
             if service.fallback_command.is_some() && state.announced != Some(start) {
                 state.announced = Some(start);
                 commands.extend(fallback_command(service, start));
@@ -300,13 +307,14 @@ impl Service {
                 Check::Probe(_) if found.is_some_and(|found| found.weight > 0) => Verdict::adopted(),
                 Check::Probe(_) => Verdict::pending(),
             };
-            Server { verdict, placed: None, was_placed: false, last: None, since: now }
+            Server { verdict, placed: None, was_placed: false, last: None, since: now, drained: None }
         });
         Service { servers: servers.collect(), settled: false, fallback: None, announced: None, placing: true }
     }
 
-    fn any_up(&self) -> bool {
-        self.servers.iter().any(|server| server.verdict.is_up())
+    /// Whether a real server gets new connections.
+    fn any_serving(&self) -> bool {
+        self.servers.iter().any(|server| server.verdict.is_up() && server.drained.is_none())
     }
 
     fn wanted(&self, service: &VirtualService, readd: bool) -> Wanted {
@@ -331,7 +339,7 @@ impl Service {
             })
             .collect();
         if let Some(fallback) = &service.fallback {
-            let presence = if self.any_up() { Presence::Absent } else { Presence::Serving };
+            let presence = if self.any_serving() { Presence::Absent } else { Presence::Serving };
             let key = fallback.key;
             let same = destinations.iter().position(|other| other.destination.key == key);
             let wanted = WantedDestination {
@@ -343,6 +351,8 @@ impl Service {
             };
             // A real server that is the fallback, too: it is in the table as the one or the other.
             match same.and_then(|at| destinations.get_mut(at)) {
+                // Drained, it gets no connections as the fallback, either.
+                Some(real) if matches!(real.presence, Presence::Drained { .. }) => {}
                 Some(real) if presence == Presence::Serving => *real = wanted,
                 Some(_) => {}
                 None => destinations.push(wanted),
@@ -386,14 +396,16 @@ impl Server {
     }
 
     fn presence(&self, real: &RealServer, quiescent: bool, readd: bool) -> Presence {
+        // A server without traffic is placed with weight 0 once; whether it comes back when somebody removed it is the
+        // administrator's choice. One that is never used is never added.
+        let add = real.check != Check::Off && (readd || !self.was_placed);
+        if self.drained.is_some() {
+            return Presence::Drained { add };
+        }
         match self.verdict.state() {
             State::Up => Presence::Serving,
             State::Pending => Presence::AsIs,
-            // A dead server is placed with weight 0 once; whether it comes back when somebody removed it is the
-            // administrator's choice. One that is never used is never added.
-            State::Down if quiescent => {
-                Presence::Quiescent { add: real.check != Check::Off && (readd || !self.was_placed) }
-            }
+            State::Down if quiescent => Presence::Quiescent { add },
             State::Down => Presence::Absent,
         }
     }

@@ -15,6 +15,8 @@ pub struct Instance {
     pub pid_file: PathBuf,
     /// Where the daemon answers.
     pub socket: PathBuf,
+    /// Where the daemon remembers servers that are drained.
+    pub drained: PathBuf,
 }
 
 /// Whether the daemon of an instance runs.
@@ -62,6 +64,7 @@ impl Instance {
             found: found.is_some(),
             pid_file: run_dir.join(format!("ldirectord.{name}.pid")),
             socket: run_dir.join("directord").join(format!("{name}.sock")),
+            drained: run_dir.join("directord").join(format!("{name}.drained")),
             name,
         }
     }

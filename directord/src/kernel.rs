@@ -4,8 +4,9 @@
 //! to be done, and does it.
 
 use crate::director::{Failed, Leaving};
-use crate::reconcile::{Edit, Table, Wanted, reconcile, remove};
-use ipvs::{Client, Error, ServiceKey};
+use crate::reconcile::{Counted, Edit, Table, Wanted, reconcile, remove};
+use ipvs::{Client, Error, ServiceKey, listing};
+use std::collections::HashSet;
 use std::sync::mpsc;
 use tokio::sync::oneshot;
 
@@ -37,11 +38,17 @@ pub struct Done {
     pub table: Table,
 }
 
-struct Job {
-    pass: Pass,
-    /// Services to read besides those of the pass.
-    read: Vec<ServiceKey>,
-    answer: oneshot::Sender<Result<Done, String>>,
+enum Job {
+    Pass {
+        pass: Pass,
+        /// Services to read besides those of the pass.
+        read: Vec<ServiceKey>,
+        answer: oneshot::Sender<Result<Done, String>>,
+    },
+    Count {
+        services: HashSet<ServiceKey>,
+        answer: oneshot::Sender<Result<Counted, String>>,
+    },
 }
 
 impl Kernel {
@@ -64,13 +71,30 @@ impl Kernel {
         self.job(pass, Vec::new())
     }
 
+    /// Reads some services and their connections.
+    pub fn count(
+        &self,
+        services: HashSet<ServiceKey>,
+    ) -> impl Future<Output = Result<Counted, String>> + Send + use<> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Count { services, answer }, answered)
+    }
+
     fn job(
         &self,
         pass: Pass,
         read: Vec<ServiceKey>,
     ) -> impl Future<Output = Result<Done, String>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.jobs.send(Job { pass, read, answer });
+        self.send(Job::Pass { pass, read, answer }, answered)
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        job: Job,
+        answered: oneshot::Receiver<Result<T, String>>,
+    ) -> impl Future<Output = Result<T, String>> + Send + use<T> {
+        let sent = self.jobs.send(job);
         async move {
             sent.map_err(|_| "the thread for the kernel's table has ended".to_owned())?;
             answered.await.unwrap_or_else(|_| Err("the thread for the kernel's table has ended".into()))
@@ -80,15 +104,35 @@ impl Kernel {
 
 fn work(mut client: Client, inbox: &mpsc::Receiver<Job>) {
     while let Ok(job) = inbox.recv() {
-        let result = perform(&mut client, &job).map_err(|error| explained(&error));
-        let _ = job.answer.send(result);
+        match job {
+            Job::Pass { pass, read, answer } => {
+                let result = perform(&mut client, &pass, &read).map_err(|error| explained(&error));
+                let _ = answer.send(result);
+            }
+            Job::Count { services, answer } => {
+                let _ = answer.send(count(&mut client, &services).map_err(|error| explained(&error)));
+            }
+        }
     }
 }
 
-fn perform(client: &mut Client, job: &Job) -> Result<Done, Error> {
-    let Pass { wanted, leaving, stage } = &job.pass;
+fn count(client: &mut Client, services: &HashSet<ServiceKey>) -> Result<Counted, Error> {
+    let mut counted = Counted::default();
+    for (entry, found) in client.table_of(|key| services.contains(key))? {
+        let key = &entry.service.key;
+        counted
+            .connections
+            .extend(found.iter().map(|real| ((key.clone(), real.destination.key), real.connections)));
+        let destinations = found.into_iter().map(|entry| entry.destination).collect();
+        counted.table.services.push((entry.service, destinations));
+    }
+    Ok(counted)
+}
+
+fn perform(client: &mut Client, pass: &Pass, also: &[ServiceKey]) -> Result<Done, Error> {
+    let Pass { wanted, leaving, stage } = pass;
     let ours = |key: &ServiceKey| {
-        job.read.contains(key)
+        also.contains(key)
             || wanted.iter().any(|want| want.service.key == *key)
             || leaving.iter().any(|(service, _)| service == key)
     };
@@ -117,19 +161,10 @@ fn perform(client: &mut Client, job: &Job) -> Result<Done, Error> {
 }
 
 fn read(client: &mut Client, ours: impl Fn(&ServiceKey) -> bool) -> Result<Table, Error> {
-    let mut table = Table::default();
-    for entry in client.services()?.into_iter().filter(|entry| ours(&entry.service.key)) {
-        match client.destinations(&entry.service.key) {
-            Ok(found) => {
-                let destinations = found.into_iter().map(|entry| entry.destination).collect();
-                table.services.push((entry.service, destinations));
-            }
-            // Somebody deleted it between the two questions.
-            Err(error) if error.reason() == Some(&ipvs::Reason::NoService) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(table)
+    let without_counts = |(entry, found): listing::Entry| {
+        (entry.service, found.into_iter().map(|entry| entry.destination).collect())
+    };
+    Ok(Table { services: client.table_of(ours)?.into_iter().map(without_counts).collect() })
 }
 
 impl Edit {

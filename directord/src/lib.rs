@@ -18,7 +18,7 @@
 //! * [`verdict`], [`director`], [`reconcile`] the pure core: counting, what is wanted, which edits lead there.
 //! * [`kernel`] the thread that reads and edits the table.
 //! * [`control`] questions and answers of the control socket.
-//! * `run`, `start`, `verbs` the shell around it: loop, start-up, command line.
+//! * `run`, `start`, `verbs`, `operate` the shell around it: loop, start-up, command line.
 #![forbid(unsafe_code)]
 // A probe is a key, and its compiled expression keeps scratch space for matching; only its text is hashed.
 #![allow(clippy::mutable_key_type)]
@@ -33,6 +33,7 @@ pub mod instance;
 pub mod kernel;
 mod log_settings;
 mod maintenance;
+mod operate;
 pub mod reconcile;
 mod run;
 mod show;

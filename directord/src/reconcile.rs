@@ -10,7 +10,7 @@
 //! * Additions come before removals: there is no moment without a server when the fallback takes over.
 
 use crate::config::plan::shown;
-use ipvs::{Destination, DestinationKey, Forwarding, Service, ServiceKey};
+use ipvs::{Connections, Destination, DestinationKey, Forwarding, Service, ServiceKey};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -61,6 +61,11 @@ pub enum Presence {
         /// See there.
         add: bool,
     },
+    /// With weight 0, as an administrator wants it. If it is absent it is added only with `add`.
+    Drained {
+        /// See there.
+        add: bool,
+    },
     /// Not.
     Absent,
     /// However it is: nothing is known yet.
@@ -79,6 +84,15 @@ impl Presence {
 pub struct Table {
     /// The services with their destinations.
     pub services: Vec<(Service, Vec<Destination>)>,
+}
+
+/// Services as they are in the kernel at one moment, with the connections it counts.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// The services.
+    pub table: Table,
+    /// The connections of their destinations.
+    pub connections: HashMap<(ServiceKey, DestinationKey), Connections>,
 }
 
 /// One edit of the kernel's table.
@@ -236,9 +250,9 @@ fn destination_edits(want: &Wanted, found: &[Destination]) -> Vec<Edit> {
 impl WantedDestination {
     fn edit(&self, service: &ServiceKey, found: Option<&Destination>) -> Option<Edit> {
         match (self.presence, found) {
-            (Presence::AsIs, _) | (Presence::Absent, None) | (Presence::Quiescent { add: false }, None) => {
-                None
-            }
+            (Presence::AsIs, _)
+            | (Presence::Absent, None)
+            | (Presence::Quiescent { add: false } | Presence::Drained { add: false }, None) => None,
             // Somebody put it back although it is down: the administrator's will.
             (Presence::Absent, Some(_)) if self.settled => None,
             (Presence::Absent, Some(_)) => Some(Edit {
@@ -251,13 +265,15 @@ impl WantedDestination {
                 let message = self.message("Added", service, Some(self.destination.weight));
                 Some(Edit { action, message, repairs: self.repairs(service, "was missing".into()) })
             }
-            (Presence::Quiescent { add: true }, None) => {
+            (Presence::Quiescent { add: true } | Presence::Drained { add: true }, None) => {
                 let action = Action::AddDestination(service.clone(), self.with_weight(0));
                 let verb = if self.settled { "Readd Quiescent" } else { "Quiescent" };
                 let message = self.message(verb, service, Some(0));
                 Some(Edit { action, message, repairs: self.repairs(service, "was missing".into()) })
             }
-            (Presence::Serving | Presence::Quiescent { .. }, Some(found)) => self.update(service, found),
+            (Presence::Serving | Presence::Quiescent { .. } | Presence::Drained { .. }, Some(found)) => {
+                self.update(service, found)
+            }
         }
     }
 

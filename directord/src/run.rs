@@ -1,21 +1,25 @@
 //! The daemon's loop: takes in events, tells the pure core, and performs what it decides.
 
+mod asked;
 mod commands;
+pub(crate) mod drains;
 mod perform;
 mod tasks;
 
 use crate::checks::Checks;
 use crate::config::{Loaded, Plan};
-use crate::control::{Answer, DaemonStatus, Question, Status};
-use crate::director::{Director, Leaving, Line};
+use crate::control::DaemonStatus;
+use crate::director::{Director, Drained, Leaving, Line};
 use crate::instance::Instance;
 use crate::kernel::{Kernel, Pass};
 use crate::log_settings::{Mode, log_settings};
 use crate::maintenance::{Maintenance, Resting};
 use crate::reconcile::Table;
 use crate::watch::{Look, Watch};
+use asked::Wish;
 use daemon::background::Starting;
 use daemon::log::Log;
+use drains::Drains;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tasks::{Event, Reply, Tasks};
@@ -67,6 +71,11 @@ pub(crate) struct Daemon {
     callback_due: bool,
     /// Who asked for a reload, and waits until it is in the kernel's table.
     waiting: Vec<Reply>,
+    /// What somebody asked for since the last pass began.
+    wishes: Vec<Wish>,
+    /// What somebody asked for before that.
+    granted: Vec<Wish>,
+    drains: Drains,
     status: DaemonStatus,
 }
 
@@ -88,6 +97,8 @@ pub(crate) struct Parts {
     pub(crate) loaded: Loaded,
     /// Of the file, from before it was read.
     pub(crate) watch: Watch,
+    /// Servers that were drained before.
+    pub(crate) drained: Vec<Drained>,
     pub(crate) starting: Starting,
 }
 
@@ -108,7 +119,7 @@ pub(crate) async fn run(parts: Parts, listener: daemon::control::Listener) -> Ex
 
 impl Daemon {
     async fn new(parts: Parts, table: Table, tasks: Tasks) -> Daemon {
-        let Parts { instance, mode, log, kernel, loaded, watch, starting } = parts;
+        let Parts { instance, mode, log, kernel, loaded, watch, drained, starting } = parts;
         let now = seconds();
         let status = DaemonStatus {
             name: instance.name.clone(),
@@ -119,11 +130,13 @@ impl Daemon {
             loaded: now,
             ..DaemonStatus::default()
         };
-        let director = Director::new(loaded.plan, &table, SystemTime::now());
+        let mut director = Director::new(loaded.plan, &table, SystemTime::now());
+        director.restore(&drained);
         let mut daemon = Daemon {
             checks: Checks::new(tasks.results()),
             maintenance: Some(Maintenance::new(director.plan().settings.maintenance_dir.as_deref())),
             watch: Some(watch),
+            drains: Drains::new(instance.drained.clone()),
             instance,
             mode,
             log,
@@ -142,6 +155,8 @@ impl Daemon {
             reloading: false,
             callback_due: false,
             waiting: Vec::new(),
+            wishes: Vec::new(),
+            granted: Vec::new(),
             status,
         };
         daemon.resting = daemon.maintenance.as_ref().map(Maintenance::addresses).unwrap_or_default();
@@ -243,17 +258,9 @@ impl Daemon {
                 return Next::Stop(signal_hook::low_level::signal_name(signal).unwrap_or("SIGTERM"));
             }
             Event::Loaded(read, answers) => self.loaded(*read, answers).await,
-            Event::Asked(Question::Status, answer) => {
-                let _ = answer.send(self.status().lines());
-            }
-            Event::Asked(Question::Reload, answer) => {
-                info!("Reloading Linux Director Daemon config on request");
-                self.load(vec![answer]);
-            }
-            Event::Asked(Question::HandOver, answer) => {
-                let _ = answer.send(vec![Answer::End]);
-                return Next::HandOver;
-            }
+            Event::Asked(question, reply) => return self.asked(question, reply),
+            Event::Granted(of, reply, warnings) => self.show(of, reply, warnings),
+            Event::Counted(of, reply, warnings, result) => self.counted(&of, &reply, warnings, result),
             Event::Maintenance(maintenance, resting) => {
                 let directory = self.director.plan().settings.maintenance_dir.as_deref();
                 if self.maintenance.is_some() || maintenance.directory() != directory {
@@ -340,11 +347,6 @@ impl Daemon {
         daemon::notify::reloading();
         self.tasks.load(self.instance.config.clone(), answers);
     }
-
-    fn status(&self) -> Status {
-        let daemon = DaemonStatus { log_dropped: self.log.dropped(), ..self.status.clone() };
-        Status { daemon, services: self.director.status(&self.table) }
-    }
 }
 
 fn log(lines: &[Line]) {
@@ -353,10 +355,15 @@ fn log(lines: &[Line]) {
     }
 }
 
+/// Whether persistent clients stay with a server of weight 0.
+fn templates_stay() -> bool {
+    const SYSCTL: &str = "/proc/sys/net/ipv4/vs/expire_quiescent_template";
+    std::fs::read_to_string(SYSCTL).is_ok_and(|value| value.trim() == "0")
+}
+
 /// Persistent clients keep going to a server of weight 0 until the kernel is told otherwise.
 fn expiry_warnings(plan: &Plan) -> Vec<String> {
-    const SYSCTL: &str = "/proc/sys/net/ipv4/vs/expire_quiescent_template";
-    let off = std::fs::read_to_string(SYSCTL).is_ok_and(|value| value.trim() == "0");
+    let off = templates_stay();
     let concerned = plan
         .services
         .iter()

@@ -3,6 +3,7 @@
 use crate::check::Kind;
 use crate::config::{Check, Plan, VirtualService, time::shown};
 use crate::control::Status;
+use crate::director::{ServerStatus, ServiceStatus};
 use crate::verdict::State;
 use ipvs::Forwarding;
 use serde::Serialize;
@@ -117,42 +118,107 @@ fn method(forwarding: Forwarding) -> &'static str {
 pub(crate) fn status(status: &Status) -> String {
     let mut out = String::new();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    if let Some(why) = &status.daemon.load_error {
+    let daemon = &status.daemon;
+    if let Some(why) = &daemon.load_error {
         let _ = writeln!(out, "the file as it is now is not in force: {why}");
     }
-    for why in &status.daemon.table_errors {
+    for why in &daemon.table_errors {
         let _ = writeln!(out, "kernel table: {why}");
     }
+    if let Some(why) = &daemon.table_unknown {
+        let _ = writeln!(out, "weights and connections in the kernel are unknown: {why}");
+    }
+    if let Some(why) = &daemon.drains_not_kept {
+        let _ = writeln!(out, "drained servers would be forgotten by a restart: {why}");
+    }
     for service in &status.services {
-        let missing = if service.in_table { "" } else { ", NOT in the kernel's table" };
-        let fallback = if service.fallback_active { ", FALLBACK active" } else { "" };
-        let name = service.name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
-        let total = service.servers.len();
-        let _ = writeln!(
-            out,
-            "{}{name} {}: {} of {total} up{fallback}{missing}",
-            service.service, service.scheduler, service.up
-        );
+        heading(&mut out, service, daemon.table_unknown.is_none());
         for server in &service.servers {
-            let state = match server.state {
-                State::Up => "up",
-                State::Down => "DOWN",
-                State::Pending => "unknown",
-            };
-            let weight = match server.table_weight {
-                Some(weight) if weight == server.weight => weight.to_string(),
-                Some(weight) => format!("{weight} (of {})", server.weight),
-                None => format!("- (of {})", server.weight),
-            };
-            let age = ago(now.saturating_sub(server.since));
-            let _ = writeln!(
-                out,
-                "  {:<8} {:<24} weight {weight:<10} for {age:<8} {}",
-                state, server.server, server.why
-            );
+            row(&mut out, server, daemon.table_unknown.is_none(), now);
         }
     }
     out
+}
+
+const COLUMNS: &str =
+    "  STATE    SERVER                   WEIGHT         ACTIVE    INACT      FOR       TOOK  LAST CHECK\n";
+
+fn heading(out: &mut String, service: &ServiceStatus, kernel_known: bool) {
+    let missing = if service.in_table || !kernel_known { "" } else { ", NOT in the kernel's table" };
+    let fallback = if service.fallback_active { ", FALLBACK active" } else { "" };
+    let drained = match service.servers.iter().filter(|server| server.drained.is_some()).count() {
+        0 => String::new(),
+        count => format!(", {count} drained"),
+    };
+    let name = service.name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
+    let blank = if out.is_empty() { "" } else { "\n" };
+    let _ = writeln!(
+        out,
+        "{blank}{}{name} {}: {} of {} up{drained}{fallback}{missing}",
+        service.service,
+        service.scheduler,
+        service.up,
+        service.servers.len()
+    );
+    out.push_str(COLUMNS);
+}
+
+fn row(out: &mut String, server: &ServerStatus, kernel_known: bool, now: u64) {
+    let shown = if server.drained.is_some() { "drained" } else { state(server) };
+    let count = |count: Option<u32>| match count {
+        _ if !kernel_known => "?".to_owned(),
+        Some(count) => count.to_string(),
+        None => "-".to_owned(),
+    };
+    let weight = weight(server, kernel_known);
+    let (active, inactive) = (count(server.active), count(server.inactive));
+    let since = server.drained.as_ref().map_or(server.since, |drain| drain.since);
+    let age = ago(now.saturating_sub(since));
+    let took = server.took_ms.map_or("-".to_owned(), |took| format!("{took:.1} ms"));
+    let why = match &server.drained {
+        None => server.why.clone(),
+        Some(drain) => {
+            format!("drained by {} at {}; {}: {}", drain.by, when(drain.since), state(server), server.why)
+        }
+    };
+    let name = server.name.as_ref().map_or(String::new(), |name| format!(" [{name}]"));
+    let _ = writeln!(
+        out,
+        "  {shown:<8} {:<24} {weight:<13} {active:>7}  {inactive:>7}  {age:>7}  {took:>9}  {why}{name}",
+        server.server
+    );
+}
+
+/// `5`; `0 (of 5)`: as wanted now, of what is configured; `9 (wanted 5)`: somebody else has set it.
+fn weight(server: &ServerStatus, kernel_known: bool) -> String {
+    let in_kernel = match server.table_weight {
+        _ if !kernel_known => "?".to_owned(),
+        Some(weight) => weight.to_string(),
+        None => "-".to_owned(),
+    };
+    match server.wanted_weight {
+        Some(wanted) if kernel_known && server.table_weight != Some(wanted) => {
+            format!("{in_kernel} (wanted {wanted})")
+        }
+        Some(wanted) if wanted == server.weight && kernel_known => in_kernel,
+        _ => format!("{in_kernel} (of {})", server.weight),
+    }
+}
+
+/// What is believed of a server, in a word.
+pub(crate) fn state(server: &ServerStatus) -> &'static str {
+    match server.state {
+        State::Up => "up",
+        State::Down => "DOWN",
+        State::Pending => "unknown",
+    }
+}
+
+/// A moment, as the clock on the wall shows it.
+pub(crate) fn when(seconds: u64) -> String {
+    let moment = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let zoned = moment.map(|moment| moment.to_zoned(jiff::tz::TimeZone::system()));
+    zoned.map_or("an unknown time".to_owned(), |zoned| zoned.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 fn ago(seconds: u64) -> String {

@@ -5,7 +5,7 @@ use crate::config::{LoadError, Loaded, SystemNames, load};
 use crate::instance::{Instance, Running};
 use crate::kernel::Kernel;
 use crate::log_settings::{Mode, log_settings};
-use crate::run::{Parts, run};
+use crate::run::{Parts, drains, run};
 use crate::watch::Watch;
 use daemon::background::{self, Role, Starting};
 use daemon::control::Listener;
@@ -94,11 +94,15 @@ fn serve(instance: &Instance, mode: Mode, loaded: Loaded, watch: Watch, starting
             return starting.failed(&format!("directord: {why}"), 1);
         }
     };
+    let drained = drains::read(&instance.drained).unwrap_or_else(|why| {
+        tracing::error!("Drained servers are not known, the checks alone decide: {why}");
+        Vec::new()
+    });
     let code = runtime.block_on(async {
         match Listener::bind(&instance.socket, 0o600) {
             Ok(listener) => {
                 run(
-                    Parts { instance: instance.clone(), mode, log, kernel, loaded, watch, starting },
+                    Parts { instance: instance.clone(), mode, log, kernel, loaded, watch, drained, starting },
                     listener,
                 )
                 .await

@@ -1,8 +1,9 @@
 //! The verbs that talk to a daemon, or about it, with ldirectord's exit codes and words.
 
 use crate::cli::{Arguments, Parsed, USAGE, USAGE_CODE, VERSION, Verb, parse};
-use crate::control::{self, Answer, Question, Status};
+use crate::control::{self, Answer, Question};
 use crate::instance::{Instance, Running};
+use crate::operate;
 use crate::show;
 use crate::start::{read, start};
 use daemon::control::RequestError;
@@ -39,9 +40,9 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     };
     let instance = Instance::new(arguments.config.as_deref(), &arguments.config_dir, &arguments.run_dir);
     // A daemon whose configuration was moved away can still be asked and stopped.
-    let about_daemon =
-        matches!(arguments.verb, Verb::Stop | Verb::Status) && instance.running().pid().is_some();
-    if !instance.found && !about_daemon {
+    let about_daemon = matches!(arguments.verb, Verb::Stop | Verb::Status) || arguments.verb.is_new();
+    let asked = about_daemon && instance.running().pid().is_some();
+    if !instance.found && !asked && arguments.verb != Verb::Table {
         eprintln!("Config file {} not found", instance.config.display());
         return ExitCode::FAILURE;
     }
@@ -54,6 +55,10 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         Verb::Reload => reload(&instance),
         Verb::Status => status(&arguments, &instance),
         Verb::Check => check(&arguments, &instance),
+        Verb::Show => operate::show(&arguments, &instance),
+        Verb::Drain => operate::drain(&arguments, &instance),
+        Verb::Undrain => operate::undrain(&arguments, &instance),
+        Verb::Table => operate::table(),
     }
 }
 
@@ -175,7 +180,7 @@ fn details(arguments: &Arguments, instance: &Instance) -> ExitCode {
     if !arguments.json && !std::io::stdout().is_terminal() {
         return ExitCode::SUCCESS;
     }
-    let status: Status = match control::status(&instance.socket, STATUS_LIMIT) {
+    let status = match control::status(&instance.socket, &Question::status(), STATUS_LIMIT) {
         Ok(status) => status,
         Err(error) => {
             eprintln!("directord: state of the services unknown: {error}");

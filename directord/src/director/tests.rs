@@ -7,6 +7,8 @@ use config::Source;
 use proptest::prelude::*;
 use std::time::Duration;
 
+mod drain;
+
 fn plan(text: &str) -> Plan {
     match load_source(Source::new("t.cf", text), &SystemNames::default()) {
         Ok(loaded) => loaded.plan,
@@ -152,7 +154,9 @@ fn a_reload_keeps_verdicts_and_names_what_left() {
     let more = format!("{TWO}virtual=192.0.2.2:80\n\treal=192.0.2.12:80 gate\n");
     assert!(bench.director.reload(plan(&more), &bench.table, now()).is_empty());
     assert!(!bench.director.is_gathered(), "the new server has no verdict");
-    let status = bench.director.status(&bench.table);
+    let counted = crate::reconcile::Counted { table: bench.table.clone(), ..Default::default() };
+    let all = bench.director.select(&crate::control::Selection::default()).unwrap();
+    let status = bench.director.status(&all, &counted);
     assert_eq!(
         status[0].servers.iter().map(|server| server.state).collect::<Vec<_>>(),
         [State::Up, State::Down]

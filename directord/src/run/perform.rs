@@ -1,5 +1,6 @@
 //! What the loop does: passes over the kernel's table, reloads, the end.
 
+use super::asked::tell;
 use super::tasks::{Read, Reply};
 use super::{Daemon, Next, Pass, RETRY, log_settings, seconds};
 use crate::config::{LoadError, Loaded, Report};
@@ -23,6 +24,7 @@ impl Daemon {
         self.in_pass = true;
         let wanted = self.director.wanted();
         let leaving = std::mem::take(&mut self.leaving);
+        self.granted.append(&mut self.wishes);
         let pass = Pass { wanted: wanted.clone(), leaving: leaving.clone(), stage: "start" };
         self.tasks.pass(self.epoch, wanted, leaving, self.kernel.pass(pass));
     }
@@ -40,6 +42,7 @@ impl Daemon {
             Err(why) => {
                 self.leaving.extend(leaving);
                 self.complain(vec![why]);
+                self.grant();
                 self.retry_at = Some(Instant::now() + RETRY);
                 return self.answer_start(false);
             }
@@ -59,6 +62,7 @@ impl Daemon {
             self.retry_at = Some(Instant::now() + RETRY);
         }
         self.complain(done.failed.into_iter().map(|(_, why)| why).collect());
+        self.grant();
         // Otherwise a later pass gives the words that count then: a command that hangs lets none pile up.
         if self.tasks.fallbacks.are_done() {
             let due = self.director.fallback_commands();
@@ -97,7 +101,7 @@ impl Daemon {
                 [] => Answer::End,
                 errors => Answer::Refused { why: errors.join("\n") },
             };
-            let _ = answer.send(vec![line]);
+            tell(&answer, vec![line]);
         }
     }
 
@@ -155,7 +159,7 @@ impl Daemon {
             Ok(()) => self.waiting.extend(answers),
             Err(why) => answers
                 .into_iter()
-                .for_each(|answer| drop(answer.send(vec![Answer::Refused { why: why.clone() }]))),
+                .for_each(|answer| tell(&answer, vec![Answer::Refused { why: why.clone() }])),
         }
     }
 
@@ -175,7 +179,11 @@ impl Daemon {
             self.maintenance = Some(maintenance);
             self.resting = resting;
         }
+        let drained = self.director.drained();
         let left = self.director.reload(loaded.plan, &table, SystemTime::now());
+        if self.director.drained() != drained {
+            drop(self.drains.keep(self.director.drained()));
+        }
         let plan = self.director.plan();
         self.leaving.extend(left);
         self.leaving.retain(|(key, _)| !plan.services.iter().any(|service| service.service.key == *key));

@@ -3,21 +3,21 @@
 use super::commands::Commands;
 use crate::checks;
 use crate::config::{LoadError, Loaded, SystemNames, load};
-use crate::control::{Answer, Question};
+use crate::control::{Answer, Question, Selection};
 use crate::director::Leaving;
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
-use crate::reconcile::Wanted;
+use crate::reconcile::{Counted, Wanted};
 use crate::thread::on_thread;
 use crate::watch::{Look, Watch};
-use daemon::control::{Connection, Listener};
+use daemon::control::{Connection, ControlError, Listener};
 use futures_util::StreamExt;
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -26,8 +26,13 @@ const TOOL_LIMIT: Duration = Duration::from_secs(10);
 /// Tools that are served at the same time: their descriptors must not be missing for checks.
 const TOOLS: usize = 32;
 
-/// Who waits for an answer.
-pub(super) type Reply = oneshot::Sender<Vec<Answer>>;
+/// How long the kernel's counting is waited for.
+const COUNT_LIMIT: Duration = Duration::from_secs(5);
+/// Answers that wait to be read by one tool.
+const UNREAD: usize = 64;
+
+/// Who waits for an answer. It may come in parts, and is complete when this is dropped.
+pub(super) type Reply = mpsc::Sender<Vec<Answer>>;
 
 /// A configuration that was read, what its maintenance directory holds, and the file as it was before.
 pub(super) struct Read {
@@ -45,6 +50,10 @@ pub(super) enum Event {
     Signal(i32),
     Loaded(Box<Read>, Vec<Reply>),
     Asked(Question, Reply),
+    /// What these asked for is done; with what they should know.
+    Granted(Selection, Reply, Vec<String>),
+    /// The kernel's part of an answer.
+    Counted(Selection, Reply, Vec<String>, Result<Counted, String>),
     Maintenance(Maintenance, Resting),
     Watched(Watch, Look),
 }
@@ -103,6 +112,29 @@ impl Tasks {
         pass: impl Future<Output = Result<Done, String>> + Send + 'static,
     ) {
         self.spawn(async move { Event::Passed(epoch, wanted, leaving, pass.await) });
+    }
+
+    pub(super) fn count(
+        &self,
+        counting: impl Future<Output = Result<Counted, String>> + Send + 'static,
+        of: Selection,
+        reply: Reply,
+        warnings: Vec<String>,
+    ) {
+        self.spawn(async move {
+            let counted = timeout(COUNT_LIMIT, counting).await;
+            let result = counted.unwrap_or_else(|_| Err("the kernel does not answer".into()));
+            Event::Counted(of, reply, warnings, result)
+        });
+    }
+
+    pub(super) fn granted(
+        &self,
+        of: Selection,
+        reply: Reply,
+        warnings: impl Future<Output = Vec<String>> + Send + 'static,
+    ) {
+        self.spawn(async move { Event::Granted(of, reply, warnings.await) });
     }
 
     pub(super) fn load(&self, path: PathBuf, answers: Vec<Reply>) {
@@ -183,23 +215,47 @@ async fn listen(listener: Listener, events: mpsc::Sender<Event>) {
 }
 
 async fn answer(mut connection: Connection, events: mpsc::Sender<Event>) {
+    let mut early = None;
     loop {
-        let lines = match timeout(TOOL_LIMIT, connection.recv::<Question>()).await {
-            Ok(Ok(Some(question))) => {
-                let (reply, answered) = oneshot::channel();
+        let question = match early.take() {
+            Some(question) => question,
+            None => match timeout(TOOL_LIMIT, connection.recv::<Question>()).await {
+                Ok(question) => question,
+                Err(_) => return,
+            },
+        };
+        let (reply, mut answers) = mpsc::channel(UNREAD);
+        match question {
+            Ok(Some(question)) => {
                 if events.send(Event::Asked(question, reply)).await.is_err() {
                     return;
                 }
-                answered
-                    .await
-                    .unwrap_or_else(|_| vec![Answer::Refused { why: "the daemon is stopping".into() }])
             }
-            Ok(Err(daemon::control::ControlError::Garbled(why))) => vec![Answer::Refused { why }],
+            Err(ControlError::Garbled(why)) => drop(reply.try_send(vec![Answer::Refused { why }])),
             _ => return,
-        };
-        for line in &lines {
-            if !matches!(timeout(TOOL_LIMIT, connection.send(line)).await, Ok(Ok(()))) {
-                return;
+        }
+        let mut answered = false;
+        loop {
+            let lines = tokio::select! {
+                lines = answers.recv() => match lines {
+                    Some(lines) => lines,
+                    None if answered => break,
+                    None => vec![Answer::Refused { why: "the daemon is stopping".into() }],
+                },
+                // The next question may be there already; or nobody is left to read the answer.
+                next = connection.recv::<Question>(), if early.is_none() => {
+                    if matches!(next, Ok(None) | Err(ControlError::Io(_) | ControlError::TooLong)) {
+                        return;
+                    }
+                    early = Some(next);
+                    continue;
+                }
+            };
+            answered = true;
+            for line in &lines {
+                if !matches!(timeout(TOOL_LIMIT, connection.send(line)).await, Ok(Ok(()))) {
+                    return;
+                }
             }
         }
     }

@@ -15,6 +15,7 @@
 
 mod bed;
 mod commands;
+mod drain;
 mod drift;
 mod reload;
 mod start;
@@ -26,7 +27,8 @@ use std::time::Instant;
 /// A test's name and its function.
 type Test = (&'static str, fn());
 
-const TESTS: &[&[Test]] = &[start::TESTS, verdicts::TESTS, commands::TESTS, reload::TESTS, drift::TESTS];
+const TESTS: &[&[Test]] =
+    &[start::TESTS, verdicts::TESTS, commands::TESTS, reload::TESTS, drift::TESTS, drain::TESTS];
 
 /// Says which test a process is.
 const MARKER: &str = "DIRECTORD_KERNEL_TEST";

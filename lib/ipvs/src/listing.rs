@@ -13,8 +13,13 @@ pub type Entry = (ServiceEntry, Vec<DestinationEntry>);
 impl Client {
     /// The whole table of the kernel.
     pub fn table(&mut self) -> Result<Vec<Entry>, Error> {
+        self.table_of(|_| true)
+    }
+
+    /// The services for which the function says so, with their destinations.
+    pub fn table_of(&mut self, wanted: impl Fn(&ServiceKey) -> bool) -> Result<Vec<Entry>, Error> {
         let mut table = Vec::new();
-        for entry in self.services()? {
+        for entry in self.services()?.into_iter().filter(|entry| wanted(&entry.service.key)) {
             match self.destinations(&entry.service.key) {
                 Ok(destinations) => table.push((entry, destinations)),
                 // Somebody deleted it between the two questions.
