@@ -108,6 +108,10 @@ pub struct DaemonStatus {
     pub repairs: u64,
     /// Log lines that were lost because the log was held up.
     pub log_dropped: u64,
+    /// Mails that went out; each receiver counts.
+    pub mails_sent: u64,
+    /// Mails that were given up, refused or dropped; each receiver counts.
+    pub mails_lost: u64,
 }
 
 /// A whole status.

@@ -79,6 +79,17 @@ pub struct Line {
 /// An edit that the kernel refused concerns this service, and this destination or the service itself.
 pub type Failed = (ServiceKey, Option<DestinationKey>);
 
+/// A real server that is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Down {
+    /// Of this service.
+    pub service: ServiceKey,
+    /// Where the table has it, if it does.
+    pub destination: DestinationKey,
+    /// As configured.
+    pub server: SocketAddr,
+}
+
 /// A service that is to be taken out of the table, and its destinations as they are named in the log.
 pub type Leaving = (ServiceKey, Vec<(DestinationKey, SocketAddr, Role)>);
 
@@ -284,6 +295,20 @@ impl Director {
     /// What a clean stop takes out of the table.
     pub fn stopping(&self) -> Vec<Leaving> {
         self.plan.services.iter().filter(|service| service.clean_stop).map(leaving).collect()
+    }
+
+    /// The real servers that are down, but for those that shall never be used.
+    pub fn down(&self) -> Vec<Down> {
+        let mut down = Vec::new();
+        for (service, state) in self.plan.services.iter().zip(&self.services) {
+            for (real, server) in service.reals.iter().zip(&state.servers) {
+                if server.verdict.state() == State::Down && real.check != Check::Off {
+                    let (service, destination) = (service.service.key.clone(), real.destination.key);
+                    down.push(Down { service, destination, server: real.shown() });
+                }
+            }
+        }
+        down
     }
 
     /// Real servers that are up, and all.

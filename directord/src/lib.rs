@@ -16,6 +16,7 @@
 //! * [`check`] one file per protocol, one [`check::Outcome`] for each way a check can end.
 //! * [`checks`] the probe tasks: spread over the interval, never two runs of one probe at a time.
 //! * [`verdict`], [`director`], [`reconcile`] the pure core: counting, what is wanted, which edits lead there.
+//! * [`alerts`] which mails are due; `mail` sends them, `monitor` writes results to `monitorfile`s.
 //! * [`kernel`] the thread that reads and edits the table.
 //! * [`control`] questions and answers of the control socket.
 //! * `run`, `start`, `verbs`, `operate` the shell around it: loop, start-up, command line.
@@ -23,6 +24,7 @@
 // A probe is a key, and its compiled expression keeps scratch space for matching; only its text is hashed.
 #![allow(clippy::mutable_key_type)]
 
+pub mod alerts;
 pub mod check;
 pub mod checks;
 pub mod cli;
@@ -32,6 +34,7 @@ pub mod director;
 pub mod instance;
 pub mod kernel;
 mod log_settings;
+mod mail;
 mod maintenance;
 mod operate;
 pub mod reconcile;

@@ -100,10 +100,48 @@ pub struct Counted {
 pub struct Edit {
     /// What is done.
     pub action: Action,
+    /// What that means.
+    pub verb: Verb,
+    /// For what the destination is; `None` where the service itself is concerned.
+    pub role: Option<Role>,
     /// The log line when it is done, as ldirectord writes it.
     pub message: String,
     /// What somebody else had changed, if that is why.
     pub repairs: Option<String>,
+}
+
+/// What an edit means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// It was not there.
+    Added,
+    /// A service has another scheduler or other options.
+    Changed,
+    /// A destination was there and has its weight now.
+    Restored,
+    /// A destination has weight 0 now.
+    Quiescent,
+    /// A destination that somebody had removed is back with weight 0.
+    Readded,
+    /// A destination is gone because it is down.
+    Deleted,
+    /// It is gone because nobody wants it any more.
+    Purged,
+}
+
+impl Verb {
+    /// As log lines begin.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verb::Added => "Added",
+            Verb::Changed => "Changed",
+            Verb::Restored => "Restored",
+            Verb::Quiescent => "Quiescent",
+            Verb::Readded => "Readd Quiescent",
+            Verb::Deleted => "Deleted",
+            Verb::Purged => "Purged",
+        }
+    }
 }
 
 /// What is done.
@@ -178,12 +216,16 @@ pub fn remove(
     let mut edits: Vec<Edit> = named
         .map(|(key, configured, role)| Edit {
             action: Action::DeleteDestination(service.clone(), *key),
+            verb: Verb::Purged,
+            role: Some(*role),
             message: format!("Purged {} ({stage}): {configured} ({})", role.name(), shown(service)),
             repairs: None,
         })
         .collect();
     edits.push(Edit {
         action: Action::DeleteService(service.clone()),
+        verb: Verb::Purged,
+        role: None,
         message: format!("Purged virtual server ({stage}): {}", shown(service)),
         repairs: None,
     });
@@ -192,20 +234,21 @@ pub fn remove(
 
 fn service_edit(want: &Wanted, found: Option<&Service>) -> Option<Edit> {
     let at = shown(&want.service.key);
-    let (action, message, repairs) = match found {
+    let (action, verb, repairs) = match found {
         None => (
             Action::AddService(want.service.clone()),
-            format!("Added virtual server: {at}"),
+            Verb::Added,
             format!("virtual server {at} was missing"),
         ),
         Some(found) if *found != want.service => (
             Action::UpdateService(want.service.clone()),
-            format!("Changed virtual server: {at}"),
+            Verb::Changed,
             format!("virtual server {at} was changed ({})", difference(found, &want.service)),
         ),
         Some(_) => return None,
     };
-    Some(Edit { action, message, repairs: want.settled.then_some(repairs) })
+    let message = format!("{} virtual server: {at}", verb.name());
+    Some(Edit { action, verb, role: None, message, repairs: want.settled.then_some(repairs) })
 }
 
 fn difference(found: &Service, wanted: &Service) -> String {
@@ -240,6 +283,8 @@ fn destination_edits(want: &Wanted, found: &[Destination]) -> Vec<Edit> {
         let left = found.iter().filter(|found| strangers.contains_key(&found.key));
         edits.extend(left.map(|stranger| Edit {
             action: Action::DeleteDestination(key.clone(), stranger.key),
+            verb: Verb::Purged,
+            role: Some(Role::Real),
             message: format!("Purged real server (start): {} ({})", stranger.key, shown(key)),
             repairs: None,
         }));
@@ -255,21 +300,20 @@ impl WantedDestination {
             | (Presence::Quiescent { add: false } | Presence::Drained { add: false }, None) => None,
             // Somebody put it back although it is down: the administrator's will.
             (Presence::Absent, Some(_)) if self.settled => None,
-            (Presence::Absent, Some(_)) => Some(Edit {
-                action: Action::DeleteDestination(service.clone(), self.destination.key),
-                message: self.message("Deleted", service, None),
-                repairs: None,
-            }),
+            (Presence::Absent, Some(_)) => {
+                let action = Action::DeleteDestination(service.clone(), self.destination.key);
+                Some(self.edit_as(action, Verb::Deleted, None, None))
+            }
             (Presence::Serving, None) => {
                 let action = Action::AddDestination(service.clone(), self.destination.clone());
-                let message = self.message("Added", service, Some(self.destination.weight));
-                Some(Edit { action, message, repairs: self.repairs(service, "was missing".into()) })
+                let repairs = self.repairs(service, "was missing".into());
+                Some(self.edit_as(action, Verb::Added, Some(self.destination.weight), repairs))
             }
             (Presence::Quiescent { add: true } | Presence::Drained { add: true }, None) => {
                 let action = Action::AddDestination(service.clone(), self.with_weight(0));
-                let verb = if self.settled { "Readd Quiescent" } else { "Quiescent" };
-                let message = self.message(verb, service, Some(0));
-                Some(Edit { action, message, repairs: self.repairs(service, "was missing".into()) })
+                let verb = if self.settled { Verb::Readded } else { Verb::Quiescent };
+                let repairs = self.repairs(service, "was missing".into());
+                Some(self.edit_as(action, verb, Some(0), repairs))
             }
             (Presence::Serving | Presence::Quiescent { .. } | Presence::Drained { .. }, Some(found)) => {
                 self.update(service, found)
@@ -279,8 +323,8 @@ impl WantedDestination {
 
     fn update(&self, service: &ServiceKey, found: &Destination) -> Option<Edit> {
         let (verb, weight) = match self.presence {
-            Presence::Serving => ("Restored", self.destination.weight),
-            _ => ("Quiescent", 0),
+            Presence::Serving => (Verb::Restored, self.destination.weight),
+            _ => (Verb::Quiescent, 0),
         };
         let mut target = self.with_weight(if self.settled { found.weight } else { weight });
         if found.forwarding == Forwarding::Local {
@@ -289,13 +333,19 @@ impl WantedDestination {
         if target == *found {
             return None;
         }
-        let message = self.message(verb, service, Some(target.weight));
+        let weight = target.weight;
         let found = format!(
             "was changed ({}, thresholds {}/{})",
             found.forwarding, found.lower_threshold, found.upper_threshold
         );
         let repairs = self.repairs(service, found);
-        Some(Edit { action: Action::UpdateDestination(service.clone(), target), message, repairs })
+        let action = Action::UpdateDestination(service.clone(), target);
+        Some(self.edit_as(action, verb, Some(weight), repairs))
+    }
+
+    fn edit_as(&self, action: Action, verb: Verb, weight: Option<u32>, repairs: Option<String>) -> Edit {
+        let message = self.message(verb, action.service(), weight);
+        Edit { action, verb, role: Some(self.role), message, repairs }
     }
 
     fn with_weight(&self, weight: u32) -> Destination {
@@ -307,15 +357,15 @@ impl WantedDestination {
     }
 
     /// `Added real server: 192.0.2.10:80 (192.0.2.1:80) (Weight set to 1)`.
-    fn message(&self, verb: &str, service: &ServiceKey, weight: Option<u32>) -> String {
+    fn message(&self, verb: Verb, service: &ServiceKey, weight: Option<u32>) -> String {
         let key = SocketAddr::new(self.destination.key.address, self.destination.key.port);
-        let server = if verb.ends_with("Quiescent") && key != self.configured {
+        let server = if matches!(verb, Verb::Quiescent | Verb::Readded) && key != self.configured {
             format!("{key} mapped from {}", self.configured)
         } else {
             self.configured.to_string()
         };
         let weight = weight.map_or(String::new(), |weight| format!(" (Weight set to {weight})"));
-        format!("{verb} {}: {server} ({}){weight}", self.role.name(), shown(service))
+        format!("{} {}: {server} ({}){weight}", verb.name(), self.role.name(), shown(service))
     }
 }
 

@@ -1,18 +1,21 @@
 //! The daemon's loop: takes in events, tells the pure core, and performs what it decides.
 
+mod alert;
 mod asked;
 mod commands;
 pub(crate) mod drains;
 mod perform;
 mod tasks;
 
+use crate::alerts::Alerts;
 use crate::checks::Checks;
-use crate::config::{Loaded, Plan};
+use crate::config::{Loaded, Phase, Plan};
 use crate::control::DaemonStatus;
-use crate::director::{Director, Drained, Leaving, Line};
+use crate::director::{Director, Down, Drained, Leaving, Line};
 use crate::instance::Instance;
 use crate::kernel::{Kernel, Pass};
 use crate::log_settings::{Mode, log_settings};
+use crate::mail::{self, Mailer};
 use crate::maintenance::{Maintenance, Resting};
 use crate::reconcile::Table;
 use crate::watch::{Look, Watch};
@@ -77,6 +80,25 @@ pub(crate) struct Daemon {
     granted: Vec<Wish>,
     drains: Drains,
     status: DaemonStatus,
+    alerts: Alerts,
+    mailer: Mailer,
+    /// As mails tell it.
+    phase: Phase,
+    /// When [`Daemon::phase`] is over, verdicts or not.
+    phase_until: Instant,
+    /// What was true when the pass began.
+    at_pass: AtPass,
+    /// The clock of [`Daemon::alerts`] counts from here.
+    began: Instant,
+}
+
+/// What is to be known of the moment when a pass began.
+#[derive(Default)]
+struct AtPass {
+    /// The servers that were down, if anybody is told.
+    down: Vec<Down>,
+    /// Every server had its verdict.
+    gathered: bool,
 }
 
 /// Whether the loop goes on.
@@ -158,6 +180,12 @@ impl Daemon {
             wishes: Vec::new(),
             granted: Vec::new(),
             status,
+            alerts: Alerts::default(),
+            mailer: Mailer::new(mail::LIMITS),
+            phase: Phase::Starting,
+            phase_until: Instant::now(),
+            at_pass: AtPass::default(),
+            began: Instant::now(),
         };
         daemon.resting = daemon.maintenance.as_ref().map(Maintenance::addresses).unwrap_or_default();
         daemon.report(&loaded.report);
@@ -173,6 +201,7 @@ impl Daemon {
             warn!("{line}");
         }
         let probes = self.director.probes();
+        self.begin_phase(&probes);
         self.checks.prepare(&probes).await;
         self.checks.set(&probes);
         // Not put off by a reload that follows soon: under a storm of them servers still fail over.
@@ -206,6 +235,7 @@ impl Daemon {
                 }
                 _ = maintenance.tick() => {
                     self.look_at_maintenance();
+                    self.remind();
                     Next::Continue
                 }
                 _ = alive.tick() => {

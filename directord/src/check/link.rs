@@ -21,24 +21,24 @@ const FAREWELL: (Duration, u32) = (Duration::from_secs(1), 16);
 
 /// How far a check got, for what is said at its limit.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     connected: AtomicBool,
     answered: AtomicBool,
 }
 
 impl Progress {
     /// There is a connection, or a datagram was sent.
-    pub(super) fn connected(&self) {
+    pub(crate) fn connected(&self) {
         self.connected.store(true, Ordering::Relaxed);
     }
 
     /// Something came back.
-    pub(super) fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
     }
 
     /// A dialogue's outcome, within its limit.
-    pub(super) async fn within(
+    pub(crate) async fn within(
         &self,
         limit: Duration,
         talk: impl Future<Output = Result<Outcome, Outcome>>,
@@ -56,7 +56,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connection.
-pub(super) struct Link<'a> {
+pub(crate) struct Link<'a> {
     stream: Box<dyn Stream>,
     progress: &'a Progress,
     /// What was read and not yet asked for.
@@ -80,7 +80,7 @@ impl<'a> Link<'a> {
     }
 
     /// Connects.
-    pub(super) async fn open(to: SocketAddr, progress: &'a Progress) -> Result<Link<'a>, Outcome> {
+    pub(crate) async fn open(to: SocketAddr, progress: &'a Progress) -> Result<Link<'a>, Outcome> {
         let stream = connect(to, progress).await?;
         Ok(Link { stream: Box::new(stream), progress, ahead: Vec::new(), room: ANSWER_LIMIT })
     }
@@ -97,13 +97,13 @@ impl<'a> Link<'a> {
     }
 
     /// Sends it all.
-    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Outcome> {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Outcome> {
         self.stream.write_all(bytes).await.map_err(|error| Outcome::of_io(&error))?;
         self.stream.flush().await.map_err(|error| Outcome::of_io(&error))
     }
 
     /// Sends a line. Words of the configuration are part of it, so it must not become two.
-    pub(super) async fn command(&mut self, words: &str) -> Result<(), Outcome> {
+    pub(crate) async fn command(&mut self, words: &str) -> Result<(), Outcome> {
         if words.contains(['\r', '\n', '\0']) {
             return Err(Outcome::NotRun("a line end or NUL in login, passwd or request".into()));
         }
@@ -112,7 +112,7 @@ impl<'a> Link<'a> {
 
     /// Sends a last line and lets the server close first, so that its log tells of no broken connection. That is on
     /// no check's time: what comes of it says nothing of the server.
-    pub(super) fn farewell(self, words: &'static str) {
+    pub(crate) fn farewell(self, words: &'static str) {
         let Link { mut stream, .. } = self;
         let (limit, reads) = FAREWELL;
         let leave = async move {
@@ -130,12 +130,12 @@ impl<'a> Link<'a> {
     }
 
     /// Whether reading ended at the cap.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.room == 0
     }
 
     /// The next line, without the CR LF or LF at its end.
-    pub(super) async fn line(&mut self) -> Result<Vec<u8>, Outcome> {
+    pub(crate) async fn line(&mut self) -> Result<Vec<u8>, Outcome> {
         loop {
             if let Some(end) = self.ahead.iter().position(|byte| *byte == b'\n') {
                 let mut line: Vec<u8> = self.ahead.drain(..=end).collect();
@@ -155,7 +155,7 @@ impl<'a> Link<'a> {
     }
 
     /// So many bytes.
-    pub(super) async fn exactly(&mut self, count: usize) -> Result<Vec<u8>, Outcome> {
+    pub(crate) async fn exactly(&mut self, count: usize) -> Result<Vec<u8>, Outcome> {
         if count.saturating_sub(self.ahead.len()) > self.room {
             return Err(too_much());
         }
@@ -168,7 +168,7 @@ impl<'a> Link<'a> {
     }
 
     /// Everything until the server closes, or until the cap.
-    pub(super) async fn rest(&mut self) -> Result<Vec<u8>, Outcome> {
+    pub(crate) async fn rest(&mut self) -> Result<Vec<u8>, Outcome> {
         while self.room > 0 && self.more().await? > 0 {}
         Ok(std::mem::take(&mut self.ahead))
     }

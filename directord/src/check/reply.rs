@@ -7,32 +7,32 @@ use super::outcome::excerpt;
 
 /// A whole reply, of one or more lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// 100 to 599.
-    pub(super) code: u16,
+    pub(crate) code: u16,
     /// All its lines with their numbers, a line feed between two.
-    pub(super) text: Vec<u8>,
+    pub(crate) text: Vec<u8>,
 }
 
 impl Reply {
     /// The first digit: 1 more follows, 2 done, 3 go on, 4 not now, 5 no.
-    pub(super) fn class(&self) -> u16 {
+    pub(crate) fn class(&self) -> u16 {
         self.code / 100
     }
 
     /// The reply, if it has one of these classes; else it is what the server says against it.
-    pub(super) fn expect(self, classes: &[u16]) -> Result<Reply, Outcome> {
+    pub(crate) fn expect(self, classes: &[u16]) -> Result<Reply, Outcome> {
         if classes.contains(&self.class()) { Ok(self) } else { Err(self.declined()) }
     }
 
     /// What it means as a refusal.
-    pub(super) fn declined(&self) -> Outcome {
+    pub(crate) fn declined(&self) -> Outcome {
         Outcome::Declined(excerpt(&self.text))
     }
 }
 
 /// The next reply.
-pub(super) async fn read(link: &mut Link<'_>) -> Result<Reply, Outcome> {
+pub(crate) async fn read(link: &mut Link<'_>) -> Result<Reply, Outcome> {
     let mut lines = Lines::default();
     loop {
         let line = link.line().await?;
@@ -43,7 +43,7 @@ pub(super) async fn read(link: &mut Link<'_>) -> Result<Reply, Outcome> {
 }
 
 /// Sends a command of these words, reads the reply. 421 is the end of every dialogue: the service is going away.
-pub(super) async fn ask(link: &mut Link<'_>, words: &str) -> Result<Reply, Outcome> {
+pub(crate) async fn ask(link: &mut Link<'_>, words: &str) -> Result<Reply, Outcome> {
     link.command(words).await?;
     let reply = read(link).await?;
     if reply.code == 421 { Err(reply.declined()) } else { Ok(reply) }

@@ -3,6 +3,7 @@
 mod checks;
 mod resolve;
 
+use super::mail::{Alerts, Phases};
 use super::model::{Config, FallbackText, Protocol, Section, Setting, Shared, VirtualText};
 use super::names::Names;
 use super::plan::{Plan, RealServer, Settings, VirtualService};
@@ -84,6 +85,7 @@ impl Builder<'_> {
             readd_quiescent: value(&config.readd_quiescent).unwrap_or(false),
             supervised: value(&config.supervised).unwrap_or(false),
             maintenance_dir: path(&config.maintenance_dir),
+            alert_from: config.alert_from.as_ref().map(|from| from.value.clone()),
         }
     }
 
@@ -156,7 +158,23 @@ impl Builder<'_> {
             clean_stop: value(&shared.clean_stop).or(value(&global.clean_stop)).unwrap_or(true),
             failure_count,
             rise: value(&shared.rise).or(value(&global.rise)).unwrap_or(1),
+            alerts: self.alerts(shared),
             service,
+        })
+    }
+
+    /// A section's values win over the global ones, each for itself.
+    fn alerts(&self, own: &Shared) -> Option<Alerts> {
+        let global = &self.config.shared;
+        let to = own.alert_to.as_ref().or(global.alert_to.as_ref())?.value.clone();
+        let via = own.mail_host.as_ref().or(global.mail_host.as_ref()).map(|host| host.value.clone());
+        let every = value(&own.alert_every).or(value(&global.alert_every)).filter(|every| *every > 0);
+        let when = value(&own.alert_when).or(value(&global.alert_when)).unwrap_or(Phases::ALL);
+        (when != Phases::NONE).then_some(Alerts {
+            to,
+            via,
+            every: every.map(|every| Duration::from_secs(every.into())),
+            when,
         })
     }
 

@@ -14,6 +14,7 @@ mod address;
 mod build;
 pub mod directive;
 mod lexer;
+mod mail;
 pub mod model;
 mod names;
 mod parse;
@@ -23,6 +24,7 @@ mod value;
 
 pub use build::DEFAULT_LOG;
 pub use config::{Report, Source};
+pub use mail::{Address, Alerts, MailHost, Phase, Phases};
 pub use names::{Names, SystemNames};
 pub use plan::{Check, Plan, RealServer, Settings, VirtualService};
 

@@ -2,6 +2,7 @@
 //! that is the work of [`super::build`].
 
 use super::lexer::Word;
+use super::mail::{Address, MailHost, Phases};
 use super::time::Time;
 use config::Span;
 use ipvs::{Family, Forwarding, SchedulerFlags};
@@ -60,6 +61,14 @@ pub struct Shared {
     pub fallback6: Option<Setting<FallbackText>>,
     /// Shell command to run when the fallback comes and goes; empty = none.
     pub fallback_command: Option<Setting<String>>,
+    /// Who is told by mail.
+    pub alert_to: Option<Setting<Vec<Address>>>,
+    /// Seconds between two mails about a server that stays down; 0 = one mail only.
+    pub alert_every: Option<Setting<u32>>,
+    /// In which phases mail is sent.
+    pub alert_when: Option<Setting<Phases>>,
+    /// The mail server.
+    pub mail_host: Option<Setting<MailHost>>,
 }
 
 /// A whole file.
@@ -79,6 +88,8 @@ pub struct Config {
     pub supervised: Option<Setting<bool>>,
     /// In the old program one process per section; here it only makes a section's `checkinterval` count.
     pub fork: Option<Setting<bool>>,
+    /// Who mails come from.
+    pub alert_from: Option<Setting<Address>>,
     /// Directory of files that name servers in maintenance.
     pub maintenance_dir: Option<Setting<String>>,
     /// The virtual services.

@@ -3,6 +3,7 @@
 use super::address::{fallback_text, real_text, virtual_text};
 use super::directive::{self, Directive, Effect, Scope};
 use super::lexer::{Entry, Word, lex};
+use super::mail;
 use super::model::{CheckType, Config, Protocol, Section, ServiceName, Setting, Shared};
 use super::time::{Time, time, whole_seconds};
 use super::value::{self, Notes, first_word, not_in_list, number, quoted, text, yes_no};
@@ -121,10 +122,10 @@ fn shared(to: &mut Shared, known: &Directive, value: Word<'_>, family: Family, n
             let command = quoted(key, value, notes).map(|word| word.text.to_owned());
             set(&mut to.fallback_command, value, command);
         }
-        "emailalert" => drop(text(key, value, notes)),
-        "emailalertfreq" => drop(number(key, value, true, notes)),
-        "emailalertstatus" => email_status(value, notes),
-        "smtp" => smtp(value, notes),
+        "emailalert" => set(&mut to.alert_to, value, mail::receivers(value, notes)),
+        "emailalertfreq" => set(&mut to.alert_every, value, number(key, value, true, notes)),
+        "emailalertstatus" => set(&mut to.alert_when, value, mail::phases(value, notes)),
+        "smtp" => set(&mut to.mail_host, value, mail::mail_host(value, notes)),
         _ => return false,
     }
     true
@@ -140,7 +141,8 @@ fn global_value(config: &mut Config, known: &Directive, value: Word<'_>, notes: 
         "callback" => set(&mut config.callback, value, owned(text(key, value, notes))),
         "logfile" => set(&mut config.log_file, value, owned(text(key, value, notes))),
         "maintenancedir" => set(&mut config.maintenance_dir, value, owned(text(key, value, notes))),
-        "execute" | "emailalertfrom" => drop(text(key, value, notes)),
+        "emailalertfrom" => set(&mut config.alert_from, value, mail::sender(value, notes)),
+        "execute" => drop(text(key, value, notes)),
         _ => {}
     }
 }
@@ -366,24 +368,6 @@ fn protocol(value: Word<'_>, notes: &mut Notes) -> Option<Protocol> {
             notes.push(not_in_list("protocol", word, &["tcp", "udp", "fwm"]));
             None
         }
-    }
-}
-
-fn email_status(value: Word<'_>, notes: &mut Notes) {
-    const VALID: &[&str] = &["all", "none", "starting", "running", "stopping", "reloading"];
-    let mut words =
-        value.text.split(|c: char| c == ',' || c.is_ascii_whitespace()).filter(|word| !word.is_empty());
-    if let Some(wrong) = words.find(|word| !VALID.contains(word)) {
-        notes.push(not_in_list("status", Word { text: wrong, span: value.span }, VALID));
-    }
-}
-
-fn smtp(value: Word<'_>, notes: &mut Notes) {
-    if value.text.is_empty() || value.text.starts_with('"') {
-        notes.push(
-            Diagnostic::error(value.span, "smtp must be a host name without quotes")
-                .help("for example smtp=mail.example.com"),
-        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a file asks for, resolved and combined: plain data that the daemon runs, compares and shows.
 
+use super::mail::{Address, Alerts};
 use crate::check::Probe;
 use ipvs::{Destination, Protocol, Service, ServiceKey};
 use serde::Serialize;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub supervised: bool,
     /// Directory of files that name servers in maintenance.
     pub maintenance_dir: Option<PathBuf>,
+    /// Who mails come from.
+    pub alert_from: Option<Address>,
 }
 
 /// One virtual service.
@@ -58,6 +61,8 @@ pub struct VirtualService {
     pub failure_count: u32,
     /// Good checks in a row until a server that was down is up.
     pub rise: u32,
+    /// Who is told by mail.
+    pub alerts: Option<Alerts>,
 }
 
 /// One real server of a service.

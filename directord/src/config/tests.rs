@@ -306,7 +306,7 @@ fn contradictions() {
 #[test]
 fn warnings_do_not_refuse() {
     for (text, part) in [
-        ("emailalert=root\n", "without effect in this version"),
+        ("smtp=mail.example.com:2525\n", "mail goes to port 2525"),
         ("checktimeout=3x\n", "read as 3"),
         ("virtual=192.0.2.1:80\n\tcheckinterval=3\n", "ignored when fork=no"),
         ("virtual=192.0.2.1:80\n\tscheduler=wlcc\n", "did you mean \"wlc\"?"),

@@ -106,8 +106,11 @@ impl Daemon {
     }
 
     fn daemon_status(&self) -> DaemonStatus {
+        let (mails_sent, mails_lost) = self.mailer.counts();
         DaemonStatus {
             log_dropped: self.log.dropped(),
+            mails_sent,
+            mails_lost,
             drains_not_kept: self.drains.trouble(),
             ..self.status.clone()
         }

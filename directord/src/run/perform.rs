@@ -3,7 +3,7 @@
 use super::asked::tell;
 use super::tasks::{Read, Reply};
 use super::{Daemon, Next, Pass, RETRY, log_settings, seconds};
-use crate::config::{LoadError, Loaded, Report};
+use crate::config::{LoadError, Loaded, Phase, Report};
 use crate::control::Answer;
 use crate::director::Leaving;
 use crate::kernel::Done;
@@ -16,12 +16,15 @@ use tracing::{error, info, warn};
 
 /// How long a stop waits for commands that it gave, or that still run.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// How long it waits for mails.
+const MAIL_LIMIT: Duration = Duration::from_secs(5);
 
 impl Daemon {
     /// Compares the table with what is wanted, and edits it, on the kernel's thread.
     pub(super) fn pass(&mut self) {
         self.dirty = false;
         self.in_pass = true;
+        self.before_pass();
         let wanted = self.director.wanted();
         let leaving = std::mem::take(&mut self.leaving);
         self.granted.append(&mut self.wishes);
@@ -48,6 +51,7 @@ impl Daemon {
             }
         };
         self.log_edits(&done);
+        self.after_pass(&done.edits, epoch == self.epoch);
         let failed: Vec<_> = done.failed.iter().map(|(failed, _)| failed.clone()).collect();
         self.leaving
             .extend(leaving.into_iter().filter(|(key, _)| failed.iter().any(|(service, _)| service == key)));
@@ -189,6 +193,7 @@ impl Daemon {
         self.leaving.retain(|(key, _)| !plan.services.iter().any(|service| service.service.key == *key));
         self.table = table;
         self.epoch += 1;
+        self.phase = Phase::Reloading;
         self.status.loaded = seconds();
         self.begin().await;
         Ok(())
@@ -207,18 +212,21 @@ impl Daemon {
     }
 
     /// `last_words` are said when the table is as it shall be.
-    async fn end(self, how: &str, last_words: &[String]) -> ExitCode {
+    async fn end(mut self, how: &str, last_words: &[String]) -> ExitCode {
         daemon::notify::stopping();
-        drop(self.checks);
-        match self.kernel.pass(Pass { wanted: Vec::new(), leaving: self.leaving, stage: "stop" }).await {
+        self.phase = Phase::Stopping;
+        self.checks.set(&[]);
+        let leaving = std::mem::take(&mut self.leaving);
+        match self.kernel.pass(Pass { wanted: Vec::new(), leaving, stage: "stop" }).await {
             Ok(done) => {
                 done.edits.iter().for_each(|edit| info!("{}", edit.message));
+                self.after_pass(&done.edits, false);
                 done.failed.iter().for_each(|(_, why)| error!("Kernel table: {why}"));
             }
             Err(why) => error!("Kernel table: {why}"),
         }
         last_words.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
-        self.tasks.fallbacks.finish(STOP_LIMIT).await;
+        tokio::join!(self.tasks.fallbacks.finish(STOP_LIMIT), self.mailer.finish(MAIL_LIMIT));
         info!("Linux Director Daemon {how}");
         if let Some(starting) = self.starting {
             return starting.failed("directord: stopped before it was ready", 1);

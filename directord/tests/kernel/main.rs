@@ -17,6 +17,7 @@ mod bed;
 mod commands;
 mod drain;
 mod drift;
+mod mail;
 mod reload;
 mod start;
 mod verdicts;
@@ -28,7 +29,7 @@ use std::time::Instant;
 type Test = (&'static str, fn());
 
 const TESTS: &[&[Test]] =
-    &[start::TESTS, verdicts::TESTS, commands::TESTS, reload::TESTS, drift::TESTS, drain::TESTS];
+    &[start::TESTS, verdicts::TESTS, commands::TESTS, mail::TESTS, reload::TESTS, drift::TESTS, drain::TESTS];
 
 /// Says which test a process is.
 const MARKER: &str = "DIRECTORD_KERNEL_TEST";

@@ -3,6 +3,8 @@
 mod group;
 mod output;
 
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -65,9 +67,24 @@ impl Finished {
 /// The child does not inherit the variables by which systemd knows the daemon (`NOTIFY_SOCKET` and the
 /// like). Needs a tokio runtime with its I/O and time drivers.
 pub async fn run(command: Command, limit: Duration) -> Finished {
+    run_from(command, Stdio::null(), limit).await
+}
+
+/// [`run`] with `input` as the standard input. It lies in memory as a file: a child that does not read holds up nobody.
+pub async fn feed(command: Command, input: &[u8], limit: Duration) -> Finished {
+    match file_in_memory(input) {
+        Ok(file) => run_from(command, file.into(), limit).await,
+        Err(error) => {
+            let ending = Ending::NotStarted(format!("{}: {error}", command.get_program().to_string_lossy()));
+            Finished { ending, output: Vec::new(), took: Duration::ZERO }
+        }
+    }
+}
+
+async fn run_from(command: Command, input: Stdio, limit: Duration) -> Finished {
     let started = Instant::now();
     let program = command.get_program().to_string_lossy().into_owned();
-    let (mut child, mut group, mut output) = match start(command) {
+    let (mut child, mut group, mut output) = match start(command, input) {
         Ok(all) => all,
         Err(error) => {
             let ending = Ending::NotStarted(format!("{program}: {error}"));
@@ -100,9 +117,16 @@ pub async fn run(command: Command, limit: Duration) -> Finished {
     Finished { ending, output: output.finish(LATE_OUTPUT).await, took }
 }
 
-fn start(mut command: Command) -> std::io::Result<(tokio::process::Child, Group, Output)> {
+fn file_in_memory(content: &[u8]) -> std::io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC)?);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn start(mut command: Command, input: Stdio) -> std::io::Result<(tokio::process::Child, Group, Output)> {
     let (output, writer) = Output::new()?;
-    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
+    command.stdin(input).stdout(writer.try_clone()?).stderr(writer).process_group(0);
     for name in PRIVATE_VARIABLES {
         command.env_remove(name);
     }

@@ -183,3 +183,15 @@ fn many_at_the_same_time() {
         }
     });
 }
+
+#[test]
+fn a_child_is_fed_more_than_a_pipe_holds_and_need_not_read_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let input = vec![b'x'; 1 << 20];
+    let counted = runtime.block_on(feed(shell("wc -c"), &input, LONG));
+    assert_eq!((counted.ending, counted.output), (Ending::Exited(0), b"1048576\n".to_vec()));
+    assert!(runtime.block_on(feed(shell("exit 0"), &input, LONG)).success());
+    assert!(runtime.block_on(feed(shell("cat"), b"", LONG)).output.is_empty());
+    let missing = runtime.block_on(feed(Command::new("/nonexistent/mailer"), b"x", LONG));
+    assert!(matches!(missing.ending, Ending::NotStarted(why) if why.contains("/nonexistent/mailer")));
+}

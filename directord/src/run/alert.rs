@@ -1,0 +1,45 @@
+//! Who is told by mail: the loop's side of [`crate::alerts`].
+
+use super::{AtPass, Daemon};
+use crate::check::Probe;
+use crate::config::Phase;
+use crate::reconcile::Edit;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Beyond the longest check, until servers without a verdict no longer keep the daemon from being "running".
+const LATE: Duration = Duration::from_secs(1);
+
+impl Daemon {
+    /// A plan begins to be carried out.
+    pub(super) fn begin_phase(&mut self, probes: &[Arc<Probe>]) {
+        let longest = probes.iter().map(|probe| probe.kind.limit()).max().unwrap_or_default();
+        self.phase_until = Instant::now() + longest + LATE;
+        self.alerts.load(self.director.plan());
+    }
+
+    /// Remembers what a pass begins with.
+    pub(super) fn before_pass(&mut self) {
+        let down = if self.alerts.are_wanted() { self.director.down() } else { Vec::new() };
+        self.at_pass = AtPass { down, gathered: self.director.is_gathered() };
+    }
+
+    /// Tells of what a pass did. `current`: it was one of the plan that is in force.
+    pub(super) fn after_pass(&mut self, edits: &[Edit], current: bool) {
+        let down = current.then_some(self.at_pass.down.as_slice());
+        for mail in self.alerts.edited(edits, down, self.phase, self.began.elapsed()) {
+            self.mailer.send(&mail);
+        }
+        if current && (self.at_pass.gathered || Instant::now() >= self.phase_until) {
+            self.phase = Phase::Running;
+        }
+    }
+
+    /// Reminds of servers that stay down.
+    pub(super) fn remind(&mut self) {
+        for mail in self.alerts.reminders(self.phase, self.began.elapsed()) {
+            self.mailer.send(&mail);
+        }
+    }
+}
