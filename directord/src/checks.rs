@@ -117,8 +117,11 @@ async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, beat: Beat, pace: Arc<Pa
     loop {
         let began = Instant::now();
         if !pace.idle.load(Ordering::Relaxed) {
-            let turns =
-                if matches!(probe.kind, Kind::External { .. }) { &shared.programs } else { &shared.turns };
+            let turns = if matches!(probe.kind, Kind::External { .. } | Kind::Script(_)) {
+                &shared.programs
+            } else {
+                &shared.turns
+            };
             let Ok(turn) = turns.acquire().await else { return };
             let checked = shared.checker.run_from(probe.source, &probe.kind, &mut memory).await;
             drop(turn);

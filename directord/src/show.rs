@@ -1,6 +1,6 @@
 //! Plans and status as people read them.
 
-use crate::check::Kind;
+use crate::check::{Kind, Route};
 use crate::config::{Check, Plan, VirtualService, time::shown};
 use crate::control::Status;
 use crate::director::{ServerStatus, ServiceStatus};
@@ -95,11 +95,22 @@ fn kind(kind: &Kind) -> String {
                 .receive
                 .as_ref()
                 .map_or(String::new(), |pattern| format!(", expects /{}/", pattern.text()));
-            format!("{} {}{host}{receive}", if http.head { "HEAD" } else { "GET" }, http.url)
+            let proxy = match http.route {
+                Route::Through(proxy) => format!(" through the proxy {proxy}"),
+                Route::Resolved | Route::To(_) => String::new(),
+            };
+            let method = if http.head { "HEAD" } else { "GET" };
+            format!("{method} {}{proxy}{host}{receive}", http.url)
         }
         Kind::SimpleTcp(simple) => format!("simpletcp {}", simple.to),
         Kind::Dialogue(dialogue) => format!("{} {}", dialogue.service.name(), dialogue.to),
         Kind::External { command, .. } => format!("runs {}", command.join(" ")),
+        Kind::Script(script) => format!(
+            "{}: runs {} {}",
+            script.service.name(),
+            script.program.display(),
+            script.arguments.join(" ")
+        ),
         Kind::Combined { connects, negotiate, connect } => {
             format!("{}, then {connects} times {}", self::kind(negotiate), self::kind(connect))
         }

@@ -46,9 +46,19 @@ impl Dialogue {
         matches!(self.service, ServiceName::Imaps | ServiceName::Ldaps | ServiceName::Pops)
     }
 
+    /// Whether TLS may be needed: from the beginning, or as database clients do it. Without `tlsverify` those of
+    /// PostgreSQL use it where the server offers it, those of MySQL never; with it the server must have it.
+    pub fn may_use_tls(&self) -> bool {
+        match self.service {
+            ServiceName::Mysql => self.tls_verify.is_some(),
+            ServiceName::Pgsql => true,
+            _ => self.is_tls(),
+        }
+    }
+
     /// Whether TLS certificates must be of an authority that the system trusts.
     pub fn verifies(&self) -> bool {
-        self.tls_verify != Some(false)
+        self.tls_verify.unwrap_or(self.service != ServiceName::Pgsql)
     }
 
     /// The name that TLS sends, if `virtualhost` is one: it may have a port behind it, or be an address.

@@ -3,13 +3,15 @@
 //! It runs in a process group of its own; at the limit the whole group is killed. A program that a signal
 //! killed has not said that the server is up (ldirectord took that for up).
 
-use super::Outcome;
+use super::{Outcome, Script};
 use daemon::process::{self, Ending, Finished};
 use std::process::Command;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+/// The variable in which a script finds `passwd`: arguments can be read by every user of the machine.
+const PASSWORD: &str = "CHECK_PASSWORD";
 /// A program that ends just at the limit is waited for.
 const MARGIN: Duration = Duration::from_millis(20);
 
@@ -22,6 +24,19 @@ pub(super) async fn check(command: &[String], limit: Duration, last: &mut Option
     let Some((program, arguments)) = command.split_first() else {
         return Outcome::NotStarted("no program".into());
     };
+    let mut child = Command::new(program);
+    child.args(arguments);
+    run(child, limit, last).await
+}
+
+/// A program for a service that this one has no client for.
+pub(super) async fn script(script: &Script, last: &mut Option<Running>) -> Outcome {
+    let mut child = Command::new(&script.program);
+    child.args(&script.arguments).env(PASSWORD, script.password.reveal());
+    run(child, script.timeout, last).await
+}
+
+async fn run(mut child: Command, limit: Duration, last: &mut Option<Running>) -> Outcome {
     let deadline = Instant::now() + limit + MARGIN;
     if let Some(running) = last {
         if timeout_at(deadline, running).await.is_err() {
@@ -29,8 +44,7 @@ pub(super) async fn check(command: &[String], limit: Duration, last: &mut Option
         }
         *last = None;
     }
-    let mut child = Command::new(program);
-    child.args(arguments).current_dir("/");
+    child.current_dir("/");
     let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN);
     // Killing a program that does not want to end takes another second or two: the verdict does not wait for it.
     let running = last.insert(tokio::spawn(process::run(child, left)));

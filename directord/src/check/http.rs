@@ -9,7 +9,7 @@ use super::lookup::Lookup;
 use super::outcome::excerpt;
 use super::pattern::Turn;
 use super::tls::Tls;
-use super::{Http, Outcome, source};
+use super::{Http, Outcome, Route, source};
 use reqwest::header::{CONNECTION, HOST, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, Url};
 use std::error::Error;
@@ -40,7 +40,7 @@ pub(super) async fn check(probe: &Http, tls: Result<&Tls, &String>, turn: &Turn)
 
 fn client(probe: &Http, tls: &Tls) -> reqwest::Result<Client> {
     let mut builder = Client::builder()
-        .no_proxy()
+        .no_proxy() // none of the environment
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(0)
         .http1_only()
@@ -55,8 +55,14 @@ fn client(probe: &Http, tls: &Tls) -> reqwest::Result<Client> {
     if let Some(source) = source::current() {
         builder = builder.local_address(source); // a redirect to the other family leaves it aside
     }
-    if let (Some(address), Ok(url)) = (probe.address, Url::parse(&probe.url)) {
-        builder = builder.resolve(url.host_str().unwrap_or_default(), address);
+    match probe.route {
+        Route::Resolved => {}
+        Route::To(address) => {
+            let url = Url::parse(&probe.url).ok();
+            let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+            builder = builder.resolve(host, address);
+        }
+        Route::Through(proxy) => builder = builder.proxy(reqwest::Proxy::all(format!("http://{proxy}"))?),
     }
     builder.build()
 }

@@ -96,6 +96,20 @@ impl<'a> Link<'a> {
         Ok(Link { stream: Box::new(stream), progress, ahead: Vec::new(), room: ANSWER_LIMIT })
     }
 
+    /// Goes on in TLS, after a few words in plain text.
+    pub(super) async fn start_tls(
+        self,
+        tls: &Tls,
+        to: SocketAddr,
+        name: Option<&str>,
+    ) -> Result<Link<'a>, Outcome> {
+        if !self.ahead.is_empty() {
+            return Err(Outcome::Garbled("plain text where TLS should begin".into()));
+        }
+        let stream = tls.connect(self.stream, to, name).await?;
+        Ok(Link { stream: Box::new(stream), ..self })
+    }
+
     /// Sends it all.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Outcome> {
         self.stream.write_all(bytes).await.map_err(|error| Outcome::of_io(&error))?;

@@ -11,9 +11,11 @@ mod http;
 mod imap;
 pub(crate) mod link;
 mod lookup;
+mod mysql;
 mod nntp;
 mod outcome;
 mod pattern;
+mod pgsql;
 mod ping;
 mod pop;
 mod probe;
@@ -21,12 +23,13 @@ pub(crate) mod reply;
 mod simpletcp;
 mod smtp;
 mod source;
+mod sql;
 mod tls;
 
 pub use dialogue::{Dialogue, Secret};
 pub use outcome::Outcome;
 pub use pattern::{Pattern, PatternError};
-pub use probe::{Http, Kind, Probe, SimpleTcp};
+pub use probe::{Http, Kind, Probe, Route, Script, SimpleTcp};
 
 use crate::config::model::ServiceName;
 use crate::thread::on_thread;
@@ -123,16 +126,19 @@ impl Checker {
             Kind::External { command, timeout } => {
                 external::check(command, *timeout, &mut memory.program).await
             }
+            Kind::Script(script) => external::script(script, &mut memory.program).await,
             Kind::Combined { .. } => Outcome::NotRun("a combined check inside a combined check".into()),
         }
     }
 
     async fn dialogue(&self, dialogue: &Dialogue, memory: &Memory) -> Outcome {
-        let tls = if dialogue.is_tls() { Some(self.tls(dialogue.verifies()).await) } else { None };
+        let tls = if dialogue.may_use_tls() { Some(self.tls(dialogue.verifies()).await) } else { None };
         match dialogue.service {
             ServiceName::Ftp => ftp::check(dialogue, &memory.matching).await,
             ServiceName::Imap | ServiceName::Imaps => imap::check(dialogue, tls).await,
+            ServiceName::Mysql => mysql::check(dialogue, tls, &memory.matching).await,
             ServiceName::Nntp => nntp::check(dialogue).await,
+            ServiceName::Pgsql => pgsql::check(dialogue, tls, &memory.matching).await,
             ServiceName::Pop | ServiceName::Pops => pop::check(dialogue, tls, &memory.pop).await,
             ServiceName::Smtp | ServiceName::Submission => smtp::check(dialogue).await,
             other => Outcome::NotRun(format!("service {} has no check", other.name())),

@@ -41,6 +41,8 @@ pub enum Outcome {
     NoMatch(String),
     /// The expression gave up on the answer (match limit).
     MatchFailed(String),
+    /// The query was answered with no row.
+    NoRow,
     /// Exit code of an external check.
     Exited(i32),
     /// An external check was killed by this signal.
@@ -113,6 +115,7 @@ impl fmt::Display for Outcome {
             }
             Outcome::NoMatch(answer) => write!(f, "the answer does not match: \"{answer}\""),
             Outcome::MatchFailed(why) => write!(f, "the expression gave up on the answer: {why}"),
+            Outcome::NoRow => f.write_str("the query gives no row"),
             Outcome::Exited(code) => write!(f, "the check program exited with {code}"),
             Outcome::Killed(signal) => write!(f, "the check program was killed by signal {signal}"),
             Outcome::Overran(limit) => {

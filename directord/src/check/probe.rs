@@ -1,8 +1,10 @@
 //! What is checked and how, as plain data. Equal probes are run once, however many sections hold them.
 
-use super::{Dialogue, Pattern};
+use super::{Dialogue, Pattern, Secret};
+use crate::config::model::ServiceName;
 use serde::{Serialize, Serializer};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// One check, to be repeated.
@@ -56,6 +58,8 @@ pub enum Kind {
         #[serde(serialize_with = "seconds")]
         timeout: Duration,
     },
+    /// A program for a service that this one has no client for.
+    Script(Box<Script>),
     /// A negotiate check, then after a success `connects` connections, and again.
     Combined {
         /// How many cheap checks follow an expensive one.
@@ -72,8 +76,8 @@ pub enum Kind {
 pub struct Http {
     /// What is fetched. Its host is what TLS sends as server name.
     pub url: String,
-    /// Where the URL's host is, whatever the resolver says; `None` for a URL that is resolved.
-    pub address: Option<SocketAddr>,
+    /// The way to the URL's host.
+    pub route: Route,
     /// The `Host` header; `None` to take it from the URL.
     pub host: Option<String>,
     /// `HEAD` instead of `GET`.
@@ -85,6 +89,34 @@ pub struct Http {
     /// The limit for everything, redirects included.
     #[serde(serialize_with = "seconds")]
     pub timeout: Duration,
+}
+
+/// A check of a service by a program that this suite brings; exit code 0 means up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Script {
+    /// The service.
+    pub service: ServiceName,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// What it finds in its environment as `CHECK_PASSWORD`.
+    pub password: Secret,
+    /// The limit.
+    #[serde(serialize_with = "seconds")]
+    pub timeout: Duration,
+}
+
+/// The way to a URL's host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Route {
+    /// To the address that the URL has, or that its name resolves to.
+    Resolved,
+    /// To this address, whatever the resolver says.
+    To(SocketAddr),
+    /// Through this proxy.
+    Through(SocketAddr),
 }
 
 /// A check of service `simpletcp`.
@@ -109,11 +141,13 @@ impl Kind {
         match self {
             Kind::Connect { .. } => "connect",
             Kind::Ping { .. } => "ping",
+            Kind::Http(Http { route: Route::Through(_), .. }) => "http_proxy",
             Kind::Http(http) if http.url.starts_with("https") => "https",
             Kind::Http(_) => "http",
             Kind::SimpleTcp(_) => "simpletcp",
             Kind::Dialogue(dialogue) => dialogue.service.name(),
             Kind::External { .. } => "external",
+            Kind::Script(script) => script.service.name(),
             Kind::Combined { .. } => "combined",
         }
     }
@@ -122,7 +156,7 @@ impl Kind {
     pub fn tls_verify(&self) -> Option<bool> {
         match self {
             Kind::Http(http) => Some(http.tls_verify),
-            Kind::Dialogue(dialogue) => dialogue.is_tls().then(|| dialogue.verifies()),
+            Kind::Dialogue(dialogue) => dialogue.may_use_tls().then(|| dialogue.verifies()),
             Kind::Combined { negotiate, .. } => negotiate.tls_verify(),
             _ => None,
         }
@@ -136,6 +170,7 @@ impl Kind {
             Kind::Http(http) => http.timeout,
             Kind::SimpleTcp(simple) => simple.timeout,
             Kind::Dialogue(dialogue) => dialogue.limit(),
+            Kind::Script(script) => script.timeout,
             Kind::Combined { connect, negotiate, .. } => connect.limit().max(negotiate.limit()),
         }
     }

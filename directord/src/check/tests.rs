@@ -1,6 +1,9 @@
 //! Every check against real servers on 127.0.0.1 that answer well, badly, slowly, endlessly or not at all.
 
+mod databases;
 mod limits;
+mod oracle;
+mod proxy;
 mod source_address;
 mod talk;
 mod tls;
@@ -49,7 +52,7 @@ async fn refusing() -> SocketAddr {
 fn http(to: SocketAddr, receive: Option<&str>) -> Kind {
     Kind::Http(Http {
         url: format!("http://{to}/page"),
-        address: None,
+        route: Route::Resolved,
         host: Some("www.example.com".into()),
         head: false,
         receive: receive.map(|text| Pattern::new(text).unwrap()),

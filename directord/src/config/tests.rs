@@ -3,7 +3,7 @@
 mod services;
 
 use super::*;
-use crate::check::Kind;
+use crate::check::{Kind, Route};
 use ipvs::{Family, Forwarding, Netmask, Protocol, ServiceKey};
 use proptest::prelude::*;
 use std::net::IpAddr;
@@ -220,11 +220,11 @@ fn http_addresses_in_every_form() {
     let named = http("\tvirtualhost=www.example.com\n\trequest=\"a/b?c=d\"\n", "");
     assert_eq!(named.url, "https://www.example.com:443/a/b?c=d");
     assert_eq!(
-        (named.host.as_deref(), named.address),
-        (Some("www.example.com"), Some("192.0.2.10:443".parse().unwrap()))
+        (named.host.as_deref(), named.route),
+        (Some("www.example.com"), Route::To("192.0.2.10:443".parse().unwrap()))
     );
     let plain = http("\tservice=http\n\tcheckport=81\n\tvirtualhost=www.example.com\n", "");
-    assert_eq!((plain.url.as_str(), plain.address), ("http://192.0.2.10:81/", None));
+    assert_eq!((plain.url.as_str(), plain.route), ("http://192.0.2.10:81/", Route::Resolved));
     let own = http("\trequest=\"x\"\n", "5 \"http://192.0.2.77:99/y\", \"z\"");
     assert_eq!((own.url.as_str(), own.host), ("http://192.0.2.77:99/y", None));
     let section_url = http("\tservice=http\n\trequest=\"http://192.0.2.77/y\"\n", "");
@@ -251,17 +251,16 @@ fn combined_on_off_and_none() {
 
 #[test]
 fn services_that_are_not_checked_yet_are_errors_not_silent_passes() {
-    let found = errors(
-        "virtual=192.0.2.1:1521\n\treal=192.0.2.10:1521 gate\nvirtual=192.0.2.1:80\n\tservice=mysql\n",
-    );
+    let found =
+        errors("virtual=192.0.2.1:389\n\treal=192.0.2.10:389 gate\nvirtual=192.0.2.1:80\n\tservice=radius\n");
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(
-        found[0].starts_with("t.cf:1:9: error: this version does not check service oracle yet"),
+        found[0].starts_with("t.cf:1:9: error: this version does not check service ldap yet"),
         "{}",
         found[0]
     );
     assert!(
-        found[1].starts_with("t.cf:4:10: error: this version does not check service mysql yet"),
+        found[1].starts_with("t.cf:4:10: error: this version does not check service radius yet"),
         "{}",
         found[1]
     );

@@ -109,7 +109,7 @@ async fn both(tls: &Tls, to: SocketAddr, name: &str) -> [Outcome; 2] {
 async fn both_within(limit: Duration, tls: &Tls, to: SocketAddr, name: &str) -> [Outcome; 2] {
     let probe = Http {
         url: format!("https://{name}:{}/", to.port()),
-        address: Some(to),
+        route: Route::To(to),
         host: Some(name.into()),
         head: false,
         receive: Some(Pattern::new("^hello$").unwrap()),

@@ -1,7 +1,10 @@
 //! How the real servers of one section are checked: `checktype`, `service` and all that belongs to them.
 
+mod database;
+mod web;
+
 use super::{Builder, DEFAULT_INTERVAL, Virtual, duration, value};
-use crate::check::{Dialogue, Http, Kind, Pattern, Probe, Secret, SimpleTcp};
+use crate::check::{Dialogue, Kind, Pattern, Probe, Secret, SimpleTcp};
 use crate::config::model::{CheckType, Protocol, RealText, ServiceName, Setting};
 use crate::config::plan::Check;
 use crate::config::value::Notes;
@@ -60,7 +63,8 @@ impl<'a> Checks<'a> {
             receive,
         };
         checks.unused_tls_verify(notes);
-        checks.supported(notes).then_some(checks)
+        let complete = checks.is_complete(notes);
+        (checks.supported(notes) && complete).then_some(checks)
     }
 
     /// The check of one real server; `None` after an error was noted.
@@ -109,12 +113,14 @@ impl<'a> Checks<'a> {
     /// Refuses what this version cannot check: a check that always passes would be a lie.
     fn supported(&self, notes: &mut Notes) -> bool {
         use ServiceName::{
-            Ftp, Http, Https, Imap, Imaps, Nntp, None as Unchecked, Pop, Pops, Simpletcp, Smtp, Submission,
+            Ftp, Http, HttpProxy, Https, Imap, Imaps, Mysql, Nntp, None as Unchecked, Oracle, Pgsql, Pop,
+            Pops, Simpletcp, Smtp, Submission,
         };
         match self.service {
             _ if !self.negotiates() => return true,
-            Http | Https | Simpletcp | Unchecked => return true,
+            Http | HttpProxy | Https | Simpletcp | Unchecked => return true,
             Ftp | Imap | Imaps | Nntp | Pop | Pops | Smtp | Submission => return true,
+            Mysql | Oracle | Pgsql => return true,
             _ => {}
         }
         let name = self.service.name();
@@ -190,6 +196,14 @@ impl<'a> Checks<'a> {
                 let to = self.target(real, address, port, notes)?;
                 self.http(real, to, receive, notes).map(|http| Some(Kind::Http(http)))
             }
+            ServiceName::HttpProxy => {
+                let proxy = self.target(real, address, port, notes)?;
+                self.http_proxy(real, proxy, receive, notes).map(|http| Some(Kind::Http(http)))
+            }
+            ServiceName::Oracle => {
+                let to = self.target(real, address, port, notes)?;
+                Some(Some(Kind::Script(Box::new(self.oracle(real, to, notes)))))
+            }
             ServiceName::Simpletcp => Some(Some(Kind::SimpleTcp(SimpleTcp {
                 to: self.target(real, address, port, notes)?,
                 udp: self.at.protocol == Protocol::Udp,
@@ -243,67 +257,6 @@ impl<'a> Checks<'a> {
         let Some(setting) = setting else { return ("/".into(), section.span) };
         let slash = if setting.value.starts_with('/') { "" } else { "/" };
         (format!("{slash}{}", setting.value), setting.span)
-    }
-
-    fn http(
-        &self,
-        real: &RealText,
-        to: SocketAddr,
-        receive: Option<Pattern>,
-        notes: &mut Notes,
-    ) -> Option<Http> {
-        let section = self.at.section;
-        let scheme = self.service.name();
-        let (request, span) = self.request(real);
-        let head = value(&section.head).unwrap_or(false);
-        let mut http = Http {
-            url: String::new(),
-            address: None,
-            host: None,
-            head,
-            receive,
-            tls_verify: value(&section.tls_verify).unwrap_or(true),
-            timeout: self.negotiate_timeout,
-        };
-        // A real server's own request may be a whole URL, which replaces the address too.
-        if real.dialogue.is_some() && (request.starts_with("/http://") || request.starts_with("/https://")) {
-            http.url = request.trim_start_matches('/').to_owned();
-        } else {
-            let virtual_host = section.virtual_host.as_ref().map(|host| host.value.clone());
-            http.host = Some(virtual_host.clone().unwrap_or_else(|| bracketed(to.ip())));
-            // The name goes into the URL for TLS, which sends it to the server; the address is set apart.
-            let name = virtual_host
-                .filter(|_| scheme == "https")
-                .map(|host| host.split(':').next().unwrap_or("").to_owned())
-                .filter(|host| {
-                    reqwest::Url::parse(&format!("https://{host}/")).is_ok_and(|url| url.domain().is_some())
-                });
-            http.url = match name {
-                Some(name) => {
-                    http.address = Some(to);
-                    format!("{scheme}://{name}:{}{request}", to.port())
-                }
-                None => format!("{scheme}://{to}{request}"),
-            };
-        }
-        if let Err(error) = reqwest::Url::parse(&http.url) {
-            notes.push(
-                Diagnostic::error(span, format!("\"{}\" is not a URL: {error}", http.url))
-                    .help("a path like \"/index.html\""),
-            );
-            return None;
-        }
-        if head && http.receive.is_some() {
-            let span = section.head.as_ref().map_or(span, |head| head.span);
-            notes.push(
-                Diagnostic::warning(
-                    span,
-                    "a HEAD request has no body, so receive never matches and the server is down",
-                )
-                .help("leave out receive or httpmethod"),
-            );
-        }
-        Some(http)
     }
 
     /// `PROGRAM VIP VPORT RIP RPORT`, or `MARK 0 RIP RPORT`, as ldirectord calls it.
