@@ -6,6 +6,7 @@ use super::tls::Tls;
 use super::{Dialogue, Outcome};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -24,6 +25,7 @@ const FAREWELL: (Duration, u32) = (Duration::from_secs(1), 16);
 pub(crate) struct Progress {
     connected: AtomicBool,
     answered: AtomicBool,
+    ignored: OnceLock<&'static str>,
 }
 
 impl Progress {
@@ -37,6 +39,11 @@ impl Progress {
         self.answered.store(true, Ordering::Relaxed);
     }
 
+    /// Something came back that is no answer.
+    pub(super) fn ignored(&self, what: &'static str) {
+        let _ = self.ignored.set(what);
+    }
+
     /// A dialogue's outcome, within its limit.
     pub(crate) async fn within(
         &self,
@@ -46,6 +53,9 @@ impl Progress {
         match timeout(limit, talk).await {
             Ok(Ok(outcome) | Err(outcome)) => outcome,
             Err(_) if self.answered.load(Ordering::Relaxed) => Outcome::Unfinished(limit),
+            Err(_) if self.ignored.get().is_some() => {
+                Outcome::Garbled(self.ignored.get().copied().unwrap_or_default().into())
+            }
             Err(_) if self.connected.load(Ordering::Relaxed) => Outcome::Silent(limit),
             Err(_) => Outcome::NotConnected(limit),
         }
@@ -58,6 +68,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A connection.
 pub(crate) struct Link<'a> {
     stream: Box<dyn Stream>,
+    local: SocketAddr,
     progress: &'a Progress,
     /// What was read and not yet asked for.
     ahead: Vec<u8>,
@@ -82,7 +93,8 @@ impl<'a> Link<'a> {
     /// Connects.
     pub(crate) async fn open(to: SocketAddr, progress: &'a Progress) -> Result<Link<'a>, Outcome> {
         let stream = connect(to, progress).await?;
-        Ok(Link { stream: Box::new(stream), progress, ahead: Vec::new(), room: ANSWER_LIMIT })
+        let local = local(&stream)?;
+        Ok(Link::over(stream, local, progress))
     }
 
     /// Connects, and sends `name` as the server's name in the handshake.
@@ -92,8 +104,18 @@ impl<'a> Link<'a> {
         name: Option<&str>,
         progress: &'a Progress,
     ) -> Result<Link<'a>, Outcome> {
-        let stream = tls.connect(connect(to, progress).await?, to, name).await?;
-        Ok(Link { stream: Box::new(stream), progress, ahead: Vec::new(), room: ANSWER_LIMIT })
+        let stream = connect(to, progress).await?;
+        let local = local(&stream)?;
+        Ok(Link::over(tls.connect(stream, to, name).await?, local, progress))
+    }
+
+    fn over(stream: impl Stream + 'static, local: SocketAddr, progress: &'a Progress) -> Link<'a> {
+        Link { stream: Box::new(stream), local, progress, ahead: Vec::new(), room: ANSWER_LIMIT }
+    }
+
+    /// Our end.
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
     }
 
     /// Goes on in TLS, after a few words in plain text.
@@ -207,6 +229,10 @@ impl<'a> Link<'a> {
 
 fn too_much() -> Outcome {
     Outcome::Garbled(format!("more than {ANSWER_LIMIT} bytes of answer"))
+}
+
+fn local(stream: &TcpStream) -> Result<SocketAddr, Outcome> {
+    stream.local_addr().map_err(|error| Outcome::of_io(&error))
 }
 
 async fn connect(to: SocketAddr, progress: &Progress) -> Result<TcpStream, Outcome> {

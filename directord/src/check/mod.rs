@@ -4,11 +4,14 @@
 //! than the protocol's cap.
 
 mod connect;
+mod datagram;
 mod dialogue;
+mod dns;
 mod external;
 mod ftp;
 mod http;
 mod imap;
+mod ldap;
 pub(crate) mod link;
 mod lookup;
 mod mysql;
@@ -19,8 +22,11 @@ mod pgsql;
 mod ping;
 mod pop;
 mod probe;
+mod radius;
+mod random;
 pub(crate) mod reply;
 mod simpletcp;
+mod sip;
 mod smtp;
 mod source;
 mod sql;
@@ -134,12 +140,16 @@ impl Checker {
     async fn dialogue(&self, dialogue: &Dialogue, memory: &Memory) -> Outcome {
         let tls = if dialogue.may_use_tls() { Some(self.tls(dialogue.verifies()).await) } else { None };
         match dialogue.service {
+            ServiceName::Dns => dns::check(dialogue, &memory.matching).await,
             ServiceName::Ftp => ftp::check(dialogue, &memory.matching).await,
             ServiceName::Imap | ServiceName::Imaps => imap::check(dialogue, tls).await,
+            ServiceName::Ldap | ServiceName::Ldaps => ldap::check(dialogue, tls, &memory.matching).await,
             ServiceName::Mysql => mysql::check(dialogue, tls, &memory.matching).await,
             ServiceName::Nntp => nntp::check(dialogue).await,
             ServiceName::Pgsql => pgsql::check(dialogue, tls, &memory.matching).await,
             ServiceName::Pop | ServiceName::Pops => pop::check(dialogue, tls, &memory.pop).await,
+            ServiceName::Radius => radius::check(dialogue).await,
+            ServiceName::Sip => sip::check(dialogue).await,
             ServiceName::Smtp | ServiceName::Submission => smtp::check(dialogue).await,
             other => Outcome::NotRun(format!("service {} has no check", other.name())),
         }

@@ -1,6 +1,7 @@
 //! `checktype=ping`: ICMP echo requests. One raw socket per source address serves all checks. A thread reads from
 //! it; a reply finds its check by sequence number and is believed only from the address that was asked.
 
+use super::random::random;
 use super::{Outcome, source};
 use daemon::icmp;
 use rustix::net::{RecvFlags, SendFlags};
@@ -77,12 +78,10 @@ impl Family {
         // Without CAP_NET_ADMIN it stays as it is, which is enough for a few hundred replies at once.
         let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER);
         socket.set_read_timeout(Some(Duration::from_secs(1)))?; // to see that nobody needs the thread any more
-        let mut identifier = [0; 2];
-        random(&mut identifier);
         let family = Arc::new(Family {
             socket,
             v6,
-            identifier: u16::from_be_bytes(identifier),
+            identifier: u16::from_be_bytes(random()?),
             waiting: Mutex::default(),
         });
         let reader = Arc::downgrade(&family);
@@ -157,15 +156,5 @@ fn read(family: &Weak<Family>) {
         if let (Ok(from), Some(packet)) = (from, buffer.get(..length.min(2048))) {
             family.received(packet, from);
         }
-    }
-}
-
-/// Bytes that nobody guesses; the process id if the kernel gives none.
-fn random(bytes: &mut [u8; 2]) {
-    use std::io::Read;
-    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(bytes));
-    if read.is_err() {
-        let id = std::process::id().to_be_bytes();
-        *bytes = [id[2], id[3]];
     }
 }

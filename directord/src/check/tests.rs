@@ -1,6 +1,7 @@
 //! Every check against real servers on 127.0.0.1 that answer well, badly, slowly, endlessly or not at all.
 
 mod databases;
+pub(super) mod dialogues;
 mod limits;
 mod oracle;
 mod proxy;

@@ -250,21 +250,16 @@ fn combined_on_off_and_none() {
 }
 
 #[test]
-fn services_that_are_not_checked_yet_are_errors_not_silent_passes() {
-    let found =
-        errors("virtual=192.0.2.1:389\n\treal=192.0.2.10:389 gate\nvirtual=192.0.2.1:80\n\tservice=radius\n");
-    assert_eq!(found.len(), 2, "{found:?}");
-    assert!(
-        found[0].starts_with("t.cf:1:9: error: this version does not check service ldap yet"),
-        "{}",
-        found[0]
-    );
-    assert!(
-        found[1].starts_with("t.cf:4:10: error: this version does not check service radius yet"),
-        "{}",
-        found[1]
-    );
-    assert_eq!(errors("virtual=192.0.2.1:1521\n\tchecktype=connect\n\treal=192.0.2.10:1521 gate\n"), [""; 0]);
+fn every_service_has_a_check() {
+    let services = "dns ftp http https http_proxy imap imaps ldap ldaps mysql nntp oracle pgsql pop pops radius \
+                    simpletcp sip smtp submission";
+    for service in services.split(' ') {
+        let text = format!(
+            "virtual=192.0.2.1:9\n\treal=192.0.2.10:9 gate\n\tservice={service}\n\tlogin=\"check\"\n\
+             \trequest=\"http://192.0.2.1/\"\n"
+        );
+        assert_eq!(errors(&text), [""; 0], "{service}");
+    }
 }
 
 #[test]

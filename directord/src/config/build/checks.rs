@@ -63,8 +63,7 @@ impl<'a> Checks<'a> {
             receive,
         };
         checks.unused_tls_verify(notes);
-        let complete = checks.is_complete(notes);
-        (checks.supported(notes) && complete).then_some(checks)
+        checks.is_complete(notes).then_some(checks)
     }
 
     /// The check of one real server; `None` after an error was noted.
@@ -108,34 +107,6 @@ impl<'a> Checks<'a> {
 
     fn negotiates(&self) -> bool {
         matches!(self.kind, CheckType::Negotiate | CheckType::Combined(_))
-    }
-
-    /// Refuses what this version cannot check: a check that always passes would be a lie.
-    fn supported(&self, notes: &mut Notes) -> bool {
-        use ServiceName::{
-            Ftp, Http, HttpProxy, Https, Imap, Imaps, Mysql, Nntp, None as Unchecked, Oracle, Pgsql, Pop,
-            Pops, Simpletcp, Smtp, Submission,
-        };
-        match self.service {
-            _ if !self.negotiates() => return true,
-            Http | HttpProxy | Https | Simpletcp | Unchecked => return true,
-            Ftp | Imap | Imaps | Nntp | Pop | Pops | Smtp | Submission => return true,
-            Mysql | Oracle | Pgsql => return true,
-            _ => {}
-        }
-        let name = self.service.name();
-        let section = self.at.section;
-        let span = section.service.as_ref().map_or(section.span, |service| service.span);
-        let help = match section.service {
-            Some(_) => "use checktype=connect, or an external check, until a later version does",
-            None => {
-                "the service follows from the port; write service=none, checktype=connect or an external check"
-            }
-        };
-        notes.push(
-            Diagnostic::error(span, format!("this version does not check service {name} yet")).help(help),
-        );
-        false
     }
 
     fn unused_tls_verify(&self, notes: &mut Notes) {
