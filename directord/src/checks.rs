@@ -10,9 +10,9 @@ mod beat;
 use crate::check::{Checked, Checker, Kind, Memory, Probe};
 use beat::Beat;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -24,8 +24,11 @@ const PROGRAMS_AT_ONCE: usize = 128;
 /// Descriptors that are not for checks.
 const RESERVED: usize = 128;
 
-/// A result, and of what.
-pub type Result = (Arc<Probe>, Checked);
+/// A result, of what, and who asked for that run.
+pub type Result = (Arc<Probe>, Checked, Vec<Asked>);
+
+/// Somebody who asked for a run, and waits for its result.
+pub type Asked = oneshot::Sender<Checked>;
 
 /// All running probes.
 pub struct Checks {
@@ -52,8 +55,16 @@ struct Pace {
     idle: AtomicBool,
     /// The last result has to be confirmed.
     doubt: AtomicBool,
-    /// `doubt` is not as it was.
+    /// Somebody wants a run now.
+    asked: Mutex<Vec<Asked>>,
+    /// `doubt` is not as it was, or somebody has asked.
     changed: Notify,
+}
+
+impl Pace {
+    fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Checks {
@@ -96,6 +107,16 @@ impl Checks {
         }
     }
 
+    /// Runs a probe now, also one that rests; while it runs, once more after that. The result is sent like every other
+    /// one, and whoever takes it tells who asked. `None` if the probe is not among those that run.
+    pub fn now(&self, probe: &Probe) -> Option<oneshot::Receiver<Checked>> {
+        let running = self.running.get(probe)?;
+        let (asked, result) = oneshot::channel();
+        running.pace.asked().push(asked);
+        running.pace.changed.notify_one();
+        Some(result)
+    }
+
     /// Whether the last result of a probe has to be confirmed: its next run comes after its `recheck`, then.
     pub fn doubt(&self, probe: &Probe, doubt: bool) {
         let Some(running) = self.running.get(probe).filter(|_| probe.recheck.is_some()) else { return };
@@ -116,7 +137,8 @@ async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, beat: Beat, pace: Arc<Pa
     let mut memory = Memory::default();
     loop {
         let began = Instant::now();
-        if !pace.idle.load(Ordering::Relaxed) {
+        let asked = std::mem::take(&mut *pace.asked());
+        if !pace.idle.load(Ordering::Relaxed) || !asked.is_empty() {
             let turns = if matches!(probe.kind, Kind::External { .. } | Kind::Script(_)) {
                 &shared.programs
             } else {
@@ -125,11 +147,11 @@ async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, beat: Beat, pace: Arc<Pa
             let Ok(turn) = turns.acquire().await else { return };
             let checked = shared.checker.run_from(probe.source, &probe.kind, &mut memory).await;
             drop(turn);
-            if shared.results.send((Arc::clone(&probe), checked)).await.is_err() {
+            if shared.results.send((Arc::clone(&probe), checked, asked)).await.is_err() {
                 return;
             }
         }
-        loop {
+        while pace.asked().is_empty() {
             let sooner = probe.recheck.filter(|_| pace.doubt.load(Ordering::Relaxed));
             tokio::select! {
                 () = sleep_until(beat.next(began, sooner)) => break,

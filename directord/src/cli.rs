@@ -28,24 +28,28 @@ Usage: directord [-d] [-f] [--run-dir DIR] [--config-dir DIR] [CONFIG] VERB [REA
            drain REAL     weight 0 whatever the checks say; existing connections live.
                           Kept over reloads and restarts, until `undrain` or a reboot
            undrain REAL   the checks decide again
+           check-now [REAL]   run the checks at once (they count) and show the results
+           events         the last 500 changes of state since the daemon started
            table          the kernel's whole table as ipvsadm -Ln prints it; needs no daemon
+           metrics        OpenMetrics text
   REAL     a real server: ADDRESS, ADDRESS:PORT, NAME or NAME:PORT as in the configuration
 
   -d, --debug        stay in the foreground and log everything to standard error
   -f, --foreground   stay in the foreground
   --run-dir DIR      pid file, control socket and drained servers (default /run)
   --config-dir DIR   where configurations are (default /etc/ha.d)
-  --service VIRTUAL  for REAL, show: in this service only, written as in the
+  --service VIRTUAL  for REAL, show, check-now: in this service only, written as in the
                      configuration (192.0.2.1:80, fwm:1, its servicename)
   --wait             drain: return when the kernel counts no active connection
   --limit SECONDS    drain --wait: for so long at most
-  --json             for status, check, show, drain, undrain
+  --follow           events: and those that come, until ^C
+  --json             for status, check, show, drain, undrain, check-now, events
   -h, --help         this text
   -v, --version      version and licence
 
-Exit codes of show, drain, undrain, table:
-  0    done
-  1    not done, such as an unknown server
+Exit codes of show, drain, undrain, check-now, events, table, metrics:
+  0    done; check-now: all passed
+  1    not done, such as an unknown server; check-now: a check did not pass
   3    the daemon is stopped
   4    unknown: the daemon does not answer, or not completely
   5    drain --wait: connections are left at the limit
@@ -66,7 +70,10 @@ pub enum Verb {
     Show,
     Drain,
     Undrain,
+    CheckNow,
+    Events,
     Table,
+    Metrics,
 }
 
 impl Verb {
@@ -82,7 +89,10 @@ impl Verb {
             "show" => Verb::Show,
             "drain" => Verb::Drain,
             "undrain" => Verb::Undrain,
+            "check-now" => Verb::CheckNow,
+            "events" => Verb::Events,
             "table" => Verb::Table,
+            "metrics" => Verb::Metrics,
             _ => return None,
         })
     }
@@ -105,7 +115,7 @@ impl Verb {
     fn servers(self) -> (usize, usize) {
         match self {
             Verb::Drain | Verb::Undrain => (1, 1),
-            Verb::Show => (0, 1),
+            Verb::Show | Verb::CheckNow => (0, 1),
             _ => (0, 0),
         }
     }
@@ -126,6 +136,8 @@ pub struct Arguments {
     pub wait: bool,
     /// `--limit`.
     pub limit: Option<Duration>,
+    /// `--follow`.
+    pub follow: bool,
     /// `-d`.
     pub debug: bool,
     /// `-f` or `-d`.
@@ -163,6 +175,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
         service: None,
         wait: false,
         limit: None,
+        follow: false,
         debug: false,
         foreground: false,
         json: false,
@@ -180,6 +193,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
             "-f" | "--foreground" => found.foreground = true,
             "--json" => found.json = true,
             "--wait" => found.wait = true,
+            "--follow" => found.follow = true,
             "--run-dir" | "--config-dir" => {
                 let Some(folder) = arguments.next() else {
                     return Parsed::Wrong(format!("{argument} needs a folder"));
@@ -237,8 +251,9 @@ fn with_words(mut found: Arguments, words: &[String]) -> Result<Arguments, Strin
     let misplaced = [
         ("--wait", found.wait && verb != Verb::Drain),
         ("--limit", found.limit.is_some() && !found.wait),
+        ("--follow", found.follow && verb != Verb::Events),
         ("--service", found.service.is_some() && verb.servers() == (0, 0)),
-        ("--json", found.json && verb == Verb::Table),
+        ("--json", found.json && matches!(verb, Verb::Table | Verb::Metrics)),
     ];
     match misplaced.iter().find(|(_, misplaced)| *misplaced) {
         Some((option, _)) => Err(format!("{option} has no meaning here")),
@@ -286,6 +301,7 @@ mod tests {
             ("drain start", text("drain"), Verb::Start, None),
             ("show show", text("show"), Verb::Show, None),
             ("start start", text("start"), Verb::Start, None),
+            ("check-now --service fwm:1", None, Verb::CheckNow, None),
         ] {
             assert_eq!(run(line), (config, verb, real), "{line}");
         }
@@ -310,7 +326,9 @@ mod tests {
             "drain x --limit 5",
             "drain x --wait --limit soon",
             "drain x --service",
+            "events --service fwm:1",
             "table --json",
+            "metrics x",
         ] {
             assert!(matches!(parsed(line), Parsed::Wrong(_)), "{line}");
         }

@@ -3,7 +3,7 @@
 //! A status is several lines, since one line has a limit and a table has none: first [`Answer::Status`], then
 //! [`Answer::Service`] for every service (again for every thousand of its servers), then [`Answer::End`].
 
-use crate::director::ServiceStatus;
+use crate::director::{CheckResult, Event, ServiceStatus};
 use daemon::control::{Client, RequestError};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// Servers in one line.
 const CHUNK: usize = 1000;
+
+/// Bytes of a text in one line; quotation marks make it longer there.
+const PIECE: usize = 128 * 1024;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +39,15 @@ pub enum Question {
         /// Who wants it.
         by: String,
     },
+    /// Run the checks of these servers now. They count.
+    CheckNow(Selection),
+    /// The last changes of state.
+    Events {
+        /// And those that come.
+        follow: bool,
+    },
+    /// OpenMetrics text.
+    Metrics,
 }
 
 impl Question {
@@ -66,6 +78,20 @@ pub enum Answer {
     /// It was done, but the administrator should know this.
     Warning {
         /// What.
+        text: String,
+    },
+    /// Checks were begun, and take so long at most.
+    Checking {
+        /// Seconds.
+        seconds: f64,
+    },
+    /// A check has ended.
+    Checked(CheckResult),
+    /// A change of state.
+    Event(Event),
+    /// A piece of a text.
+    Text {
+        /// Whole lines.
         text: String,
     },
     /// That was all; or: it was done.
@@ -160,12 +186,33 @@ impl Status {
                 Some(Answer::Warning { text }) => status.warnings.push(text),
                 Some(Answer::End) => return Ok(status),
                 Some(Answer::Refused { why }) => return Err(AskError::Refused(why)),
-                None => {
-                    return Err(AskError::Request(RequestError::Garbled("the status was cut off".into())));
-                }
+                other => return Err(unexpected(other.as_ref())),
             }
         }
     }
+}
+
+/// A text in pieces that fit into lines.
+pub fn pieces(text: &str) -> Vec<Answer> {
+    let mut pieces = vec![String::new()];
+    for line in text.split_inclusive('\n') {
+        match pieces.last_mut() {
+            Some(last) if last.len() + line.len() <= PIECE => last.push_str(line),
+            _ => pieces.push(line.to_owned()),
+        }
+    }
+    let mut lines: Vec<Answer> = pieces.into_iter().map(|text| Answer::Text { text }).collect();
+    lines.push(Answer::End);
+    lines
+}
+
+/// An answer that does not belong there; `None`: no more of it.
+pub fn unexpected(answer: Option<&Answer>) -> AskError {
+    let why = match answer {
+        None => "it was cut off".to_owned(),
+        Some(answer) => format!("{answer:?} is not expected"),
+    };
+    AskError::Request(RequestError::Garbled(why))
 }
 
 /// Why there is no status.
@@ -191,6 +238,21 @@ mod tests {
     use super::*;
     use crate::director::ServerStatus;
     use crate::verdict::State;
+
+    #[test]
+    fn a_text_of_any_size_survives_the_pieces() {
+        let text = "name{label=\"value\"} 1\n".repeat(30_000) + "# EOF\n";
+        let pieces = pieces(&text);
+        assert_eq!(pieces.last(), Some(&Answer::End));
+        let mut whole = String::new();
+        for piece in &pieces {
+            assert!(serde_json::to_vec(piece).unwrap().len() < daemon::control::LINE_LIMIT);
+            if let Answer::Text { text } = piece {
+                whole.push_str(text);
+            }
+        }
+        assert_eq!(whole, text);
+    }
 
     #[test]
     fn a_status_of_any_size_survives_the_lines() {

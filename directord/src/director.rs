@@ -4,12 +4,14 @@
 //! [`Director::wanted`]. Times are passed in and only kept for status.
 
 mod drain;
+mod events;
 mod lines;
 mod report;
 mod select;
 
 use crate::check::{Checked, Outcome, Probe};
 use crate::config::{Check, Plan, RealServer, VirtualService};
+use crate::metrics::{Histogram, Tally};
 use crate::reconcile::{Presence, Role, Table, Wanted, WantedDestination};
 use crate::verdict::{Change, Counts, State, Verdict};
 use ipvs::{Destination, DestinationKey, ServiceKey};
@@ -19,8 +21,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use drain::{Drain, Drained};
+pub use events::{Event, What};
 use lines::{describe, not_run};
-pub use report::{ServerStatus, ServiceStatus};
+pub use report::{CheckResult, ServerStatus, ServiceStatus};
 pub use select::Place;
 
 /// See the module.
@@ -30,6 +33,8 @@ pub struct Director {
     services: Vec<Service>,
     /// Who is concerned by a probe: service and real server by position in the plan.
     holders: HashMap<Arc<Probe>, Vec<(usize, usize)>>,
+    /// What has happened, until somebody asks.
+    events: Vec<Event>,
 }
 
 /// A service of the plan while it runs.
@@ -40,10 +45,14 @@ struct Service {
     settled: bool,
     /// What the table has held of the fallback.
     fallback: Option<Presence>,
+    /// Whether the fallback took the connections when that was known last.
+    fallback_served: bool,
     /// The last word given to `fallbackcommand`: whether it was `start`.
     announced: Option<bool>,
     /// The first placement is not complete.
     placing: bool,
+    /// How long checks took.
+    took: Histogram,
 }
 
 /// A real server while it runs.
@@ -58,6 +67,8 @@ struct Server {
     since: SystemTime,
     /// Out of service by hand.
     drained: Option<Drain>,
+    /// How its checks ended.
+    tally: Tally,
 }
 
 /// The last check of a server.
@@ -97,15 +108,18 @@ impl Director {
     /// A plan that begins: what the table holds with a weight is adopted as up.
     pub fn new(plan: Plan, table: &Table, now: SystemTime) -> Director {
         let services = plan.services.iter().map(|service| Service::adopt(service, table, now)).collect();
-        Director { holders: holders(&plan), services, plan }
+        Director { holders: holders(&plan), services, plan, events: Vec::new() }
     }
 
     /// Another plan takes over: what did not change keeps its verdict. Returns the services that left.
     pub fn reload(&mut self, plan: Plan, table: &Table, now: SystemTime) -> Vec<Leaving> {
         let mut next = Director::new(plan, table, now);
         next.restore(&self.drained());
+        next.events = std::mem::take(&mut self.events);
         for (service, state) in next.plan.services.iter().zip(&mut next.services) {
             let Some((old, old_state)) = self.find(&service.service.key) else { continue };
+            state.fallback_served = old_state.fallback_served;
+            state.took = old_state.took.clone();
             for (real, server) in service.reals.iter().zip(&mut state.servers) {
                 let twin = old
                     .reals
@@ -113,6 +127,7 @@ impl Director {
                     .zip(&old_state.servers)
                     .find(|(other, _)| other.destination.key == real.destination.key);
                 if let Some((other, old_server)) = twin {
+                    server.tally = old_server.tally.clone();
                     server.inherit(old_server, real.check == other.check);
                     server.keep_place(old_server, real.destination == other.destination);
                 }
@@ -160,6 +175,8 @@ impl Director {
             else {
                 continue;
             };
+            state.took.observe(checked.took);
+            server.tally.add(checked.outcome.name());
             let before = server.verdict;
             let counts = Counts { fall: service.failure_count, rise: service.rise };
             let last = server.last.replace(Last { checked: checked.clone(), at: now });
@@ -173,6 +190,13 @@ impl Director {
             }
             changed |=
                 matches!(change, Change::Up | Change::Down) || before.is_known() != server.verdict.is_known();
+            let what = match change {
+                Change::Up => Some(What::Up),
+                Change::Down => Some(What::Down),
+                _ => None,
+            };
+            let event = |what| Event::of(now, what, service, real, checked.outcome.to_string());
+            self.events.extend(what.map(event));
             lines.extend(describe(change, real, service, &checked.outcome));
         }
         (lines, changed)
@@ -205,6 +229,8 @@ impl Director {
                     server.since = now;
                     changed = true;
                 }
+                let what = if wanted { What::Maintenance } else { What::MaintenanceEnded };
+                self.events.push(Event::of(now, what, service, real, "maintenancedir"));
                 let verb = if wanted { "Server in maintenance" } else { "Server no longer in maintenance" };
                 lines.push(Line {
                     warning: false,
@@ -240,7 +266,7 @@ impl Director {
     }
 
     /// The table was edited as wanted, except for what failed, and is `table` now.
-    pub fn placed(&mut self, wanted: &[Wanted], failed: &[Failed], table: &Table) {
+    pub fn placed(&mut self, wanted: &[Wanted], failed: &[Failed], table: &Table, now: SystemTime) {
         for want in wanted {
             let key = &want.service.key;
             let Some(at) = self.plan.services.iter().position(|service| service.service.key == *key) else {
@@ -265,6 +291,7 @@ impl Director {
                 state.place(service, number, done, there && !failed.contains(&Some(done.destination.key)));
             }
         }
+        self.note_fallbacks(now);
     }
 
     /// Shell commands that are due because a fallback came or went. Each is returned once.
@@ -332,9 +359,25 @@ impl Service {
                 Check::Probe(_) if found.is_some_and(|found| found.weight > 0) => Verdict::adopted(),
                 Check::Probe(_) => Verdict::pending(),
             };
-            Server { verdict, placed: None, was_placed: false, last: None, since: now, drained: None }
+            Server {
+                verdict,
+                placed: None,
+                was_placed: false,
+                last: None,
+                since: now,
+                drained: None,
+                tally: Tally::default(),
+            }
         });
-        Service { servers: servers.collect(), settled: false, fallback: None, announced: None, placing: true }
+        Service {
+            servers: servers.collect(),
+            settled: false,
+            fallback: None,
+            fallback_served: false,
+            announced: None,
+            placing: true,
+            took: Histogram::default(),
+        }
     }
 
     /// Whether a real server gets new connections.

@@ -36,6 +36,7 @@ pub mod kernel;
 mod log_settings;
 mod mail;
 mod maintenance;
+pub mod metrics;
 mod operate;
 pub mod reconcile;
 mod run;

@@ -2,15 +2,19 @@
 //!
 //! What the daemon does not answer is not shown: it is "stopped" when no daemon runs, else "unknown".
 
+mod check_now;
 mod drain;
+mod events;
 
+pub(crate) use check_now::check_now;
 pub(crate) use drain::{drain, undrain};
+pub(crate) use events::events;
 
 use crate::cli::Arguments;
-use crate::control::{self, AskError, Question, Selection, Status};
+use crate::control::{self, Answer, AskError, Question, Selection, Status, unexpected};
 use crate::instance::{Instance, Running};
 use crate::show;
-use daemon::control::RequestError;
+use daemon::control::{Client, RequestError};
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -37,7 +41,7 @@ impl NoAnswer {
     fn of(error: AskError, instance: &Instance) -> NoAnswer {
         match (error, instance.running()) {
             (AskError::Refused(why), _) => NoAnswer::Refused(why),
-            (AskError::Request(RequestError::NotRunning), Running::No | Running::Stale) => {
+            (AskError::Request(_), Running::No | Running::Stale) => {
                 NoAnswer::Stopped(instance.config.display().to_string())
             }
             (AskError::Request(RequestError::NotRunning), Running::Old(pid)) => {
@@ -112,6 +116,31 @@ pub(crate) fn show(arguments: &Arguments, instance: &Instance) -> ExitCode {
 /// An answer without the kernel's part is not a whole one.
 fn code_of(status: &Status) -> ExitCode {
     if status.daemon.table_unknown.is_some() { ExitCode::from(UNKNOWN) } else { ExitCode::SUCCESS }
+}
+
+/// `metrics`: all of the text, or none of it.
+pub(crate) fn metrics(instance: &Instance) -> ExitCode {
+    match text(instance) {
+        Ok(text) => {
+            show::out(&text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => NoAnswer::of(error, instance).report(false),
+    }
+}
+
+fn text(instance: &Instance) -> Result<String, AskError> {
+    let mut client = Client::connect(&instance.socket, LIMIT)?;
+    client.send(&Question::Metrics)?;
+    let mut whole = String::new();
+    loop {
+        match client.recv()? {
+            Some(Answer::Text { text }) => whole.push_str(&text),
+            Some(Answer::End) => return Ok(whole),
+            Some(Answer::Refused { why }) => return Err(AskError::Refused(why)),
+            other => return Err(unexpected(other.as_ref())),
+        }
+    }
 }
 
 /// `table`: asks the kernel itself.

@@ -4,6 +4,7 @@ mod alert;
 mod asked;
 mod commands;
 pub(crate) mod drains;
+mod journal;
 mod perform;
 mod tasks;
 
@@ -11,18 +12,20 @@ use crate::alerts::Alerts;
 use crate::checks::Checks;
 use crate::config::{Loaded, Phase, Plan};
 use crate::control::DaemonStatus;
-use crate::director::{Director, Down, Drained, Leaving, Line};
+use crate::director::{Director, Down, Drained, Event as Change, Leaving, Line, What};
 use crate::instance::Instance;
 use crate::kernel::{Kernel, Pass};
 use crate::log_settings::{Mode, log_settings};
 use crate::mail::{self, Mailer};
 use crate::maintenance::{Maintenance, Resting};
+use crate::metrics::{Edits, Histogram};
 use crate::reconcile::Table;
 use crate::watch::{Look, Watch};
 use asked::Wish;
 use daemon::background::Starting;
 use daemon::log::Log;
 use drains::Drains;
+use journal::Journal;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tasks::{Event, Reply, Tasks};
@@ -43,6 +46,9 @@ const TABLE_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the maintenance directory is read.
 const MAINTENANCE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is measured how late the loop is.
+const LAG_EVERY: Duration = Duration::from_secs(1);
 
 /// What the loop is made of.
 pub(crate) struct Daemon {
@@ -79,6 +85,10 @@ pub(crate) struct Daemon {
     /// What somebody asked for before that.
     granted: Vec<Wish>,
     drains: Drains,
+    journal: Journal,
+    edits: Edits,
+    /// How late the loop was.
+    lag: Histogram,
     status: DaemonStatus,
     alerts: Alerts,
     mailer: Mailer,
@@ -179,6 +189,9 @@ impl Daemon {
             waiting: Vec::new(),
             wishes: Vec::new(),
             granted: Vec::new(),
+            journal: Journal::default(),
+            edits: Edits::default(),
+            lag: Histogram::default(),
             status,
             alerts: Alerts::default(),
             mailer: Mailer::new(mail::LIMITS),
@@ -189,6 +202,7 @@ impl Daemon {
         };
         daemon.resting = daemon.maintenance.as_ref().map(Maintenance::addresses).unwrap_or_default();
         daemon.report(&loaded.report);
+        daemon.journal.add(vec![Change::new(SystemTime::now(), What::Started, &daemon.status.config)]);
         daemon.begin().await;
         daemon
     }
@@ -212,6 +226,7 @@ impl Daemon {
     async fn events(mut self, mut inbox: mpsc::Receiver<Event>) -> ExitCode {
         let mut beat = self.beat();
         let mut maintenance = every(MAINTENANCE_EVERY);
+        let mut lag = every(LAG_EVERY);
         let mut alive = every(daemon::notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
         loop {
             if self.gather_until.is_some_and(|until| Instant::now() >= until || self.director.is_gathered()) {
@@ -238,6 +253,10 @@ impl Daemon {
                     self.remind();
                     Next::Continue
                 }
+                due = lag.tick() => {
+                    self.lag.observe(due.elapsed());
+                    Next::Continue
+                }
                 _ = alive.tick() => {
                     daemon::notify::watchdog();
                     Next::Continue
@@ -249,6 +268,7 @@ impl Daemon {
                     Next::Continue
                 }
             };
+            self.journal.add(self.director.take_events());
             match next {
                 Next::Continue => {}
                 Next::Stop(signal) => return self.stop(signal).await,
@@ -270,11 +290,12 @@ impl Daemon {
 
     async fn event(&mut self, event: Event) -> Next {
         match event {
-            Event::Checked((probe, checked)) => {
+            Event::Checked((probe, checked, asked)) => {
                 let (lines, changed) = self.director.observe(&probe, &checked, SystemTime::now());
                 log(&lines);
                 self.dirty |= changed;
                 self.checks.doubt(&probe, self.director.is_in_doubt(&probe));
+                asked.into_iter().for_each(|asked| drop(asked.send(checked.clone())));
             }
             Event::Passed(epoch, wanted, leaving, result) => {
                 return self.passed(epoch, &wanted, leaving, result);
@@ -290,7 +311,8 @@ impl Daemon {
             Event::Loaded(read, answers) => self.loaded(*read, answers).await,
             Event::Asked(question, reply) => return self.asked(question, reply),
             Event::Granted(of, reply, warnings) => self.show(of, reply, warnings),
-            Event::Counted(of, reply, warnings, result) => self.counted(&of, &reply, warnings, result),
+            Event::Counted(purpose, reply, result) => self.counted(purpose, reply, result),
+            Event::CheckedNow(epoch, results, reply) => self.checked_now(epoch, &results, &reply),
             Event::Maintenance(maintenance, resting) => {
                 let directory = self.director.plan().settings.maintenance_dir.as_deref();
                 if self.maintenance.is_some() || maintenance.directory() != directory {

@@ -58,7 +58,10 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         Verb::Show => operate::show(&arguments, &instance),
         Verb::Drain => operate::drain(&arguments, &instance),
         Verb::Undrain => operate::undrain(&arguments, &instance),
+        Verb::CheckNow => operate::check_now(&arguments, &instance),
+        Verb::Events => operate::events(&arguments, &instance),
         Verb::Table => operate::table(),
+        Verb::Metrics => operate::metrics(&instance),
     }
 }
 

@@ -58,7 +58,7 @@ impl Bench {
             edits.retain(|edit| edit.action.destination().is_none());
         }
         edits.iter().for_each(|edit| self.table.apply(&edit.action));
-        self.director.placed(&wanted, &[], &self.table);
+        self.director.placed(&wanted, &[], &self.table, SystemTime::UNIX_EPOCH);
         let down = self.director.down();
         subjects(self.alerts.edited(&edits, Some(&down), self.phase, now))
     }

@@ -64,6 +64,35 @@ impl Outcome {
         *self == Outcome::Passed
     }
 
+    /// A word for each way, as in JSON and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Refused => "refused",
+            Outcome::Unreachable(..) => "unreachable",
+            Outcome::NotConnected(..) => "not-connected",
+            Outcome::Silent(..) => "silent",
+            Outcome::Unfinished(..) => "unfinished",
+            Outcome::Closed => "closed",
+            Outcome::Reset => "reset",
+            Outcome::Tls(..) => "tls",
+            Outcome::NameUnknown(..) => "name-unknown",
+            Outcome::Garbled(..) => "garbled",
+            Outcome::Declined(..) => "declined",
+            Outcome::Status(..) => "status",
+            Outcome::Redirects(..) => "redirects",
+            Outcome::NoRow => "no-row",
+            Outcome::NoMatch(..) => "no-match",
+            Outcome::MatchFailed(..) => "match-failed",
+            Outcome::Exited(..) => "exited",
+            Outcome::Killed(..) => "killed",
+            Outcome::Overran(..) => "overran",
+            Outcome::NotStarted(..) => "not-started",
+            Outcome::NoReply(..) => "no-reply",
+            Outcome::NotRun(..) => "not-run",
+        }
+    }
+
     /// What an I/O error while connecting or talking says of the server.
     pub fn of_io(error: &io::Error) -> Outcome {
         match error.kind() {
@@ -144,4 +173,23 @@ pub(super) fn excerpt(bytes: &[u8]) -> String {
     let cut = bytes.get(..60).unwrap_or(bytes);
     let more = if cut.len() < bytes.len() { "..." } else { "" };
     format!("{}{more}", cut.escape_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_is_the_one_of_the_json() {
+        let some = [
+            Outcome::Passed,
+            Outcome::NotConnected(Duration::from_secs(1)),
+            Outcome::NoReply(3, Duration::from_secs(1)),
+            Outcome::NotRun("x".into()),
+        ];
+        for outcome in some {
+            let json = serde_json::to_value(&outcome).unwrap();
+            assert_eq!(json["outcome"], outcome.name());
+        }
+    }
 }

@@ -71,3 +71,28 @@ async fn probes_of_others_go_on_undisturbed() {
     checks.set(&[Arc::clone(&new)]);
     assert_eq!(checks.running.len(), 1);
 }
+
+#[tokio::test]
+async fn who_asks_gets_the_result_of_a_run_that_began_after_that() {
+    let (_listener, to) = server().await;
+    let (sender, mut results) = mpsc::channel(16);
+    let mut checks = Checks::new(sender);
+    let probe = connect(to, 1000 * LIMIT, None);
+    assert!(checks.now(&probe).is_none(), "nobody runs it");
+    checks.set(&[Arc::clone(&probe)]);
+    next(&mut results).await;
+    checks.rest(&HashSet::from([Arc::clone(&probe)]));
+    let waiting = [checks.now(&probe).unwrap(), checks.now(&probe).unwrap()];
+    let mut answered = 0;
+    while answered < waiting.len() {
+        let (_, checked, asked) = timeout(LIMIT, results.recv()).await.unwrap().unwrap();
+        answered += asked.len();
+        asked.into_iter().for_each(|asked| asked.send(checked.clone()).unwrap());
+    }
+    for result in waiting {
+        assert!(timeout(LIMIT, result).await.unwrap().unwrap().outcome.passed());
+    }
+    let left = checks.now(&probe).unwrap();
+    checks.set(&[]);
+    assert!(timeout(LIMIT, left).await.unwrap().is_err(), "nobody waits for what does not run any more");
+}

@@ -4,9 +4,10 @@
 //! connections live, also when its checks fail and dead servers are removed otherwise.
 
 use super::select::Place;
-use super::{Director, Line, Server};
+use super::{Director, Event, Line, Server, What};
 use crate::config::RealServer;
 use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
 
 /// Who took a server out of service, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,24 +34,25 @@ pub struct Drained {
 
 impl Director {
     /// Drains these servers. Who is drained already stays so as it was.
-    pub fn drain(&mut self, places: &[Place], drain: &Drain) -> Vec<Line> {
+    pub fn drain(&mut self, places: &[Place], drain: &Drain, now: SystemTime) -> Vec<Line> {
         let set = |server: &mut Server| {
             let new = server.drained.is_none();
             server.drained.get_or_insert_with(|| drain.clone());
             new.then(|| format!("Drained by {}", drain.by))
         };
-        self.change(places, set)
+        self.change(places, (What::Drained, &drain.by, now), set)
     }
 
     /// Ends that.
-    pub fn undrain(&mut self, places: &[Place], by: &str) -> Vec<Line> {
+    pub fn undrain(&mut self, places: &[Place], by: &str, now: SystemTime) -> Vec<Line> {
         let end = |server: &mut Server| server.drained.take().map(|_| format!("No longer drained, by {by}"));
-        self.change(places, end)
+        self.change(places, (What::Undrained, by, now), end)
     }
 
     fn change(
         &mut self,
         places: &[Place],
+        (kind, by, now): (What, &str, SystemTime),
         mut change: impl FnMut(&mut Server) -> Option<String>,
     ) -> Vec<Line> {
         let mut lines = Vec::new();
@@ -63,6 +65,7 @@ impl Director {
             };
             let state = self.services.get_mut(*at).and_then(|state| state.servers.get_mut(*number));
             let Some(what) = state.and_then(&mut change) else { continue };
+            self.events.push(Event::of(now, kind, service, real, format!("by {by}")));
             let text = format!("{what}: {} ({})", real.shown(), service.id());
             lines.push(Line { warning: false, text });
         }

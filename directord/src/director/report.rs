@@ -1,13 +1,16 @@
 //! What status shows of the services.
 
 use super::{Director, Drain, Place, Server, Service};
+use crate::check::{Checked, Outcome, Probe};
 use crate::config::{Check, RealServer, VirtualService};
+use crate::metrics::{Histogram, Tally};
 use crate::reconcile::{Counted, Presence, Table};
 use crate::verdict::State;
 use ipvs::{Destination, ServiceKey};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A virtual service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,7 +77,77 @@ pub struct ServerStatus {
     pub took_ms: Option<f64>,
 }
 
+/// How a check that somebody asked for ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The service.
+    pub service: String,
+    /// The server's address and port as configured.
+    pub server: String,
+    /// How it is checked.
+    pub check: String,
+    /// Whether the check passed; `None` if there is no result.
+    pub passed: Option<bool>,
+    /// The result in words.
+    pub result: String,
+    /// How long it took, milliseconds.
+    pub took_ms: Option<f64>,
+    /// What is believed of the server now.
+    pub state: State,
+}
+
 impl Director {
+    /// The probes of some servers, each with those it is for; `None` for servers that are not checked.
+    pub fn probes_of(&self, places: &[Place]) -> Vec<(Option<Arc<Probe>>, Vec<Place>)> {
+        let mut probes: HashMap<Option<Arc<Probe>>, Vec<Place>> = HashMap::new();
+        for place in places {
+            let probe = match self.real(*place).map(|(_, real, _)| &real.check) {
+                Some(Check::Probe(probe)) => {
+                    self.holders.get_key_value(probe).map(|(arc, _)| Arc::clone(arc))
+                }
+                _ => None,
+            };
+            probes.entry(probe).or_default().push(*place);
+        }
+        probes.into_iter().collect()
+    }
+
+    fn real(&self, (at, number): Place) -> Option<(&VirtualService, &RealServer, &Server)> {
+        let service = self.plan.services.get(at)?;
+        Some((service, service.reals.get(number)?, self.services.get(at)?.servers.get(number)?))
+    }
+
+    /// What a check has shown, and what follows from it.
+    pub fn check_result(&self, place: Place, checked: Option<&Checked>) -> Option<CheckResult> {
+        let (service, real, server) = self.real(place)?;
+        let (result, passed) = match (&real.check, checked) {
+            (Check::On, _) => ("not checked, always used".to_owned(), None),
+            (Check::Off, _) => ("not checked, never used".to_owned(), None),
+            (_, Some(checked)) => {
+                let ran = !matches!(checked.outcome, Outcome::NotRun(_));
+                (checked.outcome.to_string(), ran.then(|| checked.outcome.passed()))
+            }
+            (_, None) => ("the check was not run".to_owned(), None),
+        };
+        Some(CheckResult {
+            service: service.id(),
+            server: real.shown().to_string(),
+            check: check_name(&real.check).to_owned(),
+            passed,
+            result,
+            took_ms: checked.map(|checked| milliseconds(checked.took)),
+            state: server.verdict.state(),
+        })
+    }
+
+    /// Of every service: how long checks took, and how they ended for each of its servers.
+    pub fn tallies(&self) -> Vec<(Histogram, Vec<Tally>)> {
+        let of = |state: &Service| {
+            (state.took.clone(), state.servers.iter().map(|server| server.tally.clone()).collect())
+        };
+        self.services.iter().map(of).collect()
+    }
+
     /// The services of some servers.
     pub fn services_of(&self, places: &[Place]) -> HashSet<ServiceKey> {
         let of = |(at, _): &Place| self.plan.services.get(*at).map(|service| service.service.key.clone());
@@ -144,11 +217,6 @@ impl Service {
 
 /// All but what is asked of the kernel.
 fn of(real: &RealServer, server: &Server) -> ServerStatus {
-    let check = match &real.check {
-        Check::On => "on",
-        Check::Off => "off",
-        Check::Probe(probe) => probe.kind.name(),
-    };
     let why = match (&server.last, &real.check) {
         _ if server.verdict.in_maintenance() => "in maintenance".to_owned(),
         (_, Check::On) => "not checked, always used".to_owned(),
@@ -163,7 +231,7 @@ fn of(real: &RealServer, server: &Server) -> ServerStatus {
         state: server.verdict.state(),
         why,
         maintenance: server.verdict.in_maintenance(),
-        check: check.to_owned(),
+        check: check_name(&real.check).to_owned(),
         weight: real.destination.weight,
         drained: server.drained.clone(),
         wanted_weight: None,
@@ -173,8 +241,21 @@ fn of(real: &RealServer, server: &Server) -> ServerStatus {
         failures: server.verdict.failures(),
         since: seconds(server.since),
         checked: server.last.as_ref().map(|last| seconds(last.at)),
-        took_ms: server.last.as_ref().map(|last| (last.checked.took.as_secs_f64() * 1e6).round() / 1e3),
+        took_ms: server.last.as_ref().map(|last| milliseconds(last.checked.took)),
     }
+}
+
+fn check_name(check: &Check) -> &'static str {
+    match check {
+        Check::On => "on",
+        Check::Off => "off",
+        Check::Probe(probe) => probe.kind.name(),
+    }
+}
+
+/// With three decimal places.
+fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
 }
 
 fn seconds(time: SystemTime) -> u64 {

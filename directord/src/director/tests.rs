@@ -44,7 +44,7 @@ impl Bench {
         for edit in &edits {
             self.table.apply(&edit.action);
         }
-        self.director.placed(&wanted, &[], &self.table);
+        self.director.placed(&wanted, &[], &self.table, now());
         edits.into_iter().map(|edit| edit.message).collect()
     }
 
@@ -283,7 +283,7 @@ fn a_refused_edit_is_tried_again() {
     }
     let key = wanted[0].service.key.clone();
     let refused = wanted[0].destinations[1].destination.key;
-    bench.director.placed(&wanted, &[(key, Some(refused))], &bench.table);
+    bench.director.placed(&wanted, &[(key, Some(refused))], &bench.table, now());
     let again = reconcile(&bench.director.wanted(), &bench.table);
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].repairs, None, "nobody changed anything");
@@ -300,7 +300,7 @@ fn a_refused_edit_of_ours_does_not_make_strangers_of_an_administrators_servers()
     let wanted = bench.director.wanted();
     let key = wanted[0].service.key.clone();
     let refused = wanted[0].destinations[1].destination.key;
-    bench.director.placed(&wanted, &[(key, Some(refused))], &bench.table);
+    bench.director.placed(&wanted, &[(key, Some(refused))], &bench.table, now());
     let mut added = bench.table.services[0].1[0].clone();
     added.key.address = [192, 0, 2, 77].into();
     bench.table.services[0].1.push(added);
@@ -317,7 +317,7 @@ fn a_refused_change_of_a_service_does_not_unsettle_its_servers() {
     let other = TWO.replace("\tfallback", "\tscheduler=rr\n\tfallback");
     bench.director.reload(plan(&other), &bench.table, now());
     let wanted = bench.director.wanted();
-    bench.director.placed(&wanted, &[(wanted[0].service.key.clone(), None)], &bench.table);
+    bench.director.placed(&wanted, &[(wanted[0].service.key.clone(), None)], &bench.table, now());
     bench.table.services[0].1[0].weight = 0; // somebody drains a server
     assert_eq!(
         bench.pass(),

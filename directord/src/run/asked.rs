@@ -1,10 +1,13 @@
 //! What the loop answers to tools.
 
-use super::tasks::Reply;
+use super::tasks::{Purpose, Reply};
 use super::{Daemon, Next, log, seconds};
+use crate::check::Checked;
 use crate::control::{Answer, DaemonStatus, Question, Selection, Status};
-use crate::director::Drain;
+use crate::director::{Drain, Place};
+use crate::metrics::Snapshot;
 use crate::reconcile::Counted;
+use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tracing::info;
 
@@ -34,6 +37,13 @@ impl Daemon {
             }
             Question::Drain { of, by } => self.drain(of, &by, true, reply),
             Question::Undrain { of, by } => self.drain(of, &by, false, reply),
+            Question::CheckNow(of) => self.check_now(&of, reply),
+            Question::Metrics => {
+                let all = self.director.select(&Selection::default()).unwrap_or_default();
+                let counting = self.kernel.count(self.director.services_of(&all));
+                self.tasks.count(counting, Purpose::Metrics, reply);
+            }
+            Question::Events { follow } => self.journal.answer(follow, reply),
         }
         Next::Continue
     }
@@ -45,11 +55,12 @@ impl Daemon {
             Err(why) => return tell(&reply, vec![Answer::Refused { why }]),
         };
         let by: String = by.chars().filter(|letter| !letter.is_control()).take(NAME_LIMIT).collect();
+        let now = SystemTime::now();
         let (lines, warnings) = if drained {
-            let lines = self.director.drain(&places, &Drain { by, since: seconds() });
+            let lines = self.director.drain(&places, &Drain { by, since: seconds() }, now);
             (lines, self.director.drain_warnings(&places, super::templates_stay()))
         } else {
-            (self.director.undrain(&places, &by), Vec::new())
+            (self.director.undrain(&places, &by, now), Vec::new())
         };
         log(&lines);
         self.dirty = true;
@@ -76,33 +87,78 @@ impl Daemon {
         match self.director.select(&of) {
             Ok(places) => {
                 let counting = self.kernel.count(self.director.services_of(&places));
-                self.tasks.count(counting, of, reply, warnings);
+                self.tasks.count(counting, Purpose::Status(of, warnings), reply);
             }
             Err(why) => tell(&reply, vec![Answer::Refused { why }]),
         }
     }
 
     /// The kernel has been asked.
-    pub(super) fn counted(
-        &self,
-        of: &Selection,
-        reply: &Reply,
-        warnings: Vec<String>,
-        result: Result<Counted, String>,
-    ) {
-        match self.director.select(of) {
-            Ok(places) => {
-                let (counted, table_unknown) = match result {
-                    Ok(counted) => (counted, None),
-                    Err(why) => (Counted::default(), Some(why)),
-                };
-                let daemon = DaemonStatus { table_unknown, ..self.daemon_status() };
-                let services = self.director.status(&places, &counted);
-                tell(reply, Status { daemon, services, warnings }.lines());
-            }
+    pub(super) fn counted(&self, purpose: Purpose, reply: Reply, result: Result<Counted, String>) {
+        let (of, warnings) = match &purpose {
+            Purpose::Status(of, warnings) => (of.clone(), warnings.clone()),
+            Purpose::Metrics => (Selection::default(), Vec::new()),
+        };
+        let places = match self.director.select(&of) {
+            Ok(places) => places,
             // A reload has just taken it away.
-            Err(why) => tell(reply, vec![Answer::Refused { why }]),
+            Err(why) => return tell(&reply, vec![Answer::Refused { why }]),
+        };
+        let (counted, table_unknown) = match result {
+            Ok(counted) => (counted, None),
+            Err(why) => (Counted::default(), Some(why)),
+        };
+        let daemon = DaemonStatus { table_unknown, ..self.daemon_status() };
+        let services = self.director.status(&places, &counted);
+        match purpose {
+            Purpose::Status(..) => tell(&reply, Status { daemon, services, warnings }.lines()),
+            Purpose::Metrics => self.tasks.metrics(
+                Snapshot {
+                    daemon,
+                    services,
+                    tallies: self.director.tallies(),
+                    edits: self.edits.clone(),
+                    lag: self.lag.clone(),
+                },
+                reply,
+            ),
         }
+    }
+
+    /// Runs the checks of some servers now.
+    fn check_now(&self, of: &Selection, reply: Reply) {
+        let places = match self.director.select(of) {
+            Ok(places) => places,
+            Err(why) => return tell(&reply, vec![Answer::Refused { why }]),
+        };
+        let mut limit = Duration::ZERO;
+        let mut waiting = Vec::new();
+        for (probe, places) in self.director.probes_of(&places) {
+            let result = probe.and_then(|probe| {
+                limit = limit.max(probe.kind.limit());
+                self.checks.now(&probe)
+            });
+            waiting.push((places, result));
+        }
+        // One run may be under way, and then comes ours.
+        let seconds = (2 * limit).as_secs_f64();
+        tell(&reply, vec![Answer::Checking { seconds }]);
+        self.tasks.check_now(self.epoch, waiting, reply);
+    }
+
+    /// The checks have ended, and count.
+    pub(super) fn checked_now(&self, epoch: u64, results: &[(Place, Option<Checked>)], reply: &Reply) {
+        if epoch != self.epoch {
+            let why = "the configuration was read again meanwhile; ask again".to_owned();
+            return tell(reply, vec![Answer::Refused { why }]);
+        }
+        let mut lines: Vec<Answer> = results
+            .iter()
+            .filter_map(|(place, checked)| self.director.check_result(*place, checked.as_ref()))
+            .map(Answer::Checked)
+            .collect();
+        lines.push(Answer::End);
+        tell(reply, lines);
     }
 
     fn daemon_status(&self) -> DaemonStatus {

@@ -5,7 +5,7 @@ use super::tasks::{Read, Reply};
 use super::{Daemon, Next, Pass, RETRY, log_settings, seconds};
 use crate::config::{LoadError, Loaded, Phase, Report};
 use crate::control::Answer;
-use crate::director::Leaving;
+use crate::director::{Event, Leaving, What};
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
 use crate::reconcile::Wanted;
@@ -56,7 +56,7 @@ impl Daemon {
         self.leaving
             .extend(leaving.into_iter().filter(|(key, _)| failed.iter().any(|(service, _)| service == key)));
         if epoch == self.epoch {
-            self.director.placed(wanted, &failed, &done.table);
+            self.director.placed(wanted, &failed, &done.table, SystemTime::now());
             self.table = done.table;
         }
         let any_service =
@@ -81,10 +81,13 @@ impl Daemon {
     }
 
     fn log_edits(&mut self, done: &Done) {
+        self.edits.failed += done.failed.len() as u64;
         for edit in &done.edits {
+            self.edits.add(&edit.action);
             if let Some(found) = &edit.repairs {
                 self.status.repairs += 1;
                 warn!("Kernel table was changed by somebody else: {found}");
+                self.journal.add(vec![Event::new(SystemTime::now(), What::Repaired, found)]);
             }
             info!("{}", edit.message);
         }
@@ -94,6 +97,7 @@ impl Daemon {
     fn complain(&mut self, errors: Vec<String>) {
         for why in errors.iter().filter(|why| !self.status.table_errors.contains(why)) {
             error!("Kernel table: {why}");
+            self.journal.add(vec![Event::new(SystemTime::now(), What::Refused, why)]);
         }
         self.status.table_errors = errors;
     }
@@ -153,8 +157,14 @@ impl Daemon {
             Err(error) => Err(error.to_string()),
         };
         match &applied {
-            Ok(()) => info!("Configuration is in force"),
-            Err(why) => error!("Configuration is not used, the one before stays in force: {why}"),
+            Ok(()) => {
+                info!("Configuration is in force");
+                self.journal.add(vec![Event::new(SystemTime::now(), What::Loaded, &self.status.config)]);
+            }
+            Err(why) => {
+                error!("Configuration is not used, the one before stays in force: {why}");
+                self.journal.add(vec![Event::new(SystemTime::now(), What::NotLoaded, why)]);
+            }
         }
         self.call_back();
         self.status.load_error = applied.as_ref().err().cloned();

@@ -1,12 +1,14 @@
 //! Everything that happens beside the loop, and comes back to it as an [`Event`].
 
 use super::commands::Commands;
+use crate::check::Checked;
 use crate::checks;
 use crate::config::{LoadError, Loaded, SystemNames, load};
-use crate::control::{Answer, Question, Selection};
-use crate::director::Leaving;
+use crate::control::{self, Answer, Question, Selection};
+use crate::director::{Leaving, Place};
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
+use crate::metrics::{self, Snapshot};
 use crate::reconcile::{Counted, Wanted};
 use crate::thread::on_thread;
 use crate::watch::{Look, Watch};
@@ -17,7 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -53,9 +55,18 @@ pub(super) enum Event {
     /// What these asked for is done; with what they should know.
     Granted(Selection, Reply, Vec<String>),
     /// The kernel's part of an answer.
-    Counted(Selection, Reply, Vec<String>, Result<Counted, String>),
+    Counted(Purpose, Reply, Result<Counted, String>),
+    /// Checks that a tool asked for, of which plan; `None` for what was not run.
+    CheckedNow(u64, Vec<(Place, Option<Checked>)>, Reply),
     Maintenance(Maintenance, Resting),
     Watched(Watch, Look),
+}
+
+/// What the kernel's counts are for.
+pub(super) enum Purpose {
+    /// A status, with what else is to be known.
+    Status(Selection, Vec<String>),
+    Metrics,
 }
 
 /// Starts tasks.
@@ -117,14 +128,45 @@ impl Tasks {
     pub(super) fn count(
         &self,
         counting: impl Future<Output = Result<Counted, String>> + Send + 'static,
-        of: Selection,
+        purpose: Purpose,
         reply: Reply,
-        warnings: Vec<String>,
     ) {
         self.spawn(async move {
             let counted = timeout(COUNT_LIMIT, counting).await;
             let result = counted.unwrap_or_else(|_| Err("the kernel does not answer".into()));
-            Event::Counted(of, reply, warnings, result)
+            Event::Counted(purpose, reply, result)
+        });
+    }
+
+    pub(super) fn check_now(
+        &self,
+        epoch: u64,
+        waiting: Vec<(Vec<Place>, Option<oneshot::Receiver<Checked>>)>,
+        reply: Reply,
+    ) {
+        self.spawn(async move {
+            let mut results = Vec::new();
+            for (places, result) in waiting {
+                let checked = match result {
+                    Some(result) => result.await.ok(),
+                    None => None,
+                };
+                results.extend(places.into_iter().map(|place| (place, checked.clone())));
+            }
+            results.sort_by_key(|(place, _)| *place);
+            Event::CheckedNow(epoch, results, reply)
+        });
+    }
+
+    /// Makes the text beside the loop, as it may be long.
+    pub(super) fn metrics(&self, snapshot: Snapshot, reply: Reply) {
+        tokio::spawn(async move {
+            let text = on_thread("metrics", move || metrics::render(snapshot)).await;
+            let lines = match text {
+                Some(Ok(text)) => control::pieces(&text),
+                _ => vec![Answer::Refused { why: "the text could not be made".into() }],
+            };
+            let _ = reply.send(lines).await;
         });
     }
 
@@ -234,13 +276,13 @@ async fn answer(mut connection: Connection, events: mpsc::Sender<Event>) {
             Err(ControlError::Garbled(why)) => drop(reply.try_send(vec![Answer::Refused { why }])),
             _ => return,
         }
-        let mut answered = false;
+        let mut complete = false;
         loop {
             let lines = tokio::select! {
                 lines = answers.recv() => match lines {
                     Some(lines) => lines,
-                    None if answered => break,
-                    None => vec![Answer::Refused { why: "the daemon is stopping".into() }],
+                    None if complete => break,
+                    None => vec![Answer::Refused { why: "the daemon says no more about this".into() }],
                 },
                 // The next question may be there already; or nobody is left to read the answer.
                 next = connection.recv::<Question>(), if early.is_none() => {
@@ -251,7 +293,7 @@ async fn answer(mut connection: Connection, events: mpsc::Sender<Event>) {
                     continue;
                 }
             };
-            answered = true;
+            complete = matches!(lines.last(), Some(Answer::End | Answer::Refused { .. }));
             for line in &lines {
                 if !matches!(timeout(TOOL_LIMIT, connection.send(line)).await, Ok(Ok(()))) {
                     return;

@@ -18,6 +18,7 @@ mod commands;
 mod drain;
 mod drift;
 mod mail;
+mod operate;
 mod reload;
 mod start;
 mod verdicts;
@@ -28,8 +29,16 @@ use std::time::Instant;
 /// A test's name and its function.
 type Test = (&'static str, fn());
 
-const TESTS: &[&[Test]] =
-    &[start::TESTS, verdicts::TESTS, commands::TESTS, mail::TESTS, reload::TESTS, drift::TESTS, drain::TESTS];
+const TESTS: &[&[Test]] = &[
+    start::TESTS,
+    verdicts::TESTS,
+    commands::TESTS,
+    mail::TESTS,
+    reload::TESTS,
+    drift::TESTS,
+    drain::TESTS,
+    operate::TESTS,
+];
 
 /// Says which test a process is.
 const MARKER: &str = "DIRECTORD_KERNEL_TEST";

@@ -14,12 +14,12 @@ fn of(real: &str) -> Selection {
 impl Bench {
     fn drain(&mut self, real: &str) -> usize {
         let places = self.director.select(&of(real)).unwrap();
-        self.director.drain(&places, &drain()).len()
+        self.director.drain(&places, &drain(), now()).len()
     }
 
     fn undrain(&mut self, real: &str) -> usize {
         let places = self.director.select(&of(real)).unwrap();
-        self.director.undrain(&places, "bob").len()
+        self.director.undrain(&places, "bob", now()).len()
     }
 
     fn up(text: &str) -> Bench {
@@ -149,7 +149,7 @@ fn a_named_server_is_the_same_at_another_address() {
     let mut director = Director::new(named("192.0.2.10"), &Table::default(), now());
     let places = director.select(&of("WEB1")).unwrap();
     assert_eq!(director.select(&of("web1:80")), Ok(places.clone()));
-    director.drain(&places, &drain());
+    director.drain(&places, &drain(), now());
     director.reload(named("192.0.2.77"), &Table::default(), now());
     assert_eq!(director.drained().len(), 1);
     assert_eq!(director.drained()[0].server, "192.0.2.77:80");

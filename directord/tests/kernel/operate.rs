@@ -1,0 +1,143 @@
+//! Checks on demand, the changes of state, and what monitoring collects.
+
+use crate::Test;
+use crate::bed::*;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+pub const TESTS: &[Test] = &[
+    ("a_check_runs_when_asked_for_and_counts", a_check_runs_when_asked_for_and_counts),
+    ("events_tell_what_happened", events_tell_what_happened),
+    ("who_follows_sees_what_comes", who_follows_sees_what_comes),
+    ("metrics_count_what_happened", metrics_count_what_happened),
+];
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What a verb writes, and its exit code.
+fn says(bed: &Bed, verb: &str) -> (String, i32) {
+    let output = bed.run(verb);
+    (String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap())
+}
+
+/// One server that is checked once an hour, up.
+fn one(bed: &Bed) {
+    bed.configure(
+        &section(VIP, "quiescent=yes", &["192.0.2.11"]).replace("virtual", "checkinterval=3600\nvirtual"),
+    );
+    bed.ok("start");
+    bed.until("it is up", LIMIT, |bed| bed.weight(VIP, A) == Some(5));
+}
+
+fn a_check_runs_when_asked_for_and_counts() {
+    let bed = Bed::new();
+    let server = Server::start("192.0.2.11");
+    one(&bed);
+    let (text, code) = says(&bed, "check-now");
+    assert!(text.starts_with("tcp:203.0.113.202:80 192.0.2.11:8080: passed, after "), "{text}");
+    assert!(text.ends_with(" ms (http); the server is up\n") && code == 0, "{text}");
+    server.stop();
+    let (text, code) = says(&bed, "check-now 192.0.2.11");
+    assert!(text.contains("192.0.2.11:8080: connection refused, after ") && text.contains("DOWN"), "{text}");
+    assert_eq!(code, 1);
+    bed.until("the verdict is in the table", LIMIT, |bed| bed.weight(VIP, A) == Some(0));
+    let _server = Server::start("192.0.2.11");
+    let (text, code) = says(&bed, "check-now --json");
+    let results: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&results[0]["passed"], &results[0]["state"], code),
+        (&true.into(), &"up".into(), 0),
+        "{text}"
+    );
+    assert_eq!(bed.code("check-now 192.0.2.12"), 1, "no such server");
+    bed.ok("stop");
+    assert_eq!(bed.code("check-now"), 3);
+}
+
+fn events_tell_what_happened() {
+    let bed = Bed::new();
+    let server = Server::start("192.0.2.11");
+    let text = section(VIP, "quiescent=yes\n\tfallback=192.0.2.99:8080 masq", &["192.0.2.11"]);
+    bed.configure(&text);
+    bed.ok("start");
+    bed.until("it is up", LIMIT, |bed| bed.weight(VIP, A) == Some(5));
+    server.stop();
+    bed.until("the fallback serves", LIMIT, |bed| bed.weight(VIP, LAST).is_some());
+    bed.ok("drain 192.0.2.11");
+    bed.ok("undrain 192.0.2.11");
+    bed.ok("reload");
+    let (text, code) = says(&bed, "events --json");
+    assert_eq!(code, 0);
+    let events: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let what: Vec<&str> = events.iter().map(|event| event["what"].as_str().unwrap()).collect();
+    assert_eq!(what, ["started", "up", "down", "fallback", "drained", "undrained", "loaded"], "{text}");
+    assert_eq!(events[2]["server"], "192.0.2.11:8080");
+    assert_eq!(events[2]["why"], "connection refused");
+    assert!(events.windows(2).all(|pair| pair[0]["at_ms"].as_u64() <= pair[1]["at_ms"].as_u64()), "{text}");
+    let (text, _) = says(&bed, "events");
+    assert!(
+        text.contains("DOWN") && text.contains("tcp:203.0.113.202:80 192.0.2.11:8080: connection refused")
+    );
+    bed.ok("stop");
+}
+
+/// Ends with the test.
+struct Following(Child);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn who_follows_sees_what_comes() {
+    let bed = Bed::new();
+    let server = Server::start("192.0.2.11");
+    one(&bed);
+    let child = Command::new(env!("CARGO_BIN_EXE_directord"))
+        .arg("--run-dir")
+        .arg(bed.config().parent().unwrap())
+        .arg(bed.config())
+        .args(["events", "--follow"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut following = Following(child);
+    let mut lines = BufReader::new(following.0.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    assert!(lines.by_ref().any(|line| line.contains("  up ")), "what was before comes first");
+    server.stop();
+    assert_eq!(bed.code("check-now"), 1);
+    assert!(lines.by_ref().any(|line| line.contains("  DOWN ")), "then what comes");
+    bed.ok("stop");
+    assert_eq!(lines.count(), 0, "the end of the daemon ends it");
+    assert_eq!(following.0.wait().unwrap().code(), Some(3));
+}
+
+fn metrics_count_what_happened() {
+    let bed = Bed::new();
+    let server = Server::start("192.0.2.11");
+    one(&bed);
+    server.stop();
+    assert_eq!(bed.code("check-now"), 1);
+    bed.until("the verdict is in the table", LIMIT, |bed| bed.weight(VIP, A) == Some(0));
+    let (text, code) = says(&bed, "metrics");
+    assert!(code == 0 && text.ends_with("# EOF\n"), "{text}");
+    let here = "{service=\"tcp:203.0.113.202:80\",server=\"192.0.2.11:8080\"";
+    for line in [
+        format!("directord_server_check_results_total{here},outcome=\"passed\"}} 1"),
+        format!("directord_server_check_results_total{here},outcome=\"refused\"}} 1"),
+        format!("directord_server_weight_configured{here}}} 5.0"),
+        format!("directord_server_weight_kernel{here}}} 0.0"),
+        format!("directord_server_up{here}}} 0.0"),
+        "directord_check_duration_seconds_count{service=\"tcp:203.0.113.202:80\"} 2".to_owned(),
+        "directord_table_edits_total{action=\"add-service\"} 1".to_owned(),
+        "directord_table_edits_total{action=\"change-server\"} 1".to_owned(),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    bed.ok("stop");
+}
