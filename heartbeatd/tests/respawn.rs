@@ -55,7 +55,7 @@ fn programs_live_with_the_daemon_as_their_user() {
         assert_eq!((life[3], life[6]), ("alpha", "one  argument"));
         assert_eq!(life[4], life[5], "a process group of its own");
     }
-    assert_eq!(node.logs("thrice: said something"), 3);
+    node.says("thrice: said something", 3);
 
     // a line that goes ends its program, even one that does not want to; the others go on
     let known = |name: &str| node.read(&format!("out/{name}"));
@@ -82,7 +82,7 @@ fn a_program_that_cannot_live_is_given_up() {
     node.succeeds(&[]);
     node.until("given up", || node.logs("respawning too fast") == 1);
     assert_eq!(node.read("out/deaths").lines().count(), 11);
-    assert_eq!(node.logs("/bin/true: not started: there is no user no-such-user-here"), 1);
+    node.says("/bin/true: not started: there is no user no-such-user-here", 1);
 }
 
 #[test]
@@ -108,6 +108,6 @@ fn a_failfast_program_that_fails_reboots_the_machine() {
     node.configure("alpha", port(), &format!("failfast {user} {fails}\n"));
     node.succeeds(&[]);
     node.until("rebooted", || !node.read("out/reboot").is_empty());
-    assert_eq!(node.logs("rebooting this machine"), 1);
+    node.says("rebooting this machine", 1);
     assert_eq!((node.read("out/reboot").as_str(), node.read("out/lives").as_str()), ("-f\n", "x\nx\nx\n"));
 }

@@ -19,6 +19,9 @@ pub struct Bed {
     folder: PathBuf,
 }
 
+/// The longest that anything is waited for.
+const LIMIT: Duration = Duration::from_secs(30);
+
 impl Bed {
     /// Addresses on the loopback interface, an empty table, a folder.
     pub fn new() -> Bed {
@@ -91,9 +94,18 @@ impl Bed {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// Empties the log; the daemon opens it anew for every batch of lines.
+    /// Waits until the log says this: it is written a little later than what it tells.
+    pub fn says(&self, words: &str) {
+        self.until(&format!("the log says: {words}"), LIMIT, |bed| bed.log().contains(words));
+    }
+
+    /// Empties the log, when nothing more comes; the daemon opens it anew for every batch of lines.
     pub fn forget_log(&self) {
-        std::thread::sleep(Duration::from_millis(50));
+        self.until("nothing is logged any more", LIMIT, |bed| {
+            let log = bed.log();
+            std::thread::sleep(Duration::from_millis(200));
+            bed.log() == log
+        });
         std::fs::write(self.folder.join("log"), "").unwrap();
     }
 
@@ -118,7 +130,7 @@ impl Bed {
 
     /// Waits for something to become true.
     pub fn until(&self, what: &str, limit: Duration, condition: impl Fn(&Bed) -> bool) -> Duration {
-        let began = Instant::now();
+        let (began, limit) = (Instant::now(), limit.max(LIMIT)); // how busy the machine is, is no part of a test
         while !condition(self) {
             assert!(
                 began.elapsed() < limit,

@@ -39,8 +39,8 @@ fn reload_adds_and_removes_services() {
     bed.must("kill", &format!("-HUP {}", bed.pid()));
     bed.until("the service is gone", SECOND, |bed| bed.table().len() == 2);
     client.lives("after the second reload");
-    assert!(bed.log().contains("Reloading Linux Director Daemon config on signal"));
-    assert!(bed.log().contains("Purged virtual server (start): 203.0.113.203:80"), "{}", bed.log());
+    bed.says("Reloading Linux Director Daemon config on signal");
+    bed.says("Purged virtual server (start): 203.0.113.203:80");
     bed.ok("stop");
 }
 
@@ -94,8 +94,8 @@ fn autoreload_sees_the_file_change() {
     bed.ok("start");
     bed.configure(&format!("autoreload=yes\n{}", section(VIP, "", &["192.0.2.11", "192.0.2.12"])));
     bed.until("the new server", 3 * SECOND, |bed| bed.weight(VIP, B) == Some(5));
-    assert!(bed.log().contains("has changed on disk"));
-    assert!(bed.log().contains(" - reread new configuration"));
+    bed.says("has changed on disk");
+    bed.says(" - reread new configuration");
     bed.configure(&section(VIP, "", &["192.0.2.12"]));
     bed.until("the other server is gone", 3 * SECOND, |bed| bed.weight(VIP, A).is_none());
     bed.configure(&section(VIP, "", &["192.0.2.11", "192.0.2.12"]));
@@ -135,6 +135,7 @@ fn a_service_whose_change_is_refused_still_fails_over() {
     bed.must("ipvsadm", &format!("-e -t {VIP} -r {B} -m -w 2"));
     std::thread::sleep(3 * SECOND);
     assert_eq!(bed.weight(VIP, B), Some(2), "an administrator's weight stays");
+    bed.says("Kernel table:");
     assert_eq!(bed.log().matches("Kernel table:").count(), 1, "told once:\n{}", bed.log());
     bed.ok("stop");
 }

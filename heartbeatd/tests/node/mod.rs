@@ -104,6 +104,12 @@ impl Node {
         }
     }
 
+    /// Waits until its log, which is written a little later than what it tells, says this so often, and not oftener.
+    pub(crate) fn says(&self, words: &str, times: usize) {
+        self.until(&format!("said {times} times: {words}"), || self.logs(words) >= times);
+        assert_eq!(self.logs(words), times, "{words}:\n{}", self.read("log"));
+    }
+
     pub(crate) fn logs(&self, words: &str) -> usize {
         self.read("log").matches(words).count()
     }
