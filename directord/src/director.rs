@@ -6,6 +6,7 @@
 mod drain;
 mod events;
 mod lines;
+mod monitored;
 mod report;
 mod select;
 
@@ -23,6 +24,7 @@ use std::time::SystemTime;
 pub use drain::{Drain, Drained};
 pub use events::{Event, What};
 use lines::{describe, not_run};
+pub use monitored::Monitored;
 pub use report::{CheckResult, ServerStatus, ServiceStatus};
 pub use select::Place;
 

@@ -37,6 +37,7 @@ mod log_settings;
 mod mail;
 mod maintenance;
 pub mod metrics;
+mod monitor;
 mod operate;
 pub mod reconcile;
 mod run;

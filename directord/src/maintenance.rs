@@ -130,7 +130,8 @@ mod tests {
     fn real(address: &str, port: u16, name: Option<&str>) -> RealServer {
         let address: IpAddr = address.parse().unwrap();
         let destination = Destination::new(ipvs::DestinationKey::new(address, port), Forwarding::DirectRoute);
-        RealServer { address, port, name: name.map(str::to_owned), destination, check: Check::On }
+        let (check, monitor_name) = (Check::On, String::new());
+        RealServer { address, port, name: name.map(str::to_owned), destination, check, monitor_name }
     }
 
     #[test]

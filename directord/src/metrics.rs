@@ -90,6 +90,16 @@ impl Snapshot {
             one(daemon.repairs),
         )?;
         out.counters("directord_log_lines_dropped", "Lost log lines", one(daemon.log_dropped))?;
+        out.counters(
+            "directord_mails_sent",
+            "Mails that went out, for each receiver",
+            one(daemon.mails_sent),
+        )?;
+        out.counters(
+            "directord_mails_lost",
+            "Mails that did not, for each receiver",
+            one(daemon.mails_lost),
+        )?;
         out.histograms(
             "directord_loop_lag_seconds",
             "How late the daemon's loop was",

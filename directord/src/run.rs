@@ -19,6 +19,7 @@ use crate::log_settings::{Mode, log_settings};
 use crate::mail::{self, Mailer};
 use crate::maintenance::{Maintenance, Resting};
 use crate::metrics::{Edits, Histogram};
+use crate::monitor::Monitor;
 use crate::reconcile::Table;
 use crate::watch::{Look, Watch};
 use asked::Wish;
@@ -90,6 +91,7 @@ pub(crate) struct Daemon {
     /// How late the loop was.
     lag: Histogram,
     status: DaemonStatus,
+    monitor: Monitor,
     alerts: Alerts,
     mailer: Mailer,
     /// As mails tell it.
@@ -193,6 +195,7 @@ impl Daemon {
             edits: Edits::default(),
             lag: Histogram::default(),
             status,
+            monitor: Monitor::default(),
             alerts: Alerts::default(),
             mailer: Mailer::new(mail::LIMITS),
             phase: Phase::Starting,
@@ -246,6 +249,7 @@ impl Daemon {
                 _ = beat.tick() => {
                     self.dirty = true;
                     self.look_at_file();
+                    self.monitor_maintenance();
                     Next::Continue
                 }
                 _ = maintenance.tick() => {
@@ -291,6 +295,7 @@ impl Daemon {
     async fn event(&mut self, event: Event) -> Next {
         match event {
             Event::Checked((probe, checked, asked)) => {
+                self.monitor_result(&probe, &checked);
                 let (lines, changed) = self.director.observe(&probe, &checked, SystemTime::now());
                 log(&lines);
                 self.dirty |= changed;

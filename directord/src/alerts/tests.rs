@@ -43,7 +43,7 @@ impl Bench {
 
     fn check(&mut self, server: u8, up: bool) {
         let outcome = if up { Outcome::Passed } else { Outcome::Refused };
-        let checked = Checked { outcome, took: Duration::ZERO };
+        let checked = Checked { outcome, took: Duration::ZERO, http_status: None };
         let probes = self.director.probes();
         let probe =
             probes.iter().find(|probe| format!("{:?}", probe.kind).contains(&format!("192.0.2.{server}:")));

@@ -13,7 +13,6 @@ use super::{Http, Outcome, Route, source};
 use reqwest::header::{CONNECTION, HOST, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, Url};
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -24,16 +23,22 @@ const BODY_LIMIT: usize = 1024 * 1024;
 const USER_AGENT: &str = concat!("directord/", env!("CARGO_PKG_VERSION"));
 
 /// Fetches and judges.
-pub(super) async fn check(probe: &Http, tls: Result<&Tls, &String>, turn: &Turn) -> Outcome {
+///
+/// `status` becomes the status of an answer that is a success.
+pub(super) async fn check(
+    probe: &Http,
+    tls: Result<&Tls, &String>,
+    turn: &Turn,
+    status: &mut Option<u16>,
+) -> Outcome {
     let tls = match tls {
         Ok(tls) => tls,
         Err(why) => return Outcome::NotRun(format!("TLS cannot be set up: {why}")),
     };
-    let reading = AtomicBool::new(false);
-    match timeout(probe.timeout, fetch(probe, tls, &reading, turn)).await {
+    match timeout(probe.timeout, fetch(probe, tls, status, turn)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => of_error(&error, probe.timeout),
-        Err(_) if reading.load(Ordering::Relaxed) => Outcome::Unfinished(probe.timeout),
+        Err(_) if status.is_some() => Outcome::Unfinished(probe.timeout),
         Err(_) => Outcome::Silent(probe.timeout),
     }
 }
@@ -67,7 +72,7 @@ fn client(probe: &Http, tls: &Tls) -> reqwest::Result<Client> {
     builder.build()
 }
 
-async fn fetch(probe: &Http, tls: &Tls, reading: &AtomicBool, turn: &Turn) -> reqwest::Result<Outcome> {
+async fn fetch(probe: &Http, tls: &Tls, success: &mut Option<u16>, turn: &Turn) -> reqwest::Result<Outcome> {
     let client = client(probe, tls)?;
     let method = if probe.head { Method::HEAD } else { Method::GET };
     let Ok(mut url) = Url::parse(&probe.url) else {
@@ -84,7 +89,7 @@ async fn fetch(probe: &Http, tls: &Tls, reading: &AtomicBool, turn: &Turn) -> re
         let status = response.status();
         let shown = status.to_string();
         if status.is_success() {
-            reading.store(true, Ordering::Relaxed);
+            *success = Some(status.as_u16());
             return judge(probe, response, turn).await;
         }
         match redirect(&response).and_then(|location| url.join(&location).ok()) {

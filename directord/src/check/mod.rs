@@ -55,6 +55,8 @@ pub struct Checked {
     pub outcome: Outcome,
     /// From its start to its end.
     pub took: Duration,
+    /// The HTTP status, if the answer was a success.
+    pub http_status: Option<u16>,
 }
 
 /// What checks share: the sockets for pings, the certificates for TLS.
@@ -74,6 +76,8 @@ pub struct Memory {
     matching: pattern::Turn,
     /// A check program that was still being killed when its limit was over.
     program: Option<external::Running>,
+    /// Of the run that goes on.
+    http_status: Option<u16>,
     /// What a POP server is known to refuse.
     pop: pop::Memory,
 }
@@ -115,7 +119,7 @@ impl Checker {
             }
             simple => self.once(simple, memory).await,
         };
-        Checked { outcome, took: started.elapsed() }
+        Checked { outcome, took: started.elapsed(), http_status: memory.http_status.take() }
     }
 
     async fn once(&self, kind: &Kind, memory: &mut Memory) -> Outcome {
@@ -126,7 +130,10 @@ impl Checker {
         match kind {
             Kind::Connect { to, timeout } => connect::check(*to, *timeout).await,
             Kind::Ping { to, attempts, timeout } => self.pinger.check(*to, *attempts, *timeout).await,
-            Kind::Http(http) => http::check(http, self.tls(http.tls_verify).await, &memory.matching).await,
+            Kind::Http(http) => {
+                let tls = self.tls(http.tls_verify).await;
+                http::check(http, tls, &memory.matching, &mut memory.http_status).await
+            }
             Kind::SimpleTcp(simple) => simpletcp::check(simple, &memory.matching).await,
             Kind::Dialogue(dialogue) => self.dialogue(dialogue, memory).await,
             Kind::External { command, timeout } => {

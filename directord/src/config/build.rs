@@ -159,6 +159,7 @@ impl Builder<'_> {
             failure_count,
             rise: value(&shared.rise).or(value(&global.rise)).unwrap_or(1),
             alerts: self.alerts(shared),
+            monitor_file: section.monitor_file.as_ref().map(|file| PathBuf::from(&file.value)),
             service,
         })
     }
@@ -289,7 +290,11 @@ impl Builder<'_> {
                     );
                 }
                 let Some(check) = checks.of(text, address, port, notes) else { continue };
-                let real = RealServer { address, port, name, destination, check };
+                let monitor_name = match at.section.monitor_file {
+                    Some(_) => checks.monitor_name(text, address, port),
+                    None => String::new(),
+                };
+                let real = RealServer { address, port, name, destination, check, monitor_name };
                 match reals.iter_mut().find(|other| other.destination.key == real.destination.key) {
                     Some(other) => {
                         notes.push(Diagnostic::warning(

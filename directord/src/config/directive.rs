@@ -99,7 +99,7 @@ pub const DIRECTIVES: &[Directive] = &[
     row("persistent", Scope::Section),
     row("netmask", Scope::Section),
     row("protocol", Scope::Section),
-    later("monitorfile", Scope::Section),
+    row("monitorfile", Scope::Section),
     row("ops", Scope::Section),
     row("servicename", Scope::Section),
     row("comment", Scope::Section),

@@ -63,6 +63,8 @@ pub struct VirtualService {
     pub rise: u32,
     /// Who is told by mail.
     pub alerts: Option<Alerts>,
+    /// Where the result of every check is written.
+    pub monitor_file: Option<PathBuf>,
 }
 
 /// One real server of a service.
@@ -79,6 +81,8 @@ pub struct RealServer {
     pub destination: Destination,
     /// How it is checked.
     pub check: Check,
+    /// How the service's monitor file names it; empty if there is none.
+    pub monitor_name: String,
 }
 
 /// How a real server is checked.

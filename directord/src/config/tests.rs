@@ -411,3 +411,30 @@ proptest! {
         prop_assert!(report.lines().all(|line| line.starts_with("t.cf")));
     }
 }
+
+#[test]
+fn monitor_files_name_checks_as_ldirectord_did() {
+    let names = |lines: &str| {
+        let text = format!("virtual=192.0.2.1:80\n\tmonitorfile=\"/tmp/checks\"\n{lines}");
+        one(&text).reals.into_iter().map(|real| real.monitor_name).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(
+            "\treal=192.0.2.10:9000 masq 16 \"multi\", \"a\\.b\"\n\treal=192.0.2.11:80 gate\n\tvirtualhost=www.example.com\n\tcheckport=81\n"
+        ),
+        [
+            "negotiate http tcp 192.0.2.10 9000 www.example.com 81 16 masq /multi a.b",
+            "negotiate http tcp 192.0.2.11 80 www.example.com 81 1 gate / "
+        ]
+    );
+    assert_eq!(
+        names("\tchecktype=external\n\tcheckcommand=/bin/check\n\treal=192.0.2.10:80 ipip\n"),
+        ["external /bin/check tcp 192.0.2.10 80 1 ipip / "]
+    );
+    assert_eq!(
+        names("\tchecktype=3\n\treal=192.0.2.10:80 gate\n"),
+        ["combined http tcp 192.0.2.10 80 1 gate / "]
+    );
+    let without = one("virtual=192.0.2.1:80\n\treal=192.0.2.10:80 gate\n");
+    assert_eq!((without.monitor_file, without.reals[0].monitor_name.as_str()), (None, ""));
+}

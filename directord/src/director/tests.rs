@@ -51,7 +51,7 @@ impl Bench {
     /// A result for every probe of this address.
     fn check(&mut self, last: u8, passed: bool) -> bool {
         let outcome = if passed { Outcome::Passed } else { Outcome::Refused };
-        let checked = Checked { outcome, took: Duration::from_millis(1) };
+        let checked = Checked { outcome, took: Duration::from_millis(1), http_status: None };
         let mut changed = false;
         for probe in self.director.probes() {
             if matches!(&probe.kind, crate::check::Kind::Http(http) if http.url.contains(&format!("192.0.2.{last}:")))
@@ -263,7 +263,7 @@ fn a_machine_that_has_run_out_of_something_takes_no_server_down() {
     bench.pass();
     let probe = bench.director.probes().remove(0);
     let error = std::io::Error::from(rustix::io::Errno::MFILE);
-    let checked = Checked { outcome: Outcome::of_io(&error), took: Duration::ZERO };
+    let checked = Checked { outcome: Outcome::of_io(&error), took: Duration::ZERO, http_status: None };
     let (lines, changed) = bench.director.observe(&probe, &checked, now());
     assert!(lines[0].warning && lines[0].text.contains("open files") && !changed, "{lines:?}");
     assert!(bench.director.observe(&probe, &checked, now()).0.is_empty(), "told once");

@@ -1,8 +1,10 @@
-//! Who is told by mail: the loop's side of [`crate::alerts`].
+//! Who is told by mail, and what is written into monitor files: the loop's side of [`crate::alerts`] and
+//! [`crate::monitor`].
 
 use super::{AtPass, Daemon};
-use crate::check::Probe;
+use crate::check::{Checked, Probe};
 use crate::config::Phase;
+use crate::monitor;
 use crate::reconcile::Edit;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +42,22 @@ impl Daemon {
     pub(super) fn remind(&mut self) {
         for mail in self.alerts.reminders(self.phase, self.began.elapsed()) {
             self.mailer.send(&mail);
+        }
+    }
+
+    /// Writes a check's result into the monitor files.
+    pub(super) fn monitor_result(&mut self, probe: &Probe, checked: &Checked) {
+        for monitored in self.director.monitored(probe) {
+            if let Some(line) = monitor::result(monitored.name, checked) {
+                self.monitor.write(monitored.file, line);
+            }
+        }
+    }
+
+    /// Writes into the monitor files who is not checked.
+    pub(super) fn monitor_maintenance(&mut self) {
+        for monitored in self.director.monitored_maintenance() {
+            self.monitor.write(monitored.file, monitor::maintenance(monitored.name));
         }
     }
 }

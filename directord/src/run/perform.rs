@@ -16,6 +16,8 @@ use tracing::{error, info, warn};
 
 /// How long a stop waits for commands that it gave, or that still run.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// How long it waits for monitor files.
+const MONITOR_LIMIT: Duration = Duration::from_secs(1);
 /// How long it waits for mails.
 const MAIL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -236,7 +238,11 @@ impl Daemon {
             Err(why) => error!("Kernel table: {why}"),
         }
         last_words.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
-        tokio::join!(self.tasks.fallbacks.finish(STOP_LIMIT), self.mailer.finish(MAIL_LIMIT));
+        tokio::join!(
+            self.tasks.fallbacks.finish(STOP_LIMIT),
+            self.mailer.finish(MAIL_LIMIT),
+            self.monitor.finish(MONITOR_LIMIT)
+        );
         info!("Linux Director Daemon {how}");
         if let Some(starting) = self.starting {
             return starting.failed("directord: stopped before it was ready", 1);

@@ -18,6 +18,7 @@ mod commands;
 mod drain;
 mod drift;
 mod mail;
+mod monitor;
 mod operate;
 mod reload;
 mod start;
@@ -34,6 +35,7 @@ const TESTS: &[&[Test]] = &[
     verdicts::TESTS,
     commands::TESTS,
     mail::TESTS,
+    monitor::TESTS,
     reload::TESTS,
     drift::TESTS,
     drain::TESTS,

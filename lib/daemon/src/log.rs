@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use tracing_subscriber::layer::SubscriberExt;
 
+pub use format::date;
 pub use syslog::{Facility, UnknownFacility};
 
 /// Lines between those who log and the log thread.

@@ -122,7 +122,10 @@ async fn both_within(limit: Duration, tls: &Tls, to: SocketAddr, name: &str) -> 
         link.send(b"anything\r\n").await?;
         Ok(if link.line().await? == b"HTTP/1.0 200 OK" { Outcome::Passed } else { Outcome::Closed })
     };
-    [http::check(&probe, Ok(tls), &pattern::Turn::default()).await, progress.within(limit, talk).await]
+    [
+        http::check(&probe, Ok(tls), &pattern::Turn::default(), &mut None).await,
+        progress.within(limit, talk).await,
+    ]
 }
 
 /// Both fail in TLS, and say this.

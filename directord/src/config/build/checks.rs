@@ -9,6 +9,7 @@ use crate::config::model::{CheckType, Protocol, RealText, ServiceName, Setting};
 use crate::config::plan::Check;
 use crate::config::value::Notes;
 use config::{Diagnostic, Span};
+use ipvs::Forwarding;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -228,6 +229,54 @@ impl<'a> Checks<'a> {
         let Some(setting) = setting else { return ("/".into(), section.span) };
         let slash = if setting.value.starts_with('/') { "" } else { "/" };
         (format!("{slash}{}", setting.value), setting.span)
+    }
+
+    /// ldirectord's key of a check, as it wrote it into monitor files: a blank for each run of colons, and no
+    /// backslashes.
+    pub(super) fn monitor_name(&self, real: &RealText, address: IpAddr, port: u16) -> String {
+        let section = self.at.section;
+        let command = section.check_command.as_ref().map_or("/bin/true", |command| command.value.as_str());
+        let check = match self.kind {
+            CheckType::On => "on".to_owned(),
+            CheckType::Off => "off".to_owned(),
+            CheckType::Ping => "ping".to_owned(),
+            CheckType::Connect => "connect".to_owned(),
+            CheckType::External => format!("external:{command}"),
+            CheckType::ExternalPerl => format!("external-perl:{command}"),
+            CheckType::Negotiate => format!("negotiate:{}", self.service.name()),
+            CheckType::Combined(_) => format!("combined:{}", self.service.name()),
+        };
+        let protocol = match self.at.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+            Protocol::Mark => "fwm",
+        };
+        let host = text(&section.virtual_host);
+        let check_port = value(&section.check_port).map(|port| port.to_string()).unwrap_or_default();
+        let method = match real.forwarding {
+            Forwarding::Masquerade => "masq",
+            Forwarding::Tunnel(_) => "ipip",
+            _ => "gate",
+        };
+        let receive = real.dialogue.as_ref().map(|(_, receive)| receive).or(section.receive.as_ref());
+        let receive = receive.map(|receive| receive.value.as_str()).unwrap_or_default();
+        let key = format!(
+            "{check}:{protocol}:{}:{port}:{host}:{check_port}:{}:{method}:{}:{receive}",
+            bracketed(address),
+            real.weight,
+            self.request(real).0
+        );
+        let mut name = String::with_capacity(key.len());
+        let mut after_colon = false;
+        for c in key.chars().filter(|c| *c != '\\') {
+            if c != ':' {
+                name.push(c);
+            } else if !after_colon {
+                name.push(' ');
+            }
+            after_colon = c == ':';
+        }
+        name
     }
 
     /// `PROGRAM VIP VPORT RIP RPORT`, or `MARK 0 RIP RPORT`, as ldirectord calls it.

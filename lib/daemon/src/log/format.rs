@@ -1,6 +1,7 @@
 //! What a line looks like. Pure: time, zone, host and process id come in.
 
 use std::fmt::Write;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -8,6 +9,9 @@ use tracing::Level;
 
 use super::syslog::{Facility, severity};
 use super::{Format, Settings};
+
+/// The moment in a line of ldirectord.
+const DATE: &str = "%a %b %e %H:%M:%S %Y";
 
 /// One event on its way to the targets.
 #[derive(Debug, Clone)]
@@ -23,6 +27,12 @@ pub(super) struct Place {
     pub(super) host: String,
     pub(super) pid: u32,
     pub(super) zone: TimeZone,
+}
+
+/// A moment as ldirectord writes it, in local time: `Fri Nov 20 20:14:56 2026`.
+pub fn date(time: SystemTime) -> String {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.to_zoned(TimeZone::system()).strftime(DATE).to_string()
 }
 
 impl Place {
@@ -46,7 +56,7 @@ pub(super) fn for_file(line: &Line, settings: &Settings, place: &Place) -> Strin
             format!("{time} {host} {}: [{pid}]: {body}", settings.ident)
         }
         Format::Ldirectord { name } => {
-            let time = place.time(line, "%a %b %e %H:%M:%S %Y");
+            let time = place.time(line, DATE);
             format!("[{time}|{name}|{pid}] {}", body(line, &settings.format))
         }
         Format::Plain => body(line, &settings.format),
@@ -57,7 +67,7 @@ pub(super) fn for_file(line: &Line, settings: &Settings, place: &Place) -> Strin
 pub(super) fn for_stdout(line: &Line, settings: &Settings, place: &Place) -> String {
     match &settings.format {
         Format::Ldirectord { .. } => {
-            let time = place.time(line, "%a %b %e %H:%M:%S %Y");
+            let time = place.time(line, DATE);
             format!("[{time}] {}", body(line, &settings.format))
         }
         Format::Heartbeat | Format::Plain => for_file(line, settings, place),
