@@ -126,6 +126,10 @@ fn a_pair_lives_through_what_happens_to_it() {
     );
     beta.holds(Hold::Local);
     alpha.holds(Hold::Local);
+    assert_eq!(
+        alpha.moves(&Request::Standby { set: Which::Foreign }),
+        "this node holds no foreign resources: there is nothing to give"
+    );
     alpha.moves(&Request::Takeover { set: Which::Foreign });
     alpha.holds(Hold::All);
     beta.holds(Hold::None);

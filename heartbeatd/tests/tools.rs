@@ -258,9 +258,11 @@ fn waiting_is_limited() {
         Request::Status => Some(Answer::Status(Box::new(status(Hold::Foreign, None)))),
         _ => Some(Answer::Accepted { note: "under way".to_owned() }),
     });
-    let (out, err, code) = run("hb_takeover", &run_dir.0, &["--wait=1", "local"]);
-    let text = "hb_takeover: not done after 1 s: nothing has begun; this node holds foreign\n";
-    assert_eq!((out.as_str(), err.as_str(), code), ("", text, 1));
+    for arguments in [&["--wait=1", "local"][..], &["--wait", "1", "local"], &["local", "--wait", "1"]] {
+        let (out, err, code) = run("hb_takeover", &run_dir.0, arguments);
+        let text = "hb_takeover: not done after 1 s: nothing has begun; this node holds foreign\n";
+        assert_eq!((out.as_str(), err.as_str(), code), ("", text, 1), "{arguments:?}");
+    }
 }
 
 #[test]
@@ -270,5 +272,12 @@ fn nodes_are_not_added_or_removed_while_the_pair_runs() {
         assert_eq!(output.status.code(), Some(1));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("refused") && said.contains("ha.cf"), "{said}");
+        let help = Command::new(program).arg("--help").output().unwrap();
+        assert_eq!(help.status.code(), Some(0));
+        let said = String::from_utf8_lossy(&help.stdout);
+        assert!(said.contains("Usage:") && said.contains("ha.cf"), "{said}");
+        let wrong = Command::new(program).arg("--fast").output().unwrap();
+        assert_eq!(wrong.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&wrong.stderr).contains("'--fast'"), "{wrong:?}");
     }
 }

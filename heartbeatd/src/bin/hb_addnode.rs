@@ -2,5 +2,5 @@
 #![forbid(unsafe_code)]
 
 fn main() -> std::process::ExitCode {
-    heartbeatd::tools::members::run("hb_addnode").print()
+    heartbeatd::tools::members::run("hb_addnode", std::env::args_os()).print()
 }

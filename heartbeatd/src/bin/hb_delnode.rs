@@ -2,5 +2,5 @@
 #![forbid(unsafe_code)]
 
 fn main() -> std::process::ExitCode {
-    heartbeatd::tools::members::run("hb_delnode").print()
+    heartbeatd::tools::members::run("hb_delnode", std::env::args_os()).print()
 }

@@ -14,7 +14,7 @@ use self::sockets::Readable;
 use super::clock;
 use super::guard::{self, Line};
 use super::lateness::{self, Lateness, Scheduling};
-use super::orders::{self, Incoming, Order, Orders, Packets};
+use super::orders::{self, Incoming, Moving, Order, Orders, Packets};
 use super::picture::{Counters, Picture, Report};
 use super::pinging::{self, PingPlan, Pinging};
 use super::refusals::Refusals;
@@ -220,10 +220,17 @@ impl Beat {
                         Event::Takeover(set) => self.cluster.takeover_refusal(set),
                         _ => self.cluster.standby_refusal(),
                     };
+                    // of a node at rest, as one that may stand by is
+                    let here = self.cluster.wants().with(self.cluster.may_run());
+                    let moving = match (refusal, &event) {
+                        (Some(why), _) => Moving::Refused(why),
+                        (None, Event::Standby(set)) if set.both(here).is_empty() => Moving::NothingHere,
+                        (None, _) => Moving::Begun,
+                    };
                     if refusal.is_none() {
                         self.handle(event);
                     }
-                    let _ = answer.send(refusal); // nobody waits any more
+                    let _ = answer.send(moving); // nobody waits any more
                 }
                 Order::Media(number, change) => {
                     let old = self.slots.get_mut(number).and_then(|slot| slot.change(change));

@@ -20,13 +20,24 @@ const ORDERS: usize = 64;
 /// How long who waits for room sleeps; the thread takes all orders within its turn.
 const ROOM: Duration = Duration::from_millis(2);
 
+/// What becomes of an event that moves resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moving {
+    /// It is obeyed.
+    Begun,
+    /// It is obeyed, but this node has nothing of what it is to give.
+    NothingHere,
+    /// It is not obeyed, and why.
+    Refused(&'static str),
+}
+
 /// What the rest of the program tells the thread.
 #[derive(Debug)]
 pub(super) enum Order {
     /// An event for the core.
     Event(Event),
-    /// An event that moves resources, and who wants to know at once why it would be refused (`None`: it was not).
-    Move(Event, oneshot::Sender<Option<&'static str>>),
+    /// An event that moves resources, and who wants to know at once what becomes of it.
+    Move(Event, oneshot::Sender<Moving>),
     /// A medium was opened or lost.
     Media(usize, Change),
     /// Other media on the same links.

@@ -2,7 +2,7 @@
 
 use super::clock;
 use super::files::Looker;
-use super::orders::Order;
+use super::orders::{Moving, Order};
 use super::picture::Picture;
 use super::shell::Shell;
 use super::status::Sources;
@@ -76,8 +76,14 @@ impl Shell {
         let (answer, answered) = oneshot::channel();
         self.give(Order::Move(event, answer)).await;
         match tokio::time::timeout(MOVE_LIMIT, answered).await {
-            Ok(Ok(None)) => Answer::Accepted { note },
-            Ok(Ok(Some(reason))) => refused(reason),
+            Ok(Ok(Moving::Begun)) => Answer::Accepted { note },
+            Ok(Ok(Moving::NothingHere)) => {
+                let which = if set == Which::All { String::new() } else { format!("{set} ") };
+                Answer::Accepted {
+                    note: format!("this node holds no {which}resources: there is nothing to give"),
+                }
+            }
+            Ok(Ok(Moving::Refused(reason))) => refused(reason),
             Ok(Err(_)) => refused("the daemon is ending"),
             Err(_elapsed) => {
                 refused("the daemon's beat thread does not answer; the request may still be obeyed later")

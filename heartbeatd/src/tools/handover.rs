@@ -92,7 +92,7 @@ struct Arguments {
 /// Runs the tool; `arguments` begins with the program's name.
 pub fn run(direction: Direction, arguments: impl IntoIterator<Item = OsString>) -> Output {
     let mut command = Arguments::command().name(direction.program()).about(direction.about());
-    let parsed = command.try_get_matches_from_mut(arguments);
+    let parsed = command.try_get_matches_from_mut(joined(arguments));
     let arguments = match parsed.and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -113,6 +113,23 @@ pub fn run(direction: Direction, arguments: impl IntoIterator<Item = OsString>) 
         Ok(note) => Output::success(format!("{note}\n")),
         Err(reason) => Output::failure(FAILED, format!("{}: {reason}\n", direction.program())),
     }
+}
+
+/// `--wait 5` is `--wait=5`: no set is a number, so nothing else can be meant.
+fn joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let number =
+            argument.to_str().is_some_and(|text| text.starts_with(|first: char| first.is_ascii_digit()));
+        match joined.last_mut() {
+            Some(last) if number && last == "--wait" => {
+                last.push("=");
+                last.push(argument);
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined
 }
 
 fn request(direction: Direction, set: Which, run_dir: &Path) -> Result<String, String> {
