@@ -208,6 +208,40 @@ mod mysql {
         assert_eq!(of(Mysql, more).await, Outcome::Garbled("a login that does not end".into()));
     }
 
+    /// MySQL 8 when it does not remember the password: the check asks for its key, and seals the password for it.
+    #[tokio::test]
+    async fn the_default_method_of_mysql_8_without_tls() {
+        let owner = openssl::rsa::Rsa::generate(2048).unwrap();
+        let to = serve(move |mut stream, _| {
+            let owner = owner.clone();
+            async move {
+                let mut heard = [0; 4096];
+                let mut sealed = Vec::new();
+                let key = [&[1][..], &owner.public_key_to_pem().unwrap()].concat();
+                let method = greeting("caching_sha2_password");
+                for words in [method, packet(2, &[1, 4]), packet(4, &key)] {
+                    stream.write_all(&words).await.unwrap();
+                    let read = stream.read(&mut heard).await.unwrap();
+                    sealed = heard[4..read].to_vec();
+                }
+                let mut opened = vec![0; 256];
+                let length =
+                    owner.private_decrypt(&sealed, &mut opened, openssl::rsa::Padding::PKCS1_OAEP).unwrap();
+                let nonce = b"12345678123456789012";
+                let password: Vec<u8> =
+                    opened[..length].iter().zip(nonce).map(|(one, other)| one ^ other).collect();
+                assert_eq!(password, b"secret\0");
+                say(stream, Way::Waiting, vec![packet(6, &[0, 0, 0, 2, 0, 0, 0]), rows(&[b"\x02up"])]).await;
+            }
+        })
+        .await;
+        assert_eq!(of(Mysql, to).await, Outcome::Passed);
+        let fast = [packet(2, &[1, 3]), packet(3, &[0, 0, 0, 2, 0, 0, 0])].concat();
+        let to =
+            saying(Way::Waiting, vec![greeting("caching_sha2_password"), fast, rows(&[b"\x02up"])]).await;
+        assert_eq!(of(Mysql, to).await, Outcome::Passed);
+    }
+
     #[tokio::test]
     async fn with_tlsverify_the_server_must_have_tls() {
         let to = answering(rows(&[b"\x02up"])).await;
