@@ -292,3 +292,43 @@ fn garbled(error: &io::Error) -> Failed {
 fn unexpected() -> Failed {
     Failed::Finally(Outcome::Garbled("a message that does not belong here".into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = header_of(&bytes);
+            prop_assert!(values(&bytes).iter().map(Vec::len).sum::<usize>() <= bytes.len());
+            let mut scram = ScramSha256::new(b"secret", ChannelBinding::unsupported());
+            let _ = scram.update(&bytes);
+            let _ = scram.finish(&bytes);
+        }
+
+        /// The library's reader, for every kind of message.
+        #[test]
+        fn no_message_panics(tag in any::<u8>(), body in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+            let mut whole = BytesMut::from([&[tag], &length[..], &body].concat().as_slice());
+            match Message::parse(&mut whole) {
+                Ok(Some(Message::ErrorResponse(body))) => {
+                    let _ = body.fields().count();
+                }
+                Ok(Some(Message::AuthenticationSasl(body))) => {
+                    let _ = body.mechanisms().any(|name| Ok(name == SCRAM_SHA_256));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn rows() {
+        let row = b"\0\x03\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0";
+        assert_eq!(values(row), [b"ab".to_vec(), vec![]]);
+        assert_eq!(values(b"\0\x01\x7f\0\0\0cut"), [b"cut".to_vec()]);
+    }
+}

@@ -7,6 +7,8 @@
 #![allow(unreachable_pub)] // a test has no other side
 
 mod bed;
+mod database;
 mod ftp;
 mod mail;
 mod news;
+mod proxy;
