@@ -138,6 +138,10 @@ impl Alerts {
         if (edit.verb, role) == (Verb::Purged, Role::Fallback) {
             return None;
         }
+        // A weight that moves while the server is up is no news: one in ten steps would be ten mails.
+        if edit.verb == Verb::Changed {
+            return None;
+        }
         let at = (service.clone(), key);
         match edit.verb {
             Verb::Quiescent | Verb::Readded | Verb::Deleted if role == Role::Real => {

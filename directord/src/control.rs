@@ -282,6 +282,7 @@ mod tests {
             in_table: true,
             fallback: None,
             fallback_active: false,
+            kept: false,
             up: 0,
             servers: vec![server.clone(); servers],
         };

@@ -1,14 +1,17 @@
 //! The core: a plan, a verdict on every real server, and what follows from both for the kernel's table.
 //!
 //! Pure: it is told of check results, of maintenance and of what the table held, and is asked what is
-//! [`Director::wanted`]. Times are passed in and only kept for status.
+//! [`Director::wanted`]. Times are passed in: those of the wall only for status, those of the clock for weights that
+//! [grow](Director::advance).
 
 mod drain;
 mod events;
+mod keep;
 mod lines;
 mod monitored;
 mod report;
 mod select;
+mod weight;
 
 use crate::check::{Checked, Outcome, Probe};
 use crate::config::{Check, Plan, RealServer, VirtualService};
@@ -23,10 +26,11 @@ use std::time::SystemTime;
 
 pub use drain::{Drain, Drained};
 pub use events::{Event, What};
-use lines::{describe, not_run};
+use lines::{describe, no_weight, not_run};
 pub use monitored::Monitored;
 pub use report::{CheckResult, ServerStatus, ServiceStatus};
 pub use select::Place;
+use weight::Weight;
 
 /// See the module.
 #[derive(Debug)]
@@ -71,6 +75,7 @@ struct Server {
     drained: Option<Drain>,
     /// How its checks ended.
     tally: Tally,
+    weight: Weight,
 }
 
 /// The last check of a server.
@@ -131,6 +136,9 @@ impl Director {
                 if let Some((other, old_server)) = twin {
                     server.tally = old_server.tally.clone();
                     server.inherit(old_server, real.check == other.check);
+                    if !service.keep_last {
+                        server.verdict.let_go();
+                    }
                     server.keep_place(old_server, real.destination == other.destination);
                 }
             }
@@ -167,7 +175,7 @@ impl Director {
 
     /// A check has ended. Returns what to log, and whether what is wanted has changed.
     pub fn observe(&mut self, probe: &Probe, checked: &Checked, now: SystemTime) -> (Vec<Line>, bool) {
-        let (mut lines, mut changed) = (Vec::new(), false);
+        let (mut lines, mut changed, mut concerned) = (Vec::new(), false, Vec::new());
         for (at, number) in self.holders.get(probe).into_iter().flatten() {
             let (Some(service), Some(state)) = (self.plan.services.get(*at), self.services.get_mut(*at))
             else {
@@ -186,12 +194,14 @@ impl Director {
                 lines.extend(not_run(last.as_ref(), real, service, &checked.outcome));
                 continue;
             }
+            lines.extend(no_weight(last.as_ref(), real, service, &checked.outcome));
             let change = server.verdict.observe(checked.outcome.passed(), counts);
-            if before.state() != server.verdict.state() {
-                server.since = now;
-            }
-            changed |=
-                matches!(change, Change::Up | Change::Down) || before.is_known() != server.verdict.is_known();
+            let weight = server.weight;
+            server.weight.observe(&checked.outcome);
+            server.turned(before.state(), service, now);
+            changed |= matches!(change, Change::Up | Change::Down)
+                || before.is_known() != server.verdict.is_known()
+                || weight != server.weight;
             let what = match change {
                 Change::Up => Some(What::Up),
                 Change::Down => Some(What::Down),
@@ -200,6 +210,13 @@ impl Director {
             let event = |what| Event::of(now, what, service, real, checked.outcome.to_string());
             self.events.extend(what.map(event));
             lines.extend(describe(change, real, service, &checked.outcome));
+            concerned.push((*at, before.is_held()));
+        }
+        for (at, held) in concerned {
+            if let Some(line) = self.keep_last(at, checked.outcome.passed(), held, now) {
+                lines.push(line);
+                changed = true;
+            }
         }
         (lines, changed)
     }
@@ -227,10 +244,7 @@ impl Director {
                 }
                 let before = server.verdict.state();
                 server.verdict.maintain(wanted, matches!(real.check, Check::Probe(_)));
-                if before != server.verdict.state() {
-                    server.since = now;
-                    changed = true;
-                }
+                changed |= server.turned(before, service, now);
                 let what = if wanted { What::Maintenance } else { What::MaintenanceEnded };
                 self.events.push(Event::of(now, what, service, real, "maintenancedir"));
                 let verb = if wanted { "Server in maintenance" } else { "Server no longer in maintenance" };
@@ -361,6 +375,9 @@ impl Service {
                 Check::Probe(_) if found.is_some_and(|found| found.weight > 0) => Verdict::adopted(),
                 Check::Probe(_) => Verdict::pending(),
             };
+            let weighs = matches!(&real.check, Check::Probe(probe) if probe.kind.weighs());
+            let weight =
+                Weight::found(found.map(|found| found.weight).filter(|weight| weighs && *weight > 0));
             Server {
                 verdict,
                 placed: None,
@@ -369,6 +386,7 @@ impl Service {
                 since: now,
                 drained: None,
                 tally: Tally::default(),
+                weight,
             }
         });
         Service {
@@ -394,12 +412,13 @@ impl Service {
             .zip(&self.servers)
             .map(|(real, server)| {
                 let presence = server.presence(real, service.quiescent, readd);
-                let settled = server
-                    .placed
-                    .as_ref()
-                    .is_some_and(|(was, as_what)| was.is_like(presence) && *as_what == real.destination);
-                let destination = real.destination.clone();
+                let weight = server.weight.of(real.destination.weight);
+                let destination = Destination { weight, ..real.destination.clone() };
+                let placed = server.placed.as_ref().filter(|(was, _)| was.is_like(presence));
+                let settled = placed.is_some_and(|(_, as_what)| *as_what == destination);
+                let moved = placed.is_some_and(|(_, as_what)| as_what.weight != weight);
                 WantedDestination {
+                    moved,
                     destination,
                     configured: real.shown(),
                     role: Role::Real,
@@ -418,6 +437,7 @@ impl Service {
                 role: Role::Fallback,
                 presence,
                 settled: self.fallback == Some(presence),
+                moved: false,
             };
             // A real server that is the fallback, too: it is in the table as the one or the other.
             match same.and_then(|at| destinations.get_mut(at)) {
@@ -452,9 +472,21 @@ impl Server {
             self.verdict = old.verdict;
             self.last = old.last.clone();
             self.since = old.since;
+            self.weight = old.weight;
         } else if old.verdict.is_up() && self.verdict.state() == State::Pending {
             self.verdict = Verdict::adopted();
         }
+    }
+
+    /// After something that may have changed the verdict. Returns whether it did.
+    fn turned(&mut self, before: State, service: &VirtualService, now: SystemTime) -> bool {
+        let after = self.verdict.state();
+        if before == after {
+            return false;
+        }
+        self.since = now;
+        self.weight.turned(before, after, service.slow_start);
+        true
     }
 
     /// What was in its place stays as it is, with a weight that an administrator has set since.

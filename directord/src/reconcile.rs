@@ -40,6 +40,8 @@ pub struct WantedDestination {
     pub presence: Presence,
     /// Whether the table has held it like this already.
     pub settled: bool,
+    /// It was there already and stays, only its weight is another one now.
+    pub moved: bool,
 }
 
 /// What a destination is for.
@@ -115,7 +117,7 @@ pub struct Edit {
 pub enum Verb {
     /// It was not there.
     Added,
-    /// A service has another scheduler or other options.
+    /// A service has another scheduler or other options, or a destination that stays up another weight.
     Changed,
     /// A destination was there and has its weight now.
     Restored,
@@ -323,6 +325,7 @@ impl WantedDestination {
 
     fn update(&self, service: &ServiceKey, found: &Destination) -> Option<Edit> {
         let (verb, weight) = match self.presence {
+            Presence::Serving if self.moved => (Verb::Changed, self.destination.weight),
             Presence::Serving => (Verb::Restored, self.destination.weight),
             _ => (Verb::Quiescent, 0),
         };

@@ -73,6 +73,8 @@ pub(crate) struct Daemon {
     gather_until: Option<Instant>,
     /// When what failed is tried again.
     retry_at: Option<Instant>,
+    /// When a weight grows.
+    grow_at: Option<Instant>,
     maintenance: Option<Maintenance>,
     resting: Resting,
     watch: Option<Watch>,
@@ -185,6 +187,7 @@ impl Daemon {
             in_pass: false,
             gather_until: None,
             retry_at: None,
+            grow_at: None,
             resting: Resting::default(),
             reloading: false,
             callback_due: false,
@@ -241,6 +244,7 @@ impl Daemon {
             let epoch = self.epoch;
             let gathered = sleep_until(self.gather_until.unwrap_or_else(Instant::now));
             let retry = sleep_until(self.retry_at.unwrap_or_else(Instant::now));
+            let grow = sleep_until(self.grow_at.unwrap_or_else(Instant::now));
             let next = tokio::select! {
                 event = inbox.recv() => match event {
                     Some(event) => self.event(event).await,
@@ -266,6 +270,11 @@ impl Daemon {
                     Next::Continue
                 }
                 () = gathered, if self.gather_until.is_some() => Next::Continue,
+                () = grow, if self.grow_at.is_some() => {
+                    self.grow_at = None;
+                    self.dirty = true; // the next pass lets it grow
+                    Next::Continue
+                }
                 () = retry, if self.retry_at.is_some() => {
                     self.retry_at = None;
                     self.dirty = true;

@@ -61,6 +61,12 @@ fn verdicts(service: &VirtualService) -> String {
     if service.rise > 1 {
         let _ = write!(text, ", back after {}", times(service.rise, "good check"));
     }
+    if !service.slow_start.is_zero() {
+        let _ = write!(text, ", then slowly for {}", shown(service.slow_start));
+    }
+    if service.keep_last {
+        text += ", last verdicts stay when all fail together";
+    }
     text
 }
 
@@ -104,7 +110,9 @@ fn kind(kind: &Kind) -> String {
         }
         Kind::SimpleTcp(simple) => format!("simpletcp {}", simple.to),
         Kind::Dialogue(dialogue) => format!("{} {}", dialogue.service.name(), dialogue.to),
-        Kind::External { command, .. } => format!("runs {}", command.join(" ")),
+        Kind::External { command, weighs, .. } => {
+            format!("runs {}{}", command.join(" "), if *weighs { ", which says the weight" } else { "" })
+        }
         Kind::Script(script) => format!(
             "{}: runs {} {}",
             script.service.name(),
@@ -162,10 +170,11 @@ fn heading(out: &mut String, service: &ServiceStatus, kernel_known: bool) {
         count => format!(", {count} drained"),
     };
     let name = service.name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
+    let kept = if service.kept { ", ALL FAILED TOGETHER, last verdicts stay" } else { "" };
     let blank = if out.is_empty() { "" } else { "\n" };
     let _ = writeln!(
         out,
-        "{blank}{}{name} {}: {} of {} up{drained}{fallback}{missing}",
+        "{blank}{}{name} {}: {} of {} up{drained}{kept}{fallback}{missing}",
         service.service,
         service.scheduler,
         service.up,

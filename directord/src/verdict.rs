@@ -39,6 +39,10 @@ pub struct Verdict {
     passes: u32,
     maintenance: bool,
     checked: bool,
+    /// Results since a check took it down; `None` if none did.
+    fallen: Option<u32>,
+    /// It is up only because all servers of its service failed together.
+    held: bool,
 }
 
 /// How many results in a row change a verdict.
@@ -70,7 +74,15 @@ pub enum Change {
 impl Verdict {
     /// Of a server that nothing is known of.
     pub fn pending() -> Verdict {
-        Verdict { state: State::Pending, failures: 0, passes: 0, maintenance: false, checked: false }
+        Verdict {
+            state: State::Pending,
+            failures: 0,
+            passes: 0,
+            maintenance: false,
+            checked: false,
+            fallen: None,
+            held: false,
+        }
     }
 
     /// Of a server that already gets connections.
@@ -109,6 +121,29 @@ impl Verdict {
         !self.maintenance && (self.failures > 0 || self.passes > 0)
     }
 
+    /// Whether a check took it down, and at most so many results came since.
+    pub fn fell_within(&self, results: u32) -> bool {
+        !self.maintenance && self.fallen.is_some_and(|fallen| fallen <= results)
+    }
+
+    /// Whether it is up only because it was [held](Verdict::hold).
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Takes back that a check took it down, and lets failures not count until it is [let go](Verdict::let_go) or
+    /// passes a check.
+    pub fn hold(&mut self) {
+        self.rise();
+        self.held = true;
+    }
+
+    /// Failures count again, from the first.
+    pub fn let_go(&mut self) {
+        self.held = false;
+        self.failures = 0;
+    }
+
     /// Whether it is held down by the administrator.
     pub fn in_maintenance(&self) -> bool {
         self.maintenance
@@ -125,6 +160,7 @@ impl Verdict {
 
     fn passed(&mut self, rise: u32) -> Change {
         match self.state {
+            State::Up if std::mem::take(&mut self.held) => Change::Reset,
             State::Up if std::mem::take(&mut self.failures) > 0 => Change::Reset,
             State::Up => Change::None,
             State::Pending => self.rise(),
@@ -137,15 +173,19 @@ impl Verdict {
 
     fn failed(&mut self, failure_count: u32) -> Change {
         self.passes = 0;
+        self.fallen = self.fallen.map(|results| results.saturating_add(1));
         match self.state {
             State::Down => Change::None,
             State::Pending => self.fall(),
+            State::Up if self.held => Change::None,
             State::Up => {
                 self.failures += 1;
                 if self.failures < failure_count {
                     Change::Soft(self.failures, failure_count)
                 } else {
-                    self.fall()
+                    let change = self.fall();
+                    self.fallen = Some(0);
+                    change
                 }
             }
         }
@@ -153,12 +193,14 @@ impl Verdict {
 
     fn fall(&mut self) -> Change {
         (self.failures, self.passes) = (0, 0);
+        (self.held, self.fallen) = (false, None);
         self.state = State::Down;
         Change::Down
     }
 
     fn rise(&mut self) -> Change {
         (self.failures, self.passes) = (0, 0);
+        (self.held, self.fallen) = (false, None);
         self.state = State::Up;
         Change::Up
     }
@@ -243,6 +285,29 @@ mod tests {
         verdict.observe(false, counts);
         verdict.maintain(true, true);
         assert!(!verdict.is_in_doubt(), "no check runs");
+    }
+
+    #[test]
+    fn what_is_held_falls_only_after_it_was_let_go() {
+        let mut verdict = Verdict::adopted();
+        assert!(!verdict.fell_within(9));
+        verdict.observe(false, of(1));
+        assert!(verdict.fell_within(0) && !verdict.is_up());
+        verdict.observe(false, of(1));
+        assert!(!verdict.fell_within(0) && verdict.fell_within(1));
+        verdict.hold();
+        assert!(verdict.is_up() && verdict.is_held() && !verdict.is_in_doubt());
+        for _ in 0..9 {
+            assert_eq!(verdict.observe(false, of(1)), Change::None);
+        }
+        verdict.let_go();
+        assert_eq!(verdict.observe(false, of(1)), Change::Down);
+        verdict.hold();
+        assert_eq!(verdict.observe(true, of(1)), Change::Reset);
+        assert!(!verdict.is_held());
+        verdict.hold();
+        assert_eq!(verdict.maintain(true, true), Change::Down, "the administrator's will comes first");
+        assert!(!verdict.is_held() && !verdict.fell_within(9));
     }
 
     #[test]

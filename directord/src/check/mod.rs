@@ -136,8 +136,8 @@ impl Checker {
             }
             Kind::SimpleTcp(simple) => simpletcp::check(simple, &memory.matching).await,
             Kind::Dialogue(dialogue) => self.dialogue(dialogue, memory).await,
-            Kind::External { command, timeout } => {
-                external::check(command, *timeout, &mut memory.program).await
+            Kind::External { command, timeout, weighs } => {
+                external::check(command, *weighs, *timeout, &mut memory.program).await
             }
             Kind::Script(script) => external::script(script, &mut memory.program).await,
             Kind::Combined { .. } => Outcome::NotRun("a combined check inside a combined check".into()),

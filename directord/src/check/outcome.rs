@@ -11,6 +11,10 @@ use std::time::Duration;
 pub enum Outcome {
     /// As it should.
     Passed,
+    /// As it should, and this is the weight that the server shall have.
+    PassedWith(u32),
+    /// As it should, but the check says no weight although it shall; its last line.
+    NoWeight(String),
     /// Nobody listens there.
     Refused,
     /// No way there; what the kernel said.
@@ -61,13 +65,15 @@ pub enum Outcome {
 impl Outcome {
     /// Whether the server is up.
     pub fn passed(&self) -> bool {
-        *self == Outcome::Passed
+        matches!(self, Outcome::Passed | Outcome::PassedWith(_) | Outcome::NoWeight(_))
     }
 
     /// A word for each way, as in JSON and metrics.
     pub fn name(&self) -> &'static str {
         match self {
             Outcome::Passed => "passed",
+            Outcome::PassedWith(..) => "passed-with",
+            Outcome::NoWeight(..) => "no-weight",
             Outcome::Refused => "refused",
             Outcome::Unreachable(..) => "unreachable",
             Outcome::NotConnected(..) => "not-connected",
@@ -126,6 +132,10 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Outcome::Passed => f.write_str("passed"),
+            Outcome::PassedWith(weight) => write!(f, "passed, weight {weight}"),
+            Outcome::NoWeight(line) => {
+                write!(f, "passed, but its last line is \"{line}\" instead of \"weight\" and 0 to 65535")
+            }
             Outcome::Refused => f.write_str("connection refused"),
             Outcome::Unreachable(why) => write!(f, "unreachable: {why}"),
             Outcome::NotConnected(limit) => write!(f, "no connection within {}", Seconds(*limit)),

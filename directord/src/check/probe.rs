@@ -54,6 +54,8 @@ pub enum Kind {
     External {
         /// The program and all its arguments.
         command: Vec<String>,
+        /// Its last line on standard output says the server's weight.
+        weighs: bool,
         /// The limit.
         #[serde(serialize_with = "seconds")]
         timeout: Duration,
@@ -160,6 +162,11 @@ impl Kind {
             Kind::Combined { negotiate, .. } => negotiate.tls_verify(),
             _ => None,
         }
+    }
+
+    /// Whether it says a weight.
+    pub fn weighs(&self) -> bool {
+        matches!(self, Kind::External { weighs: true, .. })
     }
 
     /// The longest time that one run may take.

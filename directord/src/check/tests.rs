@@ -287,6 +287,7 @@ async fn external_programs_end_in_every_way() {
             .map(str::to_owned)
             .into(),
         timeout: LIMIT,
+        weighs: false,
     };
     assert_eq!(
         outcome(external(r#"[ "$1 $2 $3 $4" = "192.0.2.1 80 192.0.2.2 8080" ]"#)).await,
@@ -296,8 +297,15 @@ async fn external_programs_end_in_every_way() {
     assert_eq!(outcome(external("kill -9 $$")).await, Outcome::Killed(9));
     assert_eq!(outcome(external("sleep 60 & sleep 60")).await, Outcome::Overran(LIMIT));
     assert_eq!(outcome(external("yes")).await, Outcome::Overran(LIMIT));
-    let missing = Kind::External { command: vec!["/nonexistent/check".into()], timeout: LIMIT };
+    let missing = Kind::External { command: vec!["/nonexistent/check".into()], timeout: LIMIT, weighs: true };
     assert!(matches!(outcome(missing).await, Outcome::NotStarted(_)));
+    let weighing = |script: &str| match external(script) {
+        Kind::External { command, .. } => Kind::External { command, timeout: 10 * LIMIT, weighs: true },
+        other => other,
+    };
+    assert_eq!(outcome(weighing("echo fine; echo weight 12")).await, Outcome::PassedWith(12));
+    assert_eq!(outcome(weighing("echo weight 12; exit 1")).await, Outcome::Exited(1));
+    assert_eq!(outcome(weighing("echo fine")).await, Outcome::NoWeight("fine".into()));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! [`Config`] → [`Plan`]: names are resolved, defaults and globals filled in, contradictions reported.
 
 mod checks;
+mod effect;
 mod resolve;
 
 use super::mail::{Alerts, Phases};
@@ -142,6 +143,7 @@ impl Builder<'_> {
             );
         }
         self.interval_without_fork(section, notes);
+        self.without_effect(section, notes);
         if let Some(file) = &section.monitor_file {
             file_to_write("monitor file", file, notes);
         }
@@ -160,6 +162,8 @@ impl Builder<'_> {
             rise: value(&shared.rise).or(value(&global.rise)).unwrap_or(1),
             alerts: self.alerts(shared),
             monitor_file: section.monitor_file.as_ref().map(|file| PathBuf::from(&file.value)),
+            slow_start: duration(&shared.slow_start).or(duration(&global.slow_start)).unwrap_or_default(),
+            keep_last: value(&shared.keep_last).or(value(&global.keep_last)).unwrap_or(false),
             service,
         })
     }

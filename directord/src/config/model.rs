@@ -49,6 +49,12 @@ pub struct Shared {
     pub source: Option<Setting<String>>,
     /// The IPv6 address that checks are sent from.
     pub source6: Option<Setting<String>>,
+    /// How long the weight of a server grows after it was down.
+    pub slow_start: Option<Setting<Time>>,
+    /// The answer of an external check says the weight.
+    pub weight_from_check: Option<Setting<bool>>,
+    /// When all servers fail together the last verdicts stay.
+    pub keep_last: Option<Setting<bool>>,
     /// Good checks in a row until a server that was down is up.
     pub rise: Option<Setting<u32>>,
     /// Weight 0 instead of removal.

@@ -65,6 +65,10 @@ pub struct VirtualService {
     pub alerts: Option<Alerts>,
     /// Where the result of every check is written.
     pub monitor_file: Option<PathBuf>,
+    /// How long the weight of a server grows after it was down; zero = not at all.
+    pub slow_start: Duration,
+    /// When all servers that are up fail together, their last verdicts stay.
+    pub keep_last: bool,
 }
 
 /// One real server of a service.

@@ -363,6 +363,38 @@ fn times_with_units() {
 }
 
 #[test]
+fn what_ldirectord_does_not_have_is_off_unless_it_is_written() {
+    let text = |own: &str| {
+        format!("virtual=192.0.2.1:80\n\tchecktype=external\n{own}\treal=192.0.2.10->192.0.2.11:80 gate 20\n")
+    };
+    let plain = one(&text(""));
+    assert_eq!(
+        (plain.slow_start, plain.keep_last, probe(&plain.reals[0]).kind.weighs()),
+        (Duration::ZERO, false, false)
+    );
+    let all = "slowstart=30s\nkeeplast=yes\nweightfromcheck=yes\n";
+    let global = one(&format!("{all}{}", text("")));
+    assert_eq!(
+        (global.slow_start.as_secs(), global.keep_last, probe(&global.reals[0]).kind.weighs()),
+        (30, true, true)
+    );
+    let own = one(&format!("{all}{}", text("\tslowstart=0\n\tkeeplast=no\n\tweightfromcheck=no\n")));
+    assert_eq!(
+        (own.slow_start, own.keep_last, probe(&own.reals[0]).kind.weighs()),
+        (Duration::ZERO, false, false)
+    );
+    assert_eq!(report(&format!("{all}{}", text(""))).lines().count(), 0);
+    for (own, part) in [
+        ("\tweightfromcheck=yes\n", "only a program says a weight"),
+        ("\tslowstart=3\n", "a weight of 1 cannot grow"),
+        ("\tkeeplast=yes\n", "there is only one real server"),
+    ] {
+        let report = report(&format!("virtual=192.0.2.1:80\n{own}\treal=192.0.2.10:80 gate\n"));
+        assert!(report.render().contains(part) && !report.has_errors(), "{}", report.render());
+    }
+}
+
+#[test]
 fn source_addresses_global_and_own() {
     let text = "sourceaddress=192.0.2.5\nsourceaddress6=[2001:db8::5]\n\
                 virtual=192.0.2.1:80\n\treal=192.0.2.10:80 gate\n\

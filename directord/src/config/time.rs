@@ -67,7 +67,7 @@ pub(super) fn whole_seconds(
 }
 
 /// The time, and whether it is a plain number; `None` if the text is not a time as a whole.
-fn exact(text: &str) -> Option<(Duration, bool)> {
+pub(super) fn exact(text: &str) -> Option<(Duration, bool)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
     let unit = unit.trim_start_matches(super::lexer::blank);

@@ -34,6 +34,10 @@ pub enum What {
     Up,
     /// A server is down.
     Down,
+    /// All servers of a service failed together, and their last verdicts stay.
+    Kept,
+    /// A check has passed, and they count again.
+    KeptEnded,
     /// A server is in maintenance.
     Maintenance,
     /// It is no longer.
@@ -61,6 +65,8 @@ impl What {
             What::NotLoaded => "configuration NOT taken",
             What::Up => "up",
             What::Down => "DOWN",
+            What::Kept => "ALL FAILED together, last verdicts stay",
+            What::KeptEnded => "verdicts count again",
             What::Maintenance => "in maintenance",
             What::MaintenanceEnded => "no longer in maintenance",
             What::Drained => "drained",

@@ -17,6 +17,21 @@ pub(super) fn not_run(
     (!known).then_some(Line { warning: true, text })
 }
 
+/// A check that passes without the weight it shall say is told of once, not every time.
+pub(super) fn no_weight(
+    last: Option<&Last>,
+    real: &RealServer,
+    service: &VirtualService,
+    outcome: &Outcome,
+) -> Option<Line> {
+    let new = match (last.map(|last| &last.checked.outcome), outcome) {
+        (Some(Outcome::NoWeight(_)), _) => false,
+        (_, outcome) => matches!(outcome, Outcome::NoWeight(_)),
+    };
+    let text = format!("No weight for {} ({}), it stays: {outcome}", real.shown(), service.id());
+    new.then_some(Line { warning: true, text })
+}
+
 /// What ldirectord logs of a check, and why a check failed, which it did not say.
 pub(super) fn describe(
     change: Change,

@@ -29,6 +29,9 @@ pub struct ServiceStatus {
     pub fallback: Option<String>,
     /// Whether the fallback takes the connections.
     pub fallback_active: bool,
+    /// All real servers failed together, and their last verdicts stay (`keeplast`).
+    #[serde(default)]
+    pub kept: bool,
     /// Real servers that are up.
     pub up: usize,
     /// The real servers.
@@ -185,7 +188,7 @@ impl Director {
         let presence = server.presence(real, service.quiescent, self.plan.settings.readd_quiescent);
         let mut status = of(real, server);
         status.wanted_weight = match presence {
-            Presence::Serving => Some(real.destination.weight),
+            Presence::Serving => Some(server.weight.of(real.destination.weight)),
             Presence::Quiescent { .. } | Presence::Drained { .. } => Some(0),
             Presence::Absent | Presence::AsIs => None,
         };
@@ -209,6 +212,7 @@ impl Service {
             in_table: table.find(key).is_some(),
             fallback: service.fallback.as_ref().map(|fallback| fallback.key.to_string()),
             fallback_active: !self.any_serving() && service.fallback.as_ref().is_some_and(serves),
+            kept: self.is_kept(),
             up: servers.iter().filter(|server| server.state == State::Up).count(),
             servers,
         }
@@ -219,6 +223,9 @@ impl Service {
 fn of(real: &RealServer, server: &Server) -> ServerStatus {
     let why = match (&server.last, &real.check) {
         _ if server.verdict.in_maintenance() => "in maintenance".to_owned(),
+        (Some(last), _) if server.verdict.is_held() => {
+            format!("kept up, as all failed together: {}", last.checked.outcome)
+        }
         (_, Check::On) => "not checked, always used".to_owned(),
         (_, Check::Off) => "not checked, never used".to_owned(),
         (Some(last), _) => last.checked.outcome.to_string(),

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 mod drain;
+mod keep;
+mod weights;
 
 fn plan(text: &str) -> Plan {
     match load_source(Source::new("t.cf", text), &SystemNames::default()) {
@@ -60,6 +62,13 @@ impl Bench {
             }
         }
         changed
+    }
+
+    /// Of everything.
+    fn status(&self) -> Vec<ServiceStatus> {
+        let counted = crate::reconcile::Counted { table: self.table.clone(), ..Default::default() };
+        let all = self.director.select(&crate::control::Selection::default()).unwrap();
+        self.director.status(&all, &counted)
     }
 
     fn weights(&self) -> Vec<(u8, u32)> {
@@ -154,9 +163,7 @@ fn a_reload_keeps_verdicts_and_names_what_left() {
     let more = format!("{TWO}virtual=192.0.2.2:80\n\treal=192.0.2.12:80 gate\n");
     assert!(bench.director.reload(plan(&more), &bench.table, now()).is_empty());
     assert!(!bench.director.is_gathered(), "the new server has no verdict");
-    let counted = crate::reconcile::Counted { table: bench.table.clone(), ..Default::default() };
-    let all = bench.director.select(&crate::control::Selection::default()).unwrap();
-    let status = bench.director.status(&all, &counted);
+    let status = bench.status();
     assert_eq!(
         status[0].servers.iter().map(|server| server.state).collect::<Vec<_>>(),
         [State::Up, State::Down]

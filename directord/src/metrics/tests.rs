@@ -34,6 +34,7 @@ fn snapshot() -> Snapshot {
         in_table: true,
         fallback: None,
         fallback_active: false,
+        kept: false,
         up: 2,
         servers: vec![server("192.0.2.10:80"), server("[2001:db8::10]:80")],
     };

@@ -9,7 +9,7 @@ fn real(last: u8, presence: Presence) -> WantedDestination {
     let configured = SocketAddr::from(([192, 0, 2, last], 80));
     let mut destination = Destination::new(configured.into(), Forwarding::DirectRoute);
     destination.weight = 5;
-    WantedDestination { destination, configured, role: Role::Real, presence, settled: false }
+    WantedDestination { destination, configured, role: Role::Real, presence, settled: false, moved: false }
 }
 
 fn wanted(destinations: Vec<WantedDestination>) -> Vec<Wanted> {

@@ -27,6 +27,7 @@ impl Daemon {
         self.dirty = false;
         self.in_pass = true;
         self.before_pass();
+        self.grow_at = self.director.advance(Instant::now().into_std()).map(Instant::from_std);
         let wanted = self.director.wanted();
         let leaving = std::mem::take(&mut self.leaving);
         self.granted.append(&mut self.wishes);

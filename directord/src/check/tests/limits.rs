@@ -22,7 +22,7 @@ async fn a_program_that_does_not_want_to_end_runs_once() {
     let script = format!("trap '' TERM; echo run >>{}; while :; do sleep 0.1; done", file.display());
     let limit = Duration::from_millis(300);
     let command = ["/bin/sh", "-c", &script].map(str::to_owned).to_vec();
-    let kind = Kind::External { command, timeout: limit };
+    let kind = Kind::External { command, timeout: limit, weighs: false };
     let (checker, mut memory) = (Checker::new(), Memory::default());
     for _ in 0..2 {
         assert_eq!(checker.run(&kind, &mut memory).await.outcome, Outcome::Overran(limit));

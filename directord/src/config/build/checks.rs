@@ -24,6 +24,7 @@ pub(super) struct Checks<'a> {
     interval: Duration,
     recheck: Option<Duration>,
     source: Option<IpAddr>,
+    weighs: bool,
     attempts: u32,
     receive: Option<Pattern>,
 }
@@ -60,6 +61,7 @@ impl<'a> Checks<'a> {
             interval: interval.unwrap_or(DEFAULT_INTERVAL),
             recheck: duration(&own.recheck_interval).or(duration(&global.recheck_interval)),
             source,
+            weighs: value(&own.weight_from_check).or(value(&global.weight_from_check)).unwrap_or(false),
             attempts: value(&own.check_count).or(value(&global.check_count)).unwrap_or(1),
             receive,
         };
@@ -291,7 +293,7 @@ impl<'a> Checks<'a> {
         };
         let mut command: Vec<String> = before.iter().chain(&words).map(|word| (*word).to_owned()).collect();
         command.extend([service, self.at.port.to_string(), bracketed(address), port.to_string()]);
-        Kind::External { command, timeout: self.check_timeout }
+        Kind::External { command, timeout: self.check_timeout, weighs: self.weighs }
     }
 }
 
