@@ -40,6 +40,7 @@ mod start;
 mod status;
 mod tools;
 mod watchdog;
+mod whereabouts;
 
 pub use arguments::Arguments;
 

@@ -150,3 +150,28 @@ fn the_terminal_is_given_back() {
         assert!(watch.ends().success());
     }
 }
+
+/// As with heartbeat 3.0.6, whose package makes the group.
+#[test]
+fn members_of_haclient_may_ask_but_not_order() {
+    let node = Node::new("clients");
+    node.configure("alpha", port(), "");
+    node.start();
+    for (name, program) in
+        [("cl_status", env!("CARGO_BIN_EXE_cl_status")), ("hb_standby", env!("CARGO_BIN_EXE_hb_standby"))]
+    {
+        fs::copy(program, node.directory.join("bin").join(name)).unwrap();
+    }
+    let by = |group: &str, words: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "nobody", "--regid", group, "--clear-groups"]);
+        command.arg(node.path(&format!("bin/{}", words[0]))).args(&words[1..]);
+        command.args(["--run-dir", &node.path("run")]).output().unwrap()
+    };
+    node.until("answering a member", || by("haclient", &["cl_status", "hbstatus"]).status.code() == Some(0));
+    let output = by("haclient", &["hb_standby"]);
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(said.contains("only root may order this"), "{said}");
+    assert_ne!(by("nogroup", &["cl_status", "hbstatus"]).status.code(), Some(0));
+}

@@ -270,7 +270,9 @@ impl Beat {
         self.cluster.handle(event, now);
         self.perform();
         if self.beats > before && now.mono >= due {
-            self.lateness.record(due, clock::mono());
+            let now = clock::mono();
+            self.lateness.record(due, now);
+            self.counters.latest = self.counters.latest.max(now.saturating_sub(due));
         }
         self.dirty = true;
     }

@@ -292,8 +292,17 @@ impl Shell {
             self.fencer.not_needed();
         }
         self.picture = Some(picture);
+        self.look();
         if began {
             self.run_programs();
+        }
+    }
+
+    /// Remembers where the groups are.
+    fn look(&mut self) {
+        if let Some(picture) = &self.picture {
+            let managed = !self.arguments.no_resources;
+            self.memory.look(clock::mono(), &self.plan.node, managed, picture, &self.haresources.borrow());
         }
     }
 
@@ -322,7 +331,8 @@ impl Shell {
         match news {
             News::Progress(progress) => {
                 let now = clock::mono();
-                self.memory.progress(now, &progress);
+                self.memory.progress(&progress);
+                self.look();
                 if let Some((failed, text)) = progress.sentence() {
                     let severity = if failed { Severity::Error } else { Severity::Info };
                     match failed {

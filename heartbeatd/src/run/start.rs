@@ -18,6 +18,7 @@ use daemon::background::{self, Role, Starting};
 use daemon::control::Listener;
 use daemon::log::{self, Log};
 use daemon::pidfile::{self, PidFile, PidFileError};
+use nix::unistd::Group;
 use signal_hook_tokio::Signals;
 use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
@@ -30,6 +31,8 @@ use tokio::sync::mpsc;
 
 /// Reports on their way from the beat thread.
 const REPORTS: usize = 1024;
+/// The group of heartbeat's clients.
+const CLIENTS: &str = "haclient";
 
 /// How long the end waits for what is being written.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
@@ -225,6 +228,7 @@ fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
         |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("heartbeat: {what}: {error}"), 1);
     let listener = Listener::bind(&control::socket(&arguments.run_dir), 0o660)
         .map_err(|error| failed("control socket", &error))?;
+    open_to_clients(&control::socket(&arguments.run_dir));
     let slots = slots(targets, links).map_err(|error| Failure::new(error, 1))?;
     if !arguments.low_priority && plan.realtime.is_some() {
         lock_memory();
@@ -299,6 +303,19 @@ pub(super) fn keep(watched: Vec<Watched>, orders: &Orders) -> io::Result<Keeper>
         }
         true
     })
+}
+
+/// Members of the group that may ask heartbeat 3.0.6 may ask this daemon (tools.rs: but not order anything).
+fn open_to_clients(socket: &Path) {
+    if let Ok(Some(group)) = Group::from_name(CLIENTS) {
+        let owned = std::os::unix::fs::chown(socket, None, Some(group.gid.as_raw()));
+        if let Err(error) = owned {
+            tracing::warn!(
+                "{}: group {CLIENTS}: {error}: only root can ask for the status",
+                socket.display()
+            );
+        }
+    }
 }
 
 /// Locks this process in memory, so that no beat waits for a disk. Only where that cannot make later allocations

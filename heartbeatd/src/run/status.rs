@@ -4,7 +4,8 @@ use super::files::Haresources;
 use super::jobs::Progress;
 use super::picture::Picture;
 use super::watchdog::Watchdog;
-use crate::cluster::{IPFAIL, LinkView, NodeState, Set, Severity, Snapshot};
+use super::whereabouts::{Place, Whereabouts, whereabouts};
+use crate::cluster::{IPFAIL, LinkView, NodeState, Severity, Snapshot};
 use crate::config::{self, Failback, Plan};
 use crate::control::{
     self, Beats, Client, ClientState, Counters, Event, Group, GroupState, Hold, Link, Node, NodeKind,
@@ -22,7 +23,8 @@ const EVENTS: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// What jobs said last of each group.
-    groups: BTreeMap<String, (GroupState, Duration)>,
+    groups: BTreeMap<String, GroupState>,
+    whereabouts: Whereabouts,
     events: VecDeque<(Duration, Severity, String)>,
 }
 
@@ -35,7 +37,7 @@ impl Memory {
     }
 
     /// Takes a line of a job.
-    pub(super) fn progress(&mut self, now: Duration, progress: &Progress) {
+    pub(super) fn progress(&mut self, progress: &Progress) {
         let (key, state) = match progress {
             Progress::Resource { group, action, .. } => match action.as_str() {
                 "start" => (group, GroupState::Starting),
@@ -50,12 +52,7 @@ impl Memory {
             },
             Progress::Begun | Progress::Abandoned { .. } | Progress::End { .. } | Progress::Unknown => return,
         };
-        match self.groups.get_mut(key) {
-            Some((known, _)) if *known == state => {}
-            _ => {
-                self.groups.insert(key.clone(), (state, now));
-            }
-        }
+        self.groups.insert(key.clone(), state);
     }
 }
 
@@ -74,6 +71,31 @@ pub(super) struct Sources<'a> {
     pub(super) started: Duration,
     pub(super) now: Duration,
     pub(super) log_dropped: u64,
+}
+
+impl Memory {
+    /// Remembers since when the groups have been where they are.
+    pub(super) fn look(
+        &mut self,
+        now: Duration,
+        me: &str,
+        managed: bool,
+        picture: &Picture,
+        haresources: &Haresources,
+    ) {
+        for group in &haresources.groups {
+            if let Some(key) = group.resources.first() {
+                let place = self.place(key, &group.home, me, managed, &picture.cluster);
+                self.whereabouts.see(now, key, place);
+            }
+        }
+    }
+
+    fn place(&self, key: &str, home: &str, me: &str, managed: bool, cluster: &Snapshot) -> Place {
+        let said = self.groups.get(key).copied();
+        // without resource management (-M) no job tells anything: what is wanted counts as held
+        whereabouts(cluster, me, home, said.or_else(|| (!managed).then_some(GroupState::Held)))
+    }
 }
 
 impl Sources<'_> {
@@ -206,17 +228,9 @@ impl Sources<'_> {
 
     fn group(&self, line: &config::Group) -> Option<Group> {
         let key = line.resources.first()?.clone();
-        let cluster = &self.picture.cluster;
-        let said = self.memory.groups.get(&key).copied();
-        // without resource management (-M) no job tells anything: what is wanted counts as held
-        let said = said.or_else(|| (!self.managed).then_some((GroupState::Held, Duration::ZERO)));
-        let (state, holder) = whereabouts(cluster, &self.plan.node, &line.home, said.map(|(state, _)| state));
-        let share = cluster.shares.iter().find(|share| share.home == line.home);
-        let since = said
-            .map(|(_, since)| since)
-            .max(share.map(|share| share.since))
-            .unwrap_or_default()
-            .max(self.started);
+        let place = self.memory.place(&key, &line.home, &self.plan.node, self.managed, &self.picture.cluster);
+        let since = self.memory.whereabouts.since(&key, &place).unwrap_or(self.now);
+        let (state, holder) = place;
         Some(Group {
             key,
             resources: line.resources.clone(),
@@ -287,43 +301,6 @@ impl Sources<'_> {
 fn link_to_peer(link: &LinkView) -> Link {
     let why = link.instead.as_ref().map(ToString::to_string);
     Link { name: link.name.clone(), up: link.up, why }
-}
-
-/// State and holder of a group homed on `home`, as `me` knows them; `said` is what a job said last of it.
-fn whereabouts(
-    cluster: &Snapshot,
-    me: &str,
-    home: &str,
-    said: Option<GroupState>,
-) -> (GroupState, Option<String>) {
-    let local = home == me;
-    let has = |set: Set| if local { set.local } else { set.foreign };
-    let Some(share) = cluster.shares.iter().find(|share| share.home == home) else {
-        return (GroupState::Unknown, None);
-    };
-    let here = Some(me.to_owned());
-    if share.wanted || has(cluster.may_run) {
-        return match (share.wanted, share.settled, said) {
-            (_, _, Some(GroupState::Failed)) => (GroupState::Failed, here),
-            (true, _, Some(GroupState::Held)) => (GroupState::Held, here),
-            // no job has told of it: it came into haresources after the others were started
-            (true, true, _) => (GroupState::Unknown, None),
-            (true, false, _) => (GroupState::Starting, here),
-            (false, _, Some(GroupState::Released)) => (GroupState::Released, None),
-            // Nobody has looked yet what an earlier life of this node has left running.
-            (false, _, None) if !matches!(cluster.phase, "stable" | "stopping") => {
-                (GroupState::Unknown, None)
-            }
-            (false, _, _) => (GroupState::Stopping, here),
-        };
-    }
-    let peer = cluster.peer.as_ref().filter(|peer| peer.state != NodeState::Dead);
-    match peer.map(|peer| (peer.holds, &peer.name)) {
-        Some((Some(holds), name)) if has(holds) => (GroupState::Held, Some(name.clone())),
-        Some((None, _)) => (GroupState::Unknown, None),
-        _ if share.failed => (GroupState::Failed, None),
-        _ => (GroupState::Released, None),
-    }
 }
 
 fn status_word(state: NodeState) -> NodeStatus {

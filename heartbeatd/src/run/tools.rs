@@ -138,6 +138,8 @@ async fn accept(listener: Listener, ask: mpsc::Sender<Ask>, looker: Looker) {
 }
 
 async fn converse(mut connection: Connection, ask: mpsc::Sender<Ask>, looker: Looker) {
+    let own = rustix::process::geteuid().as_raw();
+    let may_order = connection.peer().is_ok_and(|peer| peer.uid == 0 || peer.uid == own);
     loop {
         let request = match connection.recv().await {
             Ok(Some(request)) => request,
@@ -149,6 +151,13 @@ async fn converse(mut connection: Connection, ask: mpsc::Sender<Ask>, looker: Lo
         };
         if matches!(request, Request::Status) {
             looker.look().await;
+        } else if !may_order {
+            let reason =
+                "only root may order this; members of group haclient may ask for the status".to_owned();
+            if connection.send(&Answer::Refused { reason }).await.is_err() {
+                return;
+            }
+            continue;
         }
         let limit = if matches!(request, Request::Reload) { RELOAD_LIMIT } else { Duration::MAX };
         let (answer, answered) = oneshot::channel();
