@@ -186,7 +186,12 @@ impl Sources<'_> {
                 name: name.to_owned(),
                 kind: NodeKind::Normal,
                 status: status_word(peer.state),
-                links: peer.links.iter().map(link_to_peer).collect(),
+                links: peer
+                    .links
+                    .iter()
+                    .enumerate()
+                    .map(|(index, link)| link_to_peer(link, self.works(index)))
+                    .collect(),
                 software: match (peer.ours, peer.silent) {
                     (true, _) => match &peer.version {
                         Some(version) => format!("tandem {version}"),
@@ -217,9 +222,12 @@ impl Sources<'_> {
 
     /// An interface is up as long as one medium on it works.
     fn own_links(&self) -> Vec<Link> {
-        let works = |index| self.picture.media.iter().any(|(link, works)| *link == index && *works);
         let links = self.links.iter().enumerate();
-        links.map(|(index, name)| Link { name: name.clone(), up: works(index), why: None }).collect()
+        links.map(|(index, name)| Link { name: name.clone(), up: self.works(index), why: None }).collect()
+    }
+
+    fn works(&self, link: usize) -> bool {
+        self.picture.media.iter().any(|(of, works)| *of == link && *works)
     }
 
     fn groups(&self) -> Vec<Group> {
@@ -298,8 +306,14 @@ impl Sources<'_> {
     }
 }
 
-fn link_to_peer(link: &LinkView) -> Link {
-    let why = link.instead.as_ref().map(ToString::to_string);
+/// `works`: on this node's side.
+fn link_to_peer(link: &LinkView, works: bool) -> Link {
+    let why = link.instead.as_ref().map(|instead| match works {
+        true => instead.to_string(),
+        false => {
+            "nothing is sent or received here: this node's own link does not work (see the log)".to_owned()
+        }
+    });
     Link { name: link.name.clone(), up: link.up, why }
 }
 
