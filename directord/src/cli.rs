@@ -42,6 +42,7 @@ Usage: directord [-d] [-f] [--run-dir DIR] [--config-dir DIR] [CONFIG] VERB [REA
                      configuration (192.0.2.1:80, fwm:1, its servicename)
   --wait             drain: return when the kernel counts no active connection
   --limit SECONDS    drain --wait: for so long at most
+  --watch            show: again every second, until q or ^C
   --follow           events: and those that come, until ^C
   --json             for status, check, show, drain, undrain, check-now, events
   -h, --help         this text
@@ -136,6 +137,8 @@ pub struct Arguments {
     pub wait: bool,
     /// `--limit`.
     pub limit: Option<Duration>,
+    /// `--watch`.
+    pub watch: bool,
     /// `--follow`.
     pub follow: bool,
     /// `-d`.
@@ -175,6 +178,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
         service: None,
         wait: false,
         limit: None,
+        watch: false,
         follow: false,
         debug: false,
         foreground: false,
@@ -193,6 +197,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
             "-f" | "--foreground" => found.foreground = true,
             "--json" => found.json = true,
             "--wait" => found.wait = true,
+            "--watch" => found.watch = true,
             "--follow" => found.follow = true,
             "--run-dir" | "--config-dir" => {
                 let Some(folder) = arguments.next() else {
@@ -251,6 +256,7 @@ fn with_words(mut found: Arguments, words: &[String]) -> Result<Arguments, Strin
     let misplaced = [
         ("--wait", found.wait && verb != Verb::Drain),
         ("--limit", found.limit.is_some() && !found.wait),
+        ("--watch", found.watch && verb != Verb::Show),
         ("--follow", found.follow && verb != Verb::Events),
         ("--service", found.service.is_some() && verb.servers() == (0, 0)),
         ("--json", found.json && matches!(verb, Verb::Table | Verb::Metrics)),
@@ -323,6 +329,7 @@ mod tests {
             "a.cf drain",
             "drain 192.0.2.1 more",
             "show --wait",
+            "start --watch",
             "drain x --limit 5",
             "drain x --wait --limit soon",
             "drain x --service",

@@ -5,6 +5,7 @@
 mod check_now;
 mod drain;
 mod events;
+mod watch;
 
 pub(crate) use check_now::check_now;
 pub(crate) use drain::{drain, undrain};
@@ -95,11 +96,18 @@ fn selection(arguments: &Arguments) -> Selection {
 }
 
 fn ask(instance: &Instance, question: &Question) -> Result<Status, NoAnswer> {
-    control::status(&instance.socket, question, LIMIT).map_err(|error| NoAnswer::of(error, instance))
+    ask_within(LIMIT, instance, question)
 }
 
-/// `show`: everything, once.
+fn ask_within(limit: Duration, instance: &Instance, question: &Question) -> Result<Status, NoAnswer> {
+    control::status(&instance.socket, question, limit).map_err(|error| NoAnswer::of(error, instance))
+}
+
+/// `show`: everything, once or again and again.
 pub(crate) fn show(arguments: &Arguments, instance: &Instance) -> ExitCode {
+    if arguments.watch {
+        return watch::watch(arguments, instance);
+    }
     match ask(instance, &Question::Status(selection(arguments))) {
         Ok(status) => {
             if arguments.json {

@@ -5,6 +5,7 @@ use crate::config::{Check, Plan, VirtualService, time::shown};
 use crate::control::Status;
 use crate::director::{ServerStatus, ServiceStatus};
 use crate::verdict::State;
+use daemon::screen::clean;
 use ipvs::Forwarding;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -196,9 +197,10 @@ fn row(out: &mut String, server: &ServerStatus, kernel_known: bool, now: u64) {
     let age = ago(now.saturating_sub(since));
     let took = server.took_ms.map_or("-".to_owned(), |took| format!("{took:.1} ms"));
     let why = match &server.drained {
-        None => server.why.clone(),
+        None => clean(&server.why),
         Some(drain) => {
-            format!("drained by {} at {}; {}: {}", drain.by, when(drain.since), state(server), server.why)
+            let (since, state, why) = (when(drain.since), state(server), clean(&server.why));
+            format!("drained by {} at {since}; {state}: {why}", clean(&drain.by))
         }
     };
     let name = server.name.as_ref().map_or(String::new(), |name| format!(" [{name}]"));

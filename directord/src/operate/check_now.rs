@@ -8,6 +8,7 @@ use crate::instance::Instance;
 use crate::show;
 use crate::verdict::State;
 use daemon::control::{Client, RequestError};
+use daemon::screen::clean;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -57,5 +58,6 @@ fn line(result: &CheckResult) -> String {
         State::Down => "DOWN",
         State::Pending => "in no known state",
     };
-    format!("{} {}: {}{took}; the server is {state}\n", result.service, result.server, result.result)
+    let words = clean(&result.result);
+    format!("{} {}: {words}{took}; the server is {state}\n", result.service, result.server)
 }

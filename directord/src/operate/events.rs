@@ -7,6 +7,7 @@ use crate::director::Event;
 use crate::instance::Instance;
 use crate::show;
 use daemon::control::Client;
+use daemon::screen::clean;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -61,6 +62,6 @@ fn line(event: &Event) -> String {
     let place = [&event.service, &event.server].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
     let separator = if place.is_empty() { "" } else { ": " };
     let when = show::when(event.at_ms / 1000);
-    let (what, why) = (event.what.words(), &event.why);
+    let (what, why) = (event.what.words(), clean(&event.why));
     format!("{when}.{:03}  {what:<24} {place}{separator}{why}\n", event.at_ms % 1000)
 }

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use daemon::control::RequestError;
+use daemon::screen::clean;
 
 use crate::control::{self, Answer, Request};
 
@@ -65,11 +66,6 @@ fn ask(run_dir: &Path, request: &Request) -> Result<Answer, RequestError> {
 
 fn ask_within(patience: Duration, run_dir: &Path, request: &Request) -> Result<Answer, RequestError> {
     daemon::control::request(&control::socket(run_dir), request, patience)
-}
-
-/// Text that a peer may have had a hand in, safe for a terminal.
-fn clean(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
 }
 
 /// A time span in its two largest units: `850 ms`, `12.3 s`, `5 min 3 s`, `3 d 4 h`.

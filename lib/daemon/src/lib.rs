@@ -9,6 +9,7 @@
 //! | [`notify`] | systemd's readiness, status and watchdog messages |
 //! | [`pidfile`] | a pid file that is locked while its daemon lives |
 //! | [`process`] | child processes with a time limit |
+//! | [`screen`] | what tools show on a terminal until somebody ends them |
 //! | [`sibling`] | where the other programs of the suite are |
 //!
 //! ```text
@@ -25,6 +26,7 @@ pub mod log;
 pub mod notify;
 pub mod pidfile;
 pub mod process;
+pub mod screen;
 pub mod sibling;
 
 #[cfg(test)]
