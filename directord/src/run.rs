@@ -62,6 +62,8 @@ pub(crate) struct Daemon {
     tasks: Tasks,
     /// Present until the start is answered.
     starting: Option<Starting>,
+    /// Present from then on until the first round of checks has its verdicts, if systemd is to be told of that.
+    first_round: Option<Starting>,
     /// Counts plans: what a pass did for an earlier one says nothing about this one.
     epoch: u64,
     table: Table,
@@ -180,6 +182,7 @@ impl Daemon {
             director,
             tasks,
             starting: Some(starting),
+            first_round: None,
             epoch: 0,
             table,
             leaving: Vec::new(),

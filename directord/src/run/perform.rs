@@ -21,6 +21,9 @@ const MONITOR_LIMIT: Duration = Duration::from_secs(1);
 /// How long it waits for mails.
 const MAIL_LIMIT: Duration = Duration::from_secs(5);
 
+/// How much longer than its longest check the first round may take, until systemd takes the start for failed.
+const ROUND_MARGIN: Duration = Duration::from_secs(90);
+
 impl Daemon {
     /// Compares the table with what is wanted, and edits it, on the kernel's thread.
     pub(super) fn pass(&mut self) {
@@ -80,6 +83,7 @@ impl Daemon {
             return Next::Continue; // says nothing about the plan that is in force by now
         }
         self.answer_reloads();
+        self.answer_systemd();
         self.answer_start(any_service)
     }
 
@@ -128,8 +132,25 @@ impl Daemon {
         for why in &self.status.table_errors {
             eprintln!("directord: {why}");
         }
-        starting.ready();
+        if starting.has_caller() {
+            starting.ready(); // a take-over does not wait for servers that hang
+        } else {
+            let left = self.phase_until.saturating_duration_since(Instant::now());
+            daemon::notify::extend_start(left + ROUND_MARGIN);
+            self.first_round = Some(starting);
+        }
+        self.answer_systemd();
         Next::Continue
+    }
+
+    /// Tells systemd that the daemon is ready when the first round of checks has its verdicts, and they are in the table:
+    /// a unit that comes after this one finds servers that are known.
+    fn answer_systemd(&mut self) {
+        if self.phase == Phase::Running {
+            if let Some(starting) = self.first_round.take() {
+                starting.ready();
+            }
+        }
     }
 
     fn notify(&self) {
@@ -171,7 +192,9 @@ impl Daemon {
         }
         self.call_back();
         self.status.load_error = applied.as_ref().err().cloned();
-        daemon::notify::ready();
+        if self.first_round.is_none() && self.starting.is_none() {
+            daemon::notify::ready();
+        }
         match applied {
             Ok(()) => self.waiting.extend(answers),
             Err(why) => answers

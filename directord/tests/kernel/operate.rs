@@ -11,6 +11,8 @@ pub const TESTS: &[Test] = &[
     ("events_tell_what_happened", events_tell_what_happened),
     ("who_follows_sees_what_comes", who_follows_sees_what_comes),
     ("metrics_count_what_happened", metrics_count_what_happened),
+    ("a_watched_daemon_that_dies_shows_no_figure", a_watched_daemon_that_dies_shows_no_figure),
+    ("systemd_is_told_when_all_servers_are_known", systemd_is_told_when_all_servers_are_known),
 ];
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -83,8 +85,20 @@ fn events_tell_what_happened() {
     bed.ok("stop");
 }
 
-/// Ends with the test.
+/// A program that goes on until the test ends.
 struct Following(Child);
+
+impl Following {
+    fn start(bed: &Bed, verb: &[&str]) -> Following {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_directord"));
+        command.arg("--run-dir").arg(bed.config().parent().unwrap()).arg(bed.config()).args(verb);
+        Following(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    fn lines(&mut self) -> impl Iterator<Item = String> + use<> {
+        BufReader::new(self.0.stdout.take().unwrap()).lines().map(|line| line.unwrap())
+    }
+}
 
 impl Drop for Following {
     fn drop(&mut self) {
@@ -97,17 +111,8 @@ fn who_follows_sees_what_comes() {
     let bed = Bed::new();
     let server = Server::start("192.0.2.11");
     one(&bed);
-    let child = Command::new(env!("CARGO_BIN_EXE_directord"))
-        .arg("--run-dir")
-        .arg(bed.config().parent().unwrap())
-        .arg(bed.config())
-        .args(["events", "--follow"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut following = Following(child);
-    let mut lines = BufReader::new(following.0.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let mut following = Following::start(&bed, &["events", "--follow"]);
+    let mut lines = following.lines();
     assert!(lines.by_ref().any(|line| line.contains("  up ")), "what was before comes first");
     server.stop();
     assert_eq!(bed.code("check-now"), 1);
@@ -140,4 +145,51 @@ fn metrics_count_what_happened() {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
     bed.ok("stop");
+}
+
+fn a_watched_daemon_that_dies_shows_no_figure() {
+    let bed = Bed::new();
+    let _server = Server::start("192.0.2.11");
+    one(&bed);
+    let mut watching = Following::start(&bed, &["show", "--watch"]);
+    let mut lines = watching.lines();
+    assert!(lines.by_ref().any(|line| line.contains("192.0.2.11:8080") && line.contains("passed")));
+    bed.must("kill", &format!("-9 {}", bed.pid()));
+    // While it dies, its process may still be seen.
+    let mut after = lines.by_ref().skip_while(|line| !line.starts_with("stopped: no directord runs for"));
+    assert!(after.next().is_some());
+    assert_eq!(after.next().as_deref(), Some(""), "and nothing else");
+    bed.ok("start");
+    assert!(lines.any(|line| line.contains("192.0.2.11:8080")), "until one answers again");
+    bed.ok("stop");
+}
+
+fn systemd_is_told_when_all_servers_are_known() {
+    let bed = Bed::new();
+    let _server = Server::start("192.0.2.11");
+    // The kernel accepts for it, and nobody answers: its verdict takes the whole limit.
+    let _silent = std::net::TcpListener::bind(("192.0.2.12", PORT)).unwrap();
+    let text = section(VIP, "quiescent=yes\n\tnegotiatetimeout=2", &["192.0.2.11", "192.0.2.12"]);
+    bed.configure(&text);
+    let path = bed.config().with_file_name("notify");
+    let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_directord"));
+    command.arg("--run-dir").arg(bed.config().parent().unwrap()).arg("-f").arg(bed.config()).arg("start");
+    let mut daemon = Following(command.env("NOTIFY_SOCKET", &path).spawn().unwrap());
+    let mut buffer = [0; 512];
+    let mut told = String::new();
+    while !told.contains("READY=1\n") {
+        let count = systemd.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}: {told}"));
+        told += &String::from_utf8_lossy(&buffer[..count]);
+    }
+    let (text, _) = says(&bed, "show --json");
+    let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let state =
+        |number: usize| status["services"][0]["servers"][number]["state"].as_str().unwrap().to_owned();
+    assert_eq!([state(0), state(1)], ["up", "down"], "{told}");
+    assert_eq!((bed.weight(VIP, A), bed.weight(VIP, B)), (Some(5), Some(0)), "{told}");
+    assert!(told.contains("EXTEND_TIMEOUT_USEC="), "{told}");
+    bed.ok("stop");
+    assert!(daemon.0.wait().unwrap().success());
 }

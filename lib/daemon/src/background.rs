@@ -78,6 +78,11 @@ pub fn foreground() -> Starting {
 }
 
 impl Starting {
+    /// Whether somebody waits for the daemon to be ready; otherwise only systemd is told.
+    pub fn has_caller(&self) -> bool {
+        self.caller.is_some()
+    }
+
     /// The daemon does its work from now on.
     ///
     /// In the background: the caller exits with 0, standard input, output and error become `/dev/null`,

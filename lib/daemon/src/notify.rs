@@ -28,6 +28,11 @@ pub fn reloading() {
     }
 }
 
+/// The start, or a reload, takes so much longer than the unit allows, from now on (`EXTEND_TIMEOUT_USEC=...`).
+pub fn extend_start(by: Duration) {
+    tell(&[NotifyState::ExtendTimeoutUsec(u32::try_from(by.as_micros()).unwrap_or(u32::MAX))]);
+}
+
 /// The daemon has begun to end (`STOPPING=1`).
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
