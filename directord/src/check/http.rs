@@ -1,9 +1,9 @@
-//! Services `http` and `https`: a page is fetched, its status must be a success, its body must match.
+//! Services `http`, `https` and `http_proxy`: a page is fetched, its status must be a success, its body must match.
 //!
 //! As ldirectord with a current LWP did it: up to seven redirects, to any host; certificates are verified against
-//! the system's authorities, the name in them is not; a body cut off by the server's close counts as far as it
-//! came. Other than there: a name is sent in the TLS handshake (`virtualhost`), and a body that does not end
-//! within the limit is a failure.
+//! the system's authorities (unless `tlsverify=no`), the name in them is not; a body cut off by the server's close
+//! counts as far as it came. Other than there: a name is sent in the TLS handshake (`virtualhost`), and a body that
+//! does not end within the limit is a failure.
 
 use super::lookup::Lookup;
 use super::outcome::excerpt;

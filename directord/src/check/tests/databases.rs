@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::model::ServiceName::{self, Mysql, Pgsql};
+use std::sync::LazyLock;
 
 /// Long enough for whatever answers.
 const PATIENT: Duration = Duration::from_secs(30);
@@ -22,6 +23,12 @@ fn dialogue(service: ServiceName, to: SocketAddr) -> Dialogue {
         check_timeout: Duration::from_secs(1),
         timeout: PATIENT,
     }
+}
+
+/// Runs a check. All share the certificates, which take long to read.
+async fn outcome(kind: Kind) -> Outcome {
+    static CHECKER: LazyLock<Checker> = LazyLock::new(Checker::new);
+    CHECKER.run(&kind, &mut Memory::default()).await.outcome
 }
 
 /// What comes of a check of a server.
