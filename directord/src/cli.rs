@@ -45,6 +45,7 @@ Usage: directord [-d] [-f] [--run-dir DIR] [--config-dir DIR] [CONFIG] VERB [REA
   --watch            show: again every second, until q or ^C
   --follow           events: and those that come, until ^C
   --json             for status, check, show, drain, undrain, check-now, events
+  --strict           check: also what ldirectord 4.12 would refuse or read differently
   -h, --help         this text
   -v, --version      version and licence
 
@@ -147,6 +148,8 @@ pub struct Arguments {
     pub foreground: bool,
     /// `--json`.
     pub json: bool,
+    /// `--strict`.
+    pub strict: bool,
     /// `--run-dir`.
     pub run_dir: PathBuf,
     /// `--config-dir`.
@@ -183,6 +186,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
         debug: false,
         foreground: false,
         json: false,
+        strict: false,
         run_dir: PathBuf::from("/run"),
         config_dir: PathBuf::from("/etc/ha.d"),
     };
@@ -196,6 +200,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
             "-d" | "--debug" => (found.debug, found.foreground) = (true, true),
             "-f" | "--foreground" => found.foreground = true,
             "--json" => found.json = true,
+            "--strict" => found.strict = true,
             "--wait" => found.wait = true,
             "--watch" => found.watch = true,
             "--follow" => found.follow = true,
@@ -259,6 +264,7 @@ fn with_words(mut found: Arguments, words: &[String]) -> Result<Arguments, Strin
         ("--watch", found.watch && verb != Verb::Show),
         ("--follow", found.follow && verb != Verb::Events),
         ("--service", found.service.is_some() && verb.servers() == (0, 0)),
+        ("--strict", found.strict && verb != Verb::Check),
         ("--json", found.json && matches!(verb, Verb::Table | Verb::Metrics)),
     ];
     match misplaced.iter().find(|(_, misplaced)| *misplaced) {
@@ -286,7 +292,9 @@ mod tests {
         );
         assert_eq!(two.run_dir, PathBuf::from("/tmp/x"));
         let Parsed::Run(json) = parsed("www.cf status --json") else { panic!() };
-        assert!(json.json);
+        assert!(json.json && !json.strict);
+        let Parsed::Run(strict) = parsed("www.cf check --strict") else { panic!() };
+        assert!(strict.strict);
         let Parsed::Run(dashes) = parsed("-- -odd.cf stop") else { panic!() };
         assert_eq!(dashes.config.as_deref(), Some("-odd.cf"));
     }
@@ -335,6 +343,7 @@ mod tests {
             "drain x --service",
             "events --service fwm:1",
             "table --json",
+            "start --strict",
             "metrics x",
         ] {
             assert!(matches!(parsed(line), Parsed::Wrong(_)), "{line}");

@@ -41,6 +41,7 @@ mod monitor;
 mod operate;
 pub mod reconcile;
 mod run;
+mod schedulers;
 mod show;
 mod start;
 mod thread;

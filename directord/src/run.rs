@@ -223,6 +223,7 @@ impl Daemon {
         for line in expiry_warnings(self.director.plan()) {
             warn!("{line}");
         }
+        self.tasks.look_for_schedulers(self.director.plan());
         let probes = self.director.probes();
         self.begin_phase(&probes);
         self.checks.prepare(&probes).await;

@@ -56,8 +56,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
 /// When a server counts as down and as up, and what becomes of it then.
 fn verdicts(service: &VirtualService) -> String {
     let dead = if service.quiescent { "weight 0" } else { "removed" };
-    let times =
-        |count: u32, what: &str| if count == 1 { what.to_owned() } else { format!("{count} {what}s") };
+    let times = |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let mut text = format!("dead servers: {dead} after {}", times(service.failure_count, "failure"));
     if service.rise > 1 {
         let _ = write!(text, ", back after {}", times(service.rise, "good check"));

@@ -1,6 +1,7 @@
 //! The verbs that talk to a daemon, or about it, with ldirectord's exit codes and words.
 
 use crate::cli::{Arguments, Parsed, USAGE, USAGE_CODE, VERSION, Verb, parse};
+use crate::config::{Source, ldirectords_view};
 use crate::control::{self, Answer, Question};
 use crate::instance::{Instance, Running};
 use crate::operate;
@@ -200,6 +201,11 @@ fn details(arguments: &Arguments, instance: &Instance) -> ExitCode {
 
 /// Whether the configuration is right, and what it asks for.
 fn check(arguments: &Arguments, instance: &Instance) -> ExitCode {
+    if arguments.strict {
+        if let Ok(source) = Source::read(&instance.config) {
+            eprint!("{}", ldirectords_view(source).render());
+        }
+    }
     let loaded = match read(instance) {
         Ok(loaded) => loaded,
         Err(code) => return code,

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper of a test may fail it
 
-use directord::config::{LoadError, Names, Source, SystemNames, load_source};
+use directord::config::{LoadError, Names, Source, SystemNames, ldirectords_view, load_source};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -35,7 +35,12 @@ fn files_that_ldirectord_accepted_are_accepted() {
         let fields: Vec<&str> = line.split('\t').collect();
         let (name, verdict) = (fields[0], fields[3]);
         let source = Source::read(folder().join(name)).unwrap();
+        let view = ldirectords_view(source.clone());
+        let refuses = view.lines().any(|line| line.contains("ldirectord refuses this line"));
         let result = load_source(source, &NoHosts(SystemNames::load()));
+        if result.is_ok() && refuses != (verdict != "accepted") {
+            wrong.push(format!("{name}: --strict is wrong\n{}", view.render()));
+        }
         match (verdict, result) {
             ("accepted", Ok(_)) => accepted += 1,
             ("accepted", Err(LoadError::Refused(report))) => {

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper of a test may fail it
 
-use directord::config::{LoadError, Names, Source, SystemNames, load_source};
+use directord::config::{LoadError, Names, Source, SystemNames, ldirectords_view, load_source};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -101,6 +101,23 @@ fn every_probe_is_judged_as_ldirectord_did_or_deliberately_otherwise() {
     for (name, verdict, _) in DIFFERENT {
         assert_ne!(recorded.get(*name), Some(verdict), "{name} is no difference");
     }
+}
+
+#[test]
+fn strict_warns_of_what_ldirectord_refused_and_of_nothing_else() {
+    let mut wrong = Vec::new();
+    for (name, theirs) in recorded() {
+        if ours(&name).0 == Verdict::Refused {
+            continue; // nobody has to be warned of a file that is not accepted
+        }
+        let source = Source::read(folder().join(format!("{name}.cf"))).unwrap();
+        let report = ldirectords_view(source);
+        let refused = report.lines().any(|line| line.contains("ldirectord refuses this line"));
+        if refused != (theirs == Verdict::Refused) {
+            wrong.push(format!("{name}: ldirectord {theirs:?}\n{}", report.render()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -26,6 +26,12 @@ pub(super) fn build(config: &Config, names: &dyn Names, notes: &mut Notes) -> Pl
     let builder = Builder { config, names };
     let settings = builder.settings(notes);
     builder.unused_addresses(notes);
+    if config.sections.is_empty() {
+        notes.push(
+            Diagnostic::warning(None, "there is no virtual service in this file, so nothing is balanced")
+                .help("a service begins with virtual=ADDRESS:PORT at the left margin"),
+        );
+    }
     let mut services: Vec<VirtualService> = Vec::new();
     for section in &config.sections {
         let Some(service) = builder.service(section, notes) else { continue };
@@ -143,6 +149,7 @@ impl Builder<'_> {
             );
         }
         self.interval_without_fork(section, notes);
+        self.idle(section, notes);
         self.without_effect(section, notes);
         if let Some(file) = &section.monitor_file {
             file_to_write("monitor file", file, notes);

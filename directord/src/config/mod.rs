@@ -19,6 +19,7 @@ pub mod model;
 mod names;
 mod parse;
 pub mod plan;
+mod strict;
 pub(crate) mod time;
 mod value;
 
@@ -26,6 +27,7 @@ pub use build::DEFAULT_LOG;
 pub use config::{Report, Source};
 pub use mail::{Address, Alerts, MailHost, Phase, Phases};
 pub use names::{Names, SystemNames};
+pub(crate) use parse::SCHEDULERS;
 pub use plan::{Check, Plan, RealServer, Settings, VirtualService};
 
 use std::path::{Path, PathBuf};
@@ -73,6 +75,14 @@ pub fn load_source(source: Source, names: &dyn Names) -> Result<Loaded, LoadErro
         report.push(note);
     }
     if report.has_errors() { Err(LoadError::Refused(Box::new(report))) } else { Ok(Loaded { plan, report }) }
+}
+
+/// What ldirectord 4.12 would refuse of a file, or read differently: warnings only.
+pub fn ldirectords_view(source: Source) -> Report {
+    let notes = strict::differences(&source);
+    let mut report = Report::new(source);
+    notes.into_iter().for_each(|note| report.push(note));
+    report
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use ipvs::{Family, Netmask, Persistence, SchedulerFlags};
 use std::time::Duration;
 
 /// Schedulers of current kernels. Others are passed on: a kernel may have more.
-pub(super) const SCHEDULERS: &[&str] =
+pub(crate) const SCHEDULERS: &[&str] =
     &["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos"];
 
 /// No limit of a check is shorter.

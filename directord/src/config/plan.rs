@@ -3,7 +3,7 @@
 use super::mail::{Address, Alerts};
 use crate::check::Probe;
 use ipvs::{Destination, Protocol, Service, ServiceKey};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Settings {
     /// The global `checkinterval`.
+    #[serde(serialize_with = "seconds")]
     pub check_interval: Duration,
     /// Reload when the file changes.
     pub auto_reload: bool,
@@ -66,6 +67,7 @@ pub struct VirtualService {
     /// Where the result of every check is written.
     pub monitor_file: Option<PathBuf>,
     /// How long the weight of a server grows after it was down; zero = not at all.
+    #[serde(serialize_with = "seconds")]
     pub slow_start: Duration,
     /// When all servers that are up fail together, their last verdicts stay.
     pub keep_last: bool,
@@ -136,4 +138,8 @@ pub fn shown(key: &ServiceKey) -> String {
         ServiceKey::Address { address, port, .. } => SocketAddr::new(*address, *port).to_string(),
         ServiceKey::Fwmark { mark, .. } => mark.to_string(),
     }
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }

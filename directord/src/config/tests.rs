@@ -310,6 +310,21 @@ fn warnings_do_not_refuse() {
         ),
         ("virtual=192.0.2.1:80\n\treal=192.0.2.9 masq\n", "connections go to port 0"),
         ("logfile=\"nosuchfacility\"\n", "not a syslog facility"),
+        ("checkinterval=5\n", "there is no virtual service in this file"),
+        ("virtual=192.0.2.1:80\n", "this virtual service has no real server"),
+        ("virtual=192.0.2.1:80\n\tchecktype=external\n", "without checkcommand every server is up"),
+        (
+            "virtual=192.0.2.1:80\n\tchecktype=external\n\tcheckcommand=/no/such\n",
+            "checkcommand /no/such does not exist, so every server is down",
+        ),
+        (
+            "virtual=192.0.2.1:80\n\tchecktype=external\n\tcheckcommand=/etc/passwd -x\n",
+            "checkcommand /etc/passwd is not executable",
+        ),
+        (
+            "virtual=192.0.2.1:80\n\tchecktype=external\n\tcheckcommand=check.sh\n",
+            "checkcommand check.sh is not an absolute path",
+        ),
     ] {
         let report = report(text);
         assert!(!report.has_errors(), "{}", report.render());
@@ -365,7 +380,9 @@ fn times_with_units() {
 #[test]
 fn what_ldirectord_does_not_have_is_off_unless_it_is_written() {
     let text = |own: &str| {
-        format!("virtual=192.0.2.1:80\n\tchecktype=external\n{own}\treal=192.0.2.10->192.0.2.11:80 gate 20\n")
+        format!(
+            "virtual=192.0.2.1:80\n\tchecktype=external\n\tcheckcommand=/bin/true\n{own}\treal=192.0.2.10->192.0.2.11:80 gate 20\n"
+        )
     };
     let plain = one(&text(""));
     assert_eq!(

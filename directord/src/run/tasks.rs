@@ -3,13 +3,14 @@
 use super::commands::Commands;
 use crate::check::Checked;
 use crate::checks;
-use crate::config::{LoadError, Loaded, SystemNames, load};
+use crate::config::{LoadError, Loaded, Plan, SystemNames, load};
 use crate::control::{self, Answer, Question, Selection};
 use crate::director::{Leaving, Place};
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
 use crate::metrics::{self, Snapshot};
 use crate::reconcile::{Counted, Wanted};
+use crate::schedulers;
 use crate::thread::on_thread;
 use crate::watch::{Look, Watch};
 use daemon::control::{Connection, ControlError, Listener};
@@ -212,6 +213,16 @@ impl Tasks {
             };
             let (maintenance, resting) = on_thread("maintenance", look).await.unwrap_or(before);
             Event::Maintenance(maintenance, resting)
+        });
+    }
+
+    /// Tells of schedulers that the kernel does not have. What it has besides those that it shows here is seen when
+    /// it refuses the service.
+    pub(super) fn look_for_schedulers(&self, plan: &Plan) {
+        let wanted = plan.services.iter().map(|service| service.service.scheduler.clone()).collect();
+        tokio::spawn(async move {
+            let warnings = on_thread("schedulers", move || schedulers::warnings(&wanted)).await;
+            warnings.into_iter().flatten().for_each(|line| warn!("{line}"));
         });
     }
 

@@ -1,16 +1,36 @@
-//! Directives of a section that are right, but do nothing there.
+//! What is right in itself, but does not do what its author must have had in mind.
 
 use super::{Builder, Section, value};
-use crate::config::model::CheckType;
+use crate::config::model::{CheckType, Setting};
 use crate::config::value::Notes;
 use config::Diagnostic;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 impl Builder<'_> {
-    /// Warns of them. What is written globally is not meant for every section.
+    /// Warns of a section that does nothing, or whose checks say nothing.
+    pub(super) fn idle(&self, section: &Section, notes: &mut Notes) {
+        if section.reals.is_empty() {
+            notes.push(
+                Diagnostic::warning(section.span, "this virtual service has no real server")
+                    .help("write real=ADDRESS:PORT gate, masq or ipip below it"),
+            );
+        }
+        let external = section.check_type.as_ref().filter(|kind| is_external(kind.value));
+        match (external, &section.check_command) {
+            (Some(kind), None) => notes.push(
+                Diagnostic::warning(kind.span, "without checkcommand every server is up: /bin/true is run")
+                    .help("write checkcommand=PATH in the section"),
+            ),
+            (Some(kind), Some(command)) => missing_program(kind.value, command, notes),
+            _ => {}
+        }
+    }
+
+    /// Warns of directives without effect. What is written globally is not meant for every section.
     pub(super) fn without_effect(&self, section: &Section, notes: &mut Notes) {
         let shared = &section.shared;
-        let external =
-            matches!(value(&section.check_type), Some(CheckType::External | CheckType::ExternalPerl));
+        let external = value(&section.check_type).is_some_and(is_external);
         if let Some(weight) = shared.weight_from_check.as_ref().filter(|weight| weight.value && !external) {
             notes.push(
                 Diagnostic::warning(
@@ -38,4 +58,31 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+fn is_external(kind: CheckType) -> bool {
+    matches!(kind, CheckType::External | CheckType::ExternalPerl)
+}
+
+/// The program of a check: that it is missing is seen here, not when the first server is down.
+fn missing_program(kind: CheckType, command: &Setting<String>, notes: &mut Notes) {
+    let whole = Path::new(&command.value);
+    let first = command.value.split_whitespace().next().unwrap_or("");
+    let program = if whole.is_file() { whole } else { Path::new(first) };
+    let executable = program.metadata().is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
+    let (problem, help) = if !program.is_absolute() {
+        ("is not an absolute path, and checks run in /", "write the whole path")
+    } else if !program.is_file() {
+        ("does not exist, so every server is down", "check the path")
+    } else if kind == CheckType::External && !executable {
+        (
+            "is not executable, so every server is down",
+            "chmod +x, or checktype=external-perl for a Perl script",
+        )
+    } else {
+        return;
+    };
+    notes.push(
+        Diagnostic::warning(command.span, format!("checkcommand {} {problem}", program.display())).help(help),
+    );
 }
