@@ -111,6 +111,11 @@ impl Alerts {
         mails
     }
 
+    /// Something is said of a service as a whole.
+    pub fn noticed(&self, service: &ServiceKey, event: String, phase: Phase) -> Option<Mail> {
+        self.mail(service, event, phase)
+    }
+
     /// The reminders that are due.
     pub fn reminders(&mut self, phase: Phase, now: Duration) -> Vec<Mail> {
         let mut due = Vec::new();

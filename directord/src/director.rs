@@ -41,6 +41,8 @@ pub struct Director {
     holders: HashMap<Arc<Probe>, Vec<(usize, usize)>>,
     /// What has happened, until somebody asks.
     events: Vec<Event>,
+    /// What is to be mailed of a service as a whole, until somebody asks.
+    notices: Vec<(ServiceKey, String)>,
 }
 
 /// A service of the plan while it runs.
@@ -115,7 +117,7 @@ impl Director {
     /// A plan that begins: what the table holds with a weight is adopted as up.
     pub fn new(plan: Plan, table: &Table, now: SystemTime) -> Director {
         let services = plan.services.iter().map(|service| Service::adopt(service, table, now)).collect();
-        Director { holders: holders(&plan), services, plan, events: Vec::new() }
+        Director { holders: holders(&plan), services, plan, events: Vec::new(), notices: Vec::new() }
     }
 
     /// Another plan takes over: what did not change keeps its verdict. Returns the services that left.
@@ -123,6 +125,7 @@ impl Director {
         let mut next = Director::new(plan, table, now);
         next.restore(&self.drained());
         next.events = std::mem::take(&mut self.events);
+        next.notices = std::mem::take(&mut self.notices);
         for (service, state) in next.plan.services.iter().zip(&mut next.services) {
             let Some((old, old_state)) = self.find(&service.service.key) else { continue };
             state.fallback_served = old_state.fallback_served;

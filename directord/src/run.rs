@@ -312,6 +312,7 @@ impl Daemon {
                 let (lines, changed) = self.director.observe(&probe, &checked, SystemTime::now());
                 log(&lines);
                 self.dirty |= changed;
+                self.tell_notices();
                 self.checks.doubt(&probe, self.director.is_in_doubt(&probe));
                 asked.into_iter().for_each(|asked| drop(asked.send(checked.clone())));
             }

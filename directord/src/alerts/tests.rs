@@ -257,3 +257,42 @@ fn without_receivers_there_is_nothing_to_do() {
     bench.check(10, false);
     assert!(bench.pass(at(0)).is_empty() && bench.reminders(at(1000)).is_empty());
 }
+
+#[test]
+fn that_all_servers_failed_together_and_its_end_are_told_of() {
+    let mut bench = Bench::new(&format!("keeplast=yes\n{TWO}"));
+    for (server, up) in [(10, true), (11, true), (10, false), (11, false), (10, false), (11, true)] {
+        bench.check(server, up);
+    }
+    let notices = bench.director.take_notices();
+    let mails: Vec<String> = notices
+        .into_iter()
+        .filter_map(|(service, event)| bench.alerts.noticed(&service, event, bench.phase))
+        .map(|mail| mail.subject())
+        .collect();
+    assert_eq!(mails.len(), 2, "{mails:?}");
+    assert!(
+        mails[0].starts_with("ALL 2 real servers of tcp:192.0.2.1:80 that were up have failed"),
+        "{mails:?}"
+    );
+    assert!(mails[1].starts_with("A check has passed"), "{mails:?}");
+    assert!(bench.director.take_notices().is_empty());
+}
+
+#[test]
+fn a_weight_that_moves_is_no_news() {
+    let mut bench =
+        Bench::new(&TWO.replace("quiescent", "slowstart=10\nquiescent").replace("gate 5", "gate 10"));
+    for (server, up) in [(10, true), (11, true), (10, false), (10, true)] {
+        bench.check(server, up);
+    }
+    let mut due = bench.director.advance(std::time::Instant::now());
+    let mut subjects = bench.pass(at(0));
+    while let Some(next) = due {
+        due = bench.director.advance(next);
+        subjects.extend(bench.pass(at(0)));
+    }
+    assert!(subjects.iter().all(|subject| !subject.starts_with("Changed")), "{subjects:?}");
+    let weight = |table: &Table| table.services[0].1.iter().map(|found| found.weight).max();
+    assert_eq!(weight(&bench.table), Some(10), "although it moved");
+}

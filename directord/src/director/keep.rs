@@ -7,6 +7,7 @@
 
 use super::{Director, Event, Line, Service, What};
 use crate::config::{Check, RealServer};
+use ipvs::ServiceKey;
 use std::time::SystemTime;
 
 impl Director {
@@ -23,6 +24,7 @@ impl Director {
             self.events.push(event);
             let text =
                 format!("A check has passed: verdicts on real servers of {} count again", service.id());
+            self.notices.push((service.service.key.clone(), text.clone()));
             return Some(Line { warning: true, text });
         }
         if !service.keep_last || state.any_serving() {
@@ -47,7 +49,13 @@ impl Director {
         let why = "this machine may be the cause";
         let event = Event { service: Some(service.id()), ..Event::new(now, What::Kept, why) };
         self.events.push(event);
+        self.notices.push((service.service.key.clone(), text.clone()));
         Some(Line { warning: true, text })
+    }
+
+    /// What is to be mailed since it was asked last: of which service, and what.
+    pub fn take_notices(&mut self) -> Vec<(ServiceKey, String)> {
+        std::mem::take(&mut self.notices)
     }
 }
 

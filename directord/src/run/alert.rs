@@ -38,6 +38,15 @@ impl Daemon {
         }
     }
 
+    /// Tells of what is said of services as a whole.
+    pub(super) fn tell_notices(&mut self) {
+        for (service, event) in self.director.take_notices() {
+            if let Some(mail) = self.alerts.noticed(&service, event, self.phase) {
+                self.mailer.send(&mail);
+            }
+        }
+    }
+
     /// Reminds of servers that stay down.
     pub(super) fn remind(&mut self) {
         for mail in self.alerts.reminders(self.phase, self.began.elapsed()) {
