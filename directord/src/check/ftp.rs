@@ -1,13 +1,16 @@
 //! Service `ftp` (RFC 959, RFC 2428): a login; with `request` that file is fetched, and must match `receive`.
 //!
-//! As ldirectord did it: `CWD /`, then the file by its whole path. Data connections are always passive, and always go
-//! to the address that is checked: what a PASV reply says of the address is not looked at.
+//! As ldirectord did it: `CWD /`, then the file by its whole path. Data connections are passive where the server lets
+//! them be, else active, which ldirectord's were. They are always with the address that is checked: what a PASV reply
+//! says of an address is not looked at.
 
 use super::link::{Link, Progress};
 use super::pattern::Turn;
 use super::reply::{self, Reply};
 use super::{Dialogue, Outcome};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 /// Logs in, and fetches.
 pub(super) async fn check(dialogue: &Dialogue, turn: &Turn) -> Outcome {
@@ -21,10 +24,10 @@ async fn talk(dialogue: &Dialogue, progress: &Progress, turn: &Turn) -> Result<O
     login(&mut link, dialogue).await?;
     let text = match dialogue.request.as_str() {
         "" => Vec::new(),
-        path => {
+        _ => {
             reply::ask(&mut link, "CWD /").await?; // a server may have no such folder
             reply::ask(&mut link, "TYPE I").await?;
-            fetch(&mut link, dialogue.to, path, progress).await?
+            fetch(&mut link, dialogue, progress).await?
         }
     };
     link.farewell("QUIT");
@@ -46,19 +49,18 @@ async fn login(link: &mut Link<'_>, dialogue: &Dialogue) -> Result<(), Outcome> 
 }
 
 /// The file's beginning: all of it, but for what is beyond the cap.
-async fn fetch(
-    link: &mut Link<'_>,
-    to: SocketAddr,
-    path: &str,
-    progress: &Progress,
-) -> Result<Vec<u8>, Outcome> {
-    let port = passive(link, to).await?;
-    let open = Link::open(SocketAddr::new(to.ip(), port), progress).await;
-    let mut data = open.map_err(|outcome| match outcome {
-        Outcome::NotRun(why) => Outcome::NotRun(why),
-        other => Outcome::Unreachable(format!("data connection to port {port}: {other}")),
-    })?;
-    reply::ask(link, &format!("RETR /{path}")).await?.expect(&[1])?;
+async fn fetch(link: &mut Link<'_>, dialogue: &Dialogue, progress: &Progress) -> Result<Vec<u8>, Outcome> {
+    let data = match passive(link, dialogue, progress).await {
+        Ok(data) => Data::Ours(data),
+        Err(Outcome::NotRun(why)) => return Err(Outcome::NotRun(why)),
+        // If that is refused, too, why it was needed says more.
+        Err(why) => Data::Theirs(active(link).await.map_err(|_| why)?),
+    };
+    reply::ask(link, &format!("RETR /{}", dialogue.request)).await?.expect(&[1])?;
+    let mut data = match data {
+        Data::Ours(data) => data,
+        Data::Theirs(listener) => accept(&listener, dialogue.to.ip(), progress).await?,
+    };
     let text = data.rest().await?;
     if !data.is_full() {
         reply::read(link).await?.expect(&[2])?;
@@ -66,11 +68,66 @@ async fn fetch(
     Ok(text)
 }
 
+/// A data connection, by who makes it.
+enum Data<'a> {
+    Ours(Link<'a>),
+    Theirs(TcpListener),
+}
+
+/// Connects to the port that the server names. A firewall that drops this must not use up all the time.
+async fn passive<'a>(
+    link: &mut Link<'_>,
+    dialogue: &Dialogue,
+    progress: &'a Progress,
+) -> Result<Link<'a>, Outcome> {
+    let port = offered_port(link, dialogue.to).await?;
+    let limit = dialogue.timeout / 3;
+    let open = timeout(limit, Link::open(SocketAddr::new(dialogue.to.ip(), port), progress)).await;
+    open.unwrap_or(Err(Outcome::NotConnected(limit))).map_err(|outcome| match outcome {
+        Outcome::NotRun(why) => Outcome::NotRun(why),
+        other => Outcome::Unreachable(format!("data connection to port {port}: {other}")),
+    })
+}
+
+/// Names a port to the server.
+async fn active(link: &mut Link<'_>) -> Result<TcpListener, Outcome> {
+    let not_ours = |error: std::io::Error| Outcome::NotRun(format!("a port for data: {error}"));
+    let local = link.local().ip();
+    let listener = TcpListener::bind((local, 0)).await.map_err(not_ours)?;
+    let port = listener.local_addr().map_err(not_ours)?.port();
+    reply::ask(link, &port_command(local, port)).await?.expect(&[2])?;
+    Ok(listener)
+}
+
+fn port_command(local: IpAddr, port: u16) -> String {
+    match local {
+        IpAddr::V4(address) => {
+            let ([a, b, c, d], [high, low]) = (address.octets(), port.to_be_bytes());
+            format!("PORT {a},{b},{c},{d},{high},{low}")
+        }
+        IpAddr::V6(address) => format!("EPRT |2|{address}|{port}|"),
+    }
+}
+
+/// The server's connection; strangers' are closed.
+async fn accept<'a>(
+    listener: &TcpListener,
+    server: IpAddr,
+    progress: &'a Progress,
+) -> Result<Link<'a>, Outcome> {
+    loop {
+        let (stream, from) = listener.accept().await.map_err(|error| Outcome::of_io(&error))?;
+        if from.ip() == server {
+            return Link::plain(stream, progress);
+        }
+    }
+}
+
 /// A command that asks for a port, the number of a good answer, and where the port is in that.
 type Way = (&'static str, u16, fn(&Reply) -> Option<u16>);
 
 /// Asks for a port for data, in the way that is usual for the address first.
-async fn passive(link: &mut Link<'_>, to: SocketAddr) -> Result<u16, Outcome> {
+async fn offered_port(link: &mut Link<'_>, to: SocketAddr) -> Result<u16, Outcome> {
     const PASV: Way = ("PASV", 227, pasv_port);
     const EPSV: Way = ("EPSV", 229, epsv_port);
     let ways = if to.is_ipv4() { [PASV, EPSV] } else { [EPSV, PASV] };
@@ -139,6 +196,12 @@ mod tests {
         {
             assert_eq!(epsv(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn ports_are_named_in_both_families() {
+        assert_eq!(port_command(IpAddr::from([192, 0, 2, 1]), 1234), "PORT 192,0,2,1,4,210");
+        assert_eq!(port_command("2001:db8::1".parse().unwrap(), 1234), "EPRT |2|2001:db8::1|1234|");
     }
 
     proptest! {

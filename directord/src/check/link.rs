@@ -1,6 +1,5 @@
 //! A connection to a real server as the dialogues see it: plain or TLS, read by line or by length. No more than a
 //! cap is read in all, whatever the server sends.
-#![allow(dead_code, reason = "what the protocols need, before the first of them")]
 
 use super::tls::Tls;
 use super::{Dialogue, Outcome};
@@ -92,7 +91,11 @@ impl<'a> Link<'a> {
 
     /// Connects.
     pub(crate) async fn open(to: SocketAddr, progress: &'a Progress) -> Result<Link<'a>, Outcome> {
-        let stream = connect(to, progress).await?;
+        Link::plain(connect(to, progress).await?, progress)
+    }
+
+    /// Talks over a connection that is there.
+    pub(super) fn plain(stream: TcpStream, progress: &'a Progress) -> Result<Link<'a>, Outcome> {
         let local = local(&stream)?;
         Ok(Link::over(stream, local, progress))
     }

@@ -25,6 +25,15 @@ impl Reply {
         if classes.contains(&self.class()) { Ok(self) } else { Err(self.declined()) }
     }
 
+    /// The reply, if each of its lines has its number, as SMTP requires and FTP does not.
+    pub(super) fn numbered(self) -> Result<Reply, Outcome> {
+        let strange = |line: &&[u8]| number(line).is_none_or(|(code, _)| code != self.code);
+        match self.text.split(|byte| *byte == b'\n').find(strange) {
+            Some(line) => Err(Outcome::Garbled(format!("\"{}\" within a reply", excerpt(line)))),
+            None => Ok(self),
+        }
+    }
+
     /// What it means as a refusal.
     pub(crate) fn declined(&self) -> Outcome {
         Outcome::Declined(excerpt(&self.text))

@@ -15,12 +15,12 @@ pub(super) async fn check(dialogue: &Dialogue) -> Outcome {
 
 async fn talk(dialogue: &Dialogue, progress: &Progress) -> Result<Outcome, Outcome> {
     let mut link = Link::open(dialogue.to, progress).await?;
-    reply::read(&mut link).await?.expect(&[2])?;
+    reply::read(&mut link).await?.numbered()?.expect(&[2])?;
     let mut answer = reply::ask(&mut link, &format!("EHLO {NAME}")).await?;
     if answer.class() == 5 {
         answer = reply::ask(&mut link, &format!("HELO {NAME}")).await?; // a server from before 1995
     }
-    answer.expect(&[2])?;
+    answer.numbered()?.expect(&[2])?;
     link.farewell("QUIT");
     Ok(Outcome::Passed)
 }

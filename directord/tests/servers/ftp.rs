@@ -44,6 +44,15 @@ async fn a_file_by_both_families() {
     assert_eq!(check_of(&section).await, Outcome::Passed);
     assert_eq!(check_of(&receive).await, Outcome::Passed);
 
+    // One that lets nobody connect for data.
+    let (active, active6) = (port(), port());
+    let listen = "listen=YES\nlisten_address=127.0.0.1\npasv_enable=NO";
+    let _active = vsftpd(&folder, "active.conf", active, listen);
+    let listen = "listen=NO\nlisten_ipv6=YES\nlisten_address6=::1\npasv_enable=NO";
+    let _active6 = vsftpd(&folder, "active6.conf", active6, listen);
+    assert_eq!(check("ftp", active, &good).await, Outcome::Passed);
+    assert_eq!(check_of(&receive.replace(&v6.to_string(), &active6.to_string())).await, Outcome::Passed);
+
     server.stop(v4);
     assert_eq!(check("ftp", v4, &good).await, Outcome::Refused);
 }

@@ -1,8 +1,12 @@
 //! `ftp`, with data connections.
 
 use super::*;
+use tokio::io::AsyncBufReadExt;
 
 const FTP: ServiceName = ServiceName::Ftp;
+
+/// For a check that ends at it after a whole dialogue.
+const PATIENT: Duration = Duration::from_secs(6);
 
 /// Offers this text to everybody; the port.
 async fn data(text: &'static [u8]) -> u16 {
@@ -104,7 +108,7 @@ async fn data_connections_in_every_way() {
         ("500\r\n".into(), extended(port), "150\r\n426 cut\r\n", Outcome::Declined("426 cut".into())),
         ("500\r\n".into(), extended(port), "!150\r\n", Outcome::Closed),
         ("500\r\n".into(), extended(endless), "150\r\n", Outcome::Passed),
-        ("500\r\n".into(), extended(quiet), "150\r\n", Outcome::Unfinished(SHORT)),
+        ("500\r\n".into(), extended(quiet), "150\r\n", Outcome::Unfinished(PATIENT)),
         (
             "500\r\n".into(),
             extended(gone),
@@ -119,13 +123,54 @@ async fn data_connections_in_every_way() {
             ("TYPE I", "200\r\n"),
             ("PASV", pasv.as_str()),
             ("EPSV", epsv.as_str()),
+            ("PORT 127,0,0,1,", "500 no\r\n"),
             ("RETR /state", retr),
             ("QUIT", "!221\r\n"),
         ];
         let server = Server::start("220\r\n", &rules).await;
-        let limit = if outcome == Outcome::Unfinished(SHORT) { SHORT } else { LONG };
+        let limit = if outcome == Outcome::Unfinished(PATIENT) { PATIENT } else { LONG };
         let check =
             Dialogue { check_timeout: limit, timeout: limit, ..fetching(server.to, "state", Some("well")) };
         assert_eq!(run(check).await, outcome, "{pasv}{epsv}{retr}");
     }
+}
+
+/// A server that only makes data connections itself. A stranger is faster, each time.
+#[tokio::test]
+async fn data_connections_from_the_server() {
+    let server = serve(|stream, _| async move {
+        let (lines, mut answers) = stream.into_split();
+        let mut lines = tokio::io::BufReader::new(lines).lines();
+        let _ = answers.write_all(b"220\r\n").await;
+        let mut to = None;
+        while let Ok(Some(line)) = lines.next_line().await {
+            let answer = match line.get(..4) {
+                Some("USER") => "230\r\n",
+                Some("CWD " | "TYPE") => "200\r\n",
+                Some("PORT") => {
+                    let numbers: Vec<u8> =
+                        line[5..].split(',').map(|number| number.parse().unwrap()).collect();
+                    to = Some(SocketAddr::from((
+                        [numbers[0], numbers[1], numbers[2], numbers[3]],
+                        u16::from_be_bytes([numbers[4], numbers[5]]),
+                    )));
+                    "200\r\n"
+                }
+                Some("RETR") => {
+                    for (from, text) in [([127, 0, 0, 2], "stranger"), ([127, 0, 0, 1], "well")] {
+                        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+                        socket.bind((from, 0).into()).unwrap();
+                        let mut data = socket.connect(to.unwrap()).await.unwrap();
+                        let _ = data.write_all(text.as_bytes()).await;
+                        let _ = data.shutdown().await;
+                    }
+                    "150\r\n226\r\n"
+                }
+                _ => "502\r\n",
+            };
+            let _ = answers.write_all(answer.as_bytes()).await;
+        }
+    })
+    .await;
+    assert_eq!(run(fetching(server, "state", Some("^well$"))).await, Outcome::Passed);
 }

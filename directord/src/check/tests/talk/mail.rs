@@ -44,6 +44,8 @@ async fn smtp_servers_that_know_no_ehlo_or_want_nobody() {
         let server = Server::start(greeting, &[("EHLO", ehlo), ("HELO", helo)]).await;
         assert_eq!(run(dialogue(SMTP, server.to)).await, declined(words), "{greeting}{ehlo}{helo}");
     }
+    let strange = Server::start("220 x\r\n", &[("EHLO", "250-a\r\nb\r\n250 c\r\n")]).await;
+    assert_eq!(run(dialogue(SMTP, strange.to)).await, Outcome::Garbled("\"b\" within a reply".into()));
     let mute = Server::start("220 x\r\n", &[("EHLO", "!")]).await;
     assert_eq!(run(dialogue(SMTP, mute.to)).await, Outcome::Closed);
     let half = Server::start("220 x\r\n", &[("EHLO", "!250-one\r\n250-two\r\n")]).await;
