@@ -27,12 +27,18 @@ pub struct Folder(PathBuf);
 
 impl Folder {
     pub fn new() -> Folder {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("directord-servers-{}-{number}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        must("chmod", &["755", path.to_str().unwrap()]);
-        Folder(path)
+        let base = std::env::temp_dir().join(format!("directord-servers-{}", std::process::id()));
+        // In another process namespace another program may have the same number.
+        for number in 0_u32.. {
+            let path = base.with_extension(number.to_string());
+            match std::fs::create_dir(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                made => made.unwrap(),
+            }
+            must("chmod", &["755", path.to_str().unwrap()]);
+            return Folder(path);
+        }
+        panic!("no folder in {}", base.display());
     }
 
     pub fn path(&self) -> &Path {
