@@ -66,10 +66,6 @@ pub(super) fn lex<'a>(source: &'a Source, notes: &mut Vec<Diagnostic>) -> Vec<En
     let mut section_open = false;
     for (offset, text) in source.lines() {
         let line = Word { text, span: Span::new(offset, offset + text.len()) };
-        let line = match text.strip_prefix('\u{feff}') {
-            Some(_) if offset == 0 => line.part('\u{feff}'.len_utf8(), text.len()),
-            _ => line,
-        };
         let body = line.trim();
         if body.text.is_empty() || body.text.starts_with('#') {
             continue;

@@ -74,6 +74,7 @@ pub fn read(path: &Path) -> io::Result<(Haresources, Report)> {
 /// Parses the text of a file. The report has every error and warning, in the order of the lines.
 pub fn parse(source: Source) -> (Haresources, Report) {
     let mut report = Report::new(source.clone());
+    report.warn_of_mark();
     let mut groups = Vec::<Group>::new();
     let mut keys = HashMap::<String, Span>::new();
     for line in lexer::lines(&source, &mut report) {

@@ -128,6 +128,11 @@ fn key_line(report: &mut Report, words: &[(&str, Span)]) -> Option<(u8, Key)> {
                 let help = "whoever records one packet can guess it: write 32 random ones on both nodes";
                 report.push(Diagnostic::warning(*span, message).help(help));
             }
+            if let (Some((_, from)), Some((_, to))) = (rest.get(2), rest.last()) {
+                let message = format!("key {number}: the rest of the line is ignored");
+                let help = "a secret is one word; both nodes must have the same one";
+                report.push(Diagnostic::warning(from.to(*to), message).help(help));
+            }
             let key = Key::new(method, secret.map_or("", |(text, _)| *text));
             key.map_err(|error| report.push(Diagnostic::error(*method_span, error.to_string())))
                 .ok()

@@ -144,8 +144,25 @@ impl Parser<'_> {
             "apiauth" => self.api_authority(line),
             "respawn" | "failfast" => respawn::apply(self, line),
             "stonith" | "stonith_host" => stonith::apply(self, line),
-            _ => line.values.iter().for_each(|value| self.value(line.directive, *value)),
+            "node" | "watchdog" => line.values.iter().for_each(|value| self.value(line.directive, *value)),
+            _ => {
+                line.values.iter().for_each(|value| self.value(line.directive, *value));
+                self.several(line);
+            }
         }
+    }
+
+    /// Warns of a directive with more values than it has use for.
+    fn several(&mut self, line: &Line<'_>) {
+        let [first, .., last] = line.values.as_slice() else { return };
+        let (name, count, rest) = (line.directive.text, line.values.len(), line.rest.text);
+        let message = format!("{name} has {count} values, and only the last one, {}, counts", last.text);
+        let digits = |word: &Word<'_>| word.text.starts_with(|c: char| c.is_ascii_digit());
+        let help = match count == 2 && rest.contains(',') && digits(first) && digits(last) {
+            true => format!("a comma separates values; a fraction has a point: {}.{}", first.text, last.text),
+            false => format!("write \"{name} {}\"", last.text),
+        };
+        self.warning(first.span.to(last.span), message, help);
     }
 
     /// Most directives accept several values; each is applied in turn, and the last one stays.

@@ -151,7 +151,9 @@ pub fn groups(directory: &Path) -> io::Result<Vec<Group>> {
 impl Reading {
     /// An empty report on a file that could be read; the report on another one is kept.
     fn take(&mut self, file: Result<Source, Report>) -> Option<Report> {
-        file.map(Report::new).map_err(|report| self.reports.push(report)).ok()
+        let mut report = file.map(Report::new).map_err(|report| self.reports.push(report)).ok()?;
+        report.warn_of_mark();
+        Some(report)
     }
 }
 

@@ -523,3 +523,48 @@ fn sha256_keys_and_secrets_that_are_short() {
     let (keys, said) = read("auth 1\n1 sha256\n");
     assert!(keys.is_none() && said.contains("Auth method [sha256] requires a key"), "{said}");
 }
+
+/// What is said about a configuration that is accepted.
+fn warnings(files: &Files) -> String {
+    let reading = files.read();
+    assert!(reading.plan.is_some(), "refused:\n{}", reading.render());
+    reading.lines().map(|(_, line)| line + "\n").collect()
+}
+
+#[test]
+fn of_several_values_the_last_one_counts_and_that_is_said() {
+    let files = Files::new(&format!("{GOOD}keepalive 1,5\ndeadtime 30 40\nudpport 694\n"));
+    assert_eq!(files.read().plan.unwrap().timing.keepalive, Duration::from_secs(5));
+    let said = warnings(&files);
+    for part in [
+        "ha.cf:4:11: warning: keepalive has 2 values, and only the last one, 5, counts; a comma separates values; a \
+         fraction has a point: 1.5",
+        "ha.cf:5:10: warning: deadtime has 2 values, and only the last one, 40, counts; write \"deadtime 40\"",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+    assert_eq!(said.matches(" values, and ").count(), 2, "{said}");
+}
+
+#[test]
+fn a_secret_of_two_words_is_only_the_first() {
+    let files = Files::new(GOOD);
+    files.write("authkeys", "auth 2\n2 sha256 onlythisone words are # no secret\n", 0o600);
+    let keys = Keys::single(2, Key::new(Method::Sha256, "onlythisone").unwrap()).unwrap();
+    assert_eq!(files.read().plan.unwrap().keys, keys);
+    let said = warnings(&files);
+    assert!(said.contains("authkeys:2:22: warning: key 2: the rest of the line is ignored"), "{said}");
+}
+
+#[test]
+fn a_byte_order_mark_is_named_and_ignored() {
+    let files = Files::new(&format!("\u{feff}{GOOD}"));
+    files.write("authkeys", "\u{feff}auth 1\n1 sha1 topsecret\n", 0o600);
+    files.write("haresources", "\u{feff}alpha 192.0.2.100\n", 0o644);
+    let said = warnings(&files);
+    for file in ["ha.cf", "authkeys", "haresources"] {
+        let part = format!("{file}:1:1: warning: the file begins with a byte order mark (U+FEFF)");
+        assert!(said.contains(&part), "{part:?} is missing in:\n{said}");
+    }
+    assert_eq!(groups(&files.0).unwrap()[0].home, "alpha");
+}

@@ -76,6 +76,16 @@ impl Report {
         &self.source
     }
 
+    /// Warns of a byte order mark: the text behind it is read, but the old programs take the mark for a part of the first
+    /// word.
+    pub fn warn_of_mark(&mut self) {
+        if let Some(mark) = self.source.mark() {
+            let help = "save the file as UTF-8 without BOM: heartbeat 3.0.6 refuses to read it";
+            let message = "the file begins with a byte order mark (U+FEFF), which is ignored";
+            self.push(Diagnostic::warning(mark, message).help(help));
+        }
+    }
+
     /// Adds one diagnostic.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);

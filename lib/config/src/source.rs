@@ -4,6 +4,9 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+/// U+FEFF, the byte order mark.
+const MARK: char = '\u{feff}';
+
 /// Bytes `start..end` of a [`Source`]'s text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
@@ -91,17 +94,39 @@ impl Source {
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
         Position {
             line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).unwrap_or("").chars().count() + 1,
+            column: before.get(line_start..).unwrap_or("").trim_start_matches(MARK).chars().count() + 1,
         }
     }
 
-    /// Every line with the offset of its first byte, without its line feed (a CR before it stays).
+    /// The byte order mark that editors of other systems put before the text: no part of a line.
+    pub fn mark(&self) -> Option<Span> {
+        self.text.starts_with(MARK).then(|| Span::new(0, MARK.len_utf8()))
+    }
+
+    /// Every line with the offset of its first byte, without its line feed (a CR before it stays) and without a byte
+    /// order mark.
     pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        let mut offset = 0;
-        self.text.split_inclusive('\n').map(move |line| {
+        let mut offset = self.mark().map_or(0, |mark| mark.end);
+        let text = self.text.get(offset..).unwrap_or("");
+        text.split_inclusive('\n').map(move |line| {
             let start = offset;
             offset += line.len();
             (start, line.strip_suffix('\n').unwrap_or(line))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_line() {
+        let source = Source::new("ha.cf", "\u{feff}node a\nbcast b\n");
+        assert_eq!(source.lines().collect::<Vec<_>>(), [(3, "node a"), (10, "bcast b")]);
+        assert_eq!(source.position(3), Position { line: 1, column: 1 });
+        assert_eq!(source.position(8), Position { line: 1, column: 6 });
+        assert_eq!((source.slice(Span::new(3, 7)), source.mark().is_some()), ("node", true));
+        assert_eq!(Source::new("ha.cf", "node\u{feff}").mark(), None);
     }
 }
