@@ -92,7 +92,13 @@ fn a_plan_shows_what_would_be_done_by_whom() {
     let ran = lab.text("plan takenode alpha");
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("start web::1 (NOT POSSIBLE: there is no script \"web\""), "{}", ran.out);
-    assert_eq!(lab.text("check").code, 1);
+    let ran = lab.text("check");
+    assert_eq!(ran.code, 6);
+    for place in
+        ["haresources:2:24", "haresources:4:7", "there is no script \"web\"", "help: install its package"]
+    {
+        assert!(ran.err.contains(place), "{place} is missing in\n{}", ran.err);
+    }
     assert!(!lab.dir.join("called").exists() && !lab.has("192.0.2.10"), "a plan does nothing");
 }
 
@@ -138,4 +144,68 @@ fn an_unknown_key_is_an_error_with_the_nearest_one_and_an_unknown_node_has_no_gr
     assert_eq!(lab.text("takegroup").code, 2);
     assert_eq!(lab.text("frobnicate").code, 2);
     assert_eq!(lab.text("--script-limit -1 allkeys").code, 2);
+}
+
+#[test]
+fn a_plan_for_an_unknown_node_is_an_error_with_the_nearest_name() {
+    let lab = Lab::new();
+    lab.haresources(FILE);
+    let ran = lab.text("plan takenode alhpa");
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("there is no node \"alhpa\"; did you mean \"alpha\"?"), "{}", ran.err);
+    let ran = lab.text("plan givenode delta");
+    assert!(ran.code == 1 && ran.err.contains("are: alpha beta"), "{}", ran.err);
+    // one without groups is no mistake
+    std::fs::write(lab.dir.join("ha.cf"), "# node omega\nnode alpha,Delta # omega\n").unwrap();
+    let ran = lab.text("plan givenode delta");
+    assert!(ran.code == 0 && ran.err.contains("no group of node delta"), "{}", ran.err);
+    let ran = lab.text("plan givenode omega");
+    assert!(ran.code == 1 && ran.err.contains("are: alpha beta delta"), "{}", ran.err);
+}
+
+#[test]
+fn a_check_says_what_is_valid_and_what_this_machine_does_not_have() {
+    let lab = Lab::new();
+    lab.service("web");
+    lab.service("MailTo");
+    lab.service("ldirectord");
+    lab.haresources(FILE);
+    let check = || {
+        let ran = lab.text("check");
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        (ran.out, ran.err)
+    };
+    let path = lab.dir.join("haresources");
+    assert_eq!(check(), (format!("{}: valid: 3 groups, 5 resources\n", path.display()), String::new()));
+
+    lab.haresources(
+        "alpha 192.0.2.10/24/vaa ldirectord::no.cf web::1 MailTo::root\nbeta 192.0.2.11 IPaddr2::192.0.2.10/24/va web::1 MailTo::root\n",
+    );
+    let (out, err) = check();
+    assert!(out.ends_with("valid: 2 groups, 8 resources\n"), "{out}");
+    for part in [
+        "haresources:1:21",
+        "there is no network interface vaa on this machine now",
+        "did you mean \"va\"?",
+        "haresources:1:37",
+        "there is no file no.cf in ",
+        "haresources:2:17",
+        "the address 192.0.2.10 is in the file twice, in line 1 too",
+        "haresources:2:43",
+        "the resource web::1 is in the file twice",
+    ] {
+        assert!(err.contains(part), "{part} is missing in\n{err}");
+    }
+    assert_eq!(err.matches("warning: ").count(), 4, "{err}");
+
+    std::fs::create_dir(lab.dir.join("conf")).unwrap();
+    std::fs::write(lab.dir.join("conf/no.cf"), "").unwrap();
+    assert!(!check().1.contains("no.cf in "));
+
+    lab.haresources("# nothing yet\n");
+    let (out, err) = check();
+    assert!(
+        out.ends_with("valid: 0 groups, 0 resources\n") && err.contains("the file has no group"),
+        "{err}"
+    );
 }

@@ -13,7 +13,7 @@ use crate::haresources::{Kind, Resource};
 use crate::order::{Action, Outcome};
 use announce::Announcer;
 use netlink::Kernel;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tracing::warn;
 
@@ -157,6 +157,23 @@ impl Agents {
             }
             Kind::Script => script(),
         }
+    }
+
+    /// The network interfaces of this machine; none if the kernel does not tell.
+    pub async fn interfaces(&mut self) -> Vec<String> {
+        self.kernel.link_names().await.unwrap_or_default()
+    }
+
+    /// The file of a director, if there is none now: directord, like ldirectord, looks for it in `/etc/ha.d`, then in
+    /// `conf` there, then where the word says.
+    pub fn missing_director_file<'a>(&self, resource: &'a Resource) -> Option<&'a str> {
+        let file = match resource.kind {
+            Kind::Director => resource.arguments.last().map_or("ldirectord.cf", String::as_str),
+            Kind::Address(_) | Kind::Script => return None,
+        };
+        let (inside, folder) = (file.trim_start_matches('/'), &self.settings.config_dir);
+        let places = [folder.join(inside), folder.join("conf").join(inside), Path::new("/").join(file)];
+        (!places.iter().any(|path| path.is_file())).then_some(file)
     }
 
     /// A script may take a minute, and may change addresses itself.

@@ -193,3 +193,15 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_byte_order_mark_is_named_and_ignored() {
+    let (file, report) = parse(Source::new("haresources", "\u{feff}alpha 192.0.2.10\n"));
+    assert_eq!(file.groups[0].node, "alpha");
+    let lines: Vec<String> = report.lines().collect();
+    assert!(
+        lines[0].starts_with("haresources:1:1: warning: the file begins with a byte order mark"),
+        "{lines:?}"
+    );
+    assert_eq!(lines.len(), 1);
+}

@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::haresources::{Group, Haresources, Resource};
 use crate::order::{self, Action, Outcome};
 use std::io::Write;
+use std::path::Path;
 use tracing::error;
 
 impl Run {
@@ -74,7 +75,13 @@ impl Run {
             Planned::GiveGroup | Planned::GiveNode => Action::Stop,
         };
         let groups = match what {
-            Planned::TakeNode | Planned::GiveNode => order::groups(file, name, action),
+            Planned::TakeNode | Planned::GiveNode => match self.of_node(file, name, action) {
+                Ok(groups) => groups,
+                Err(message) => {
+                    eprintln!("error: {message}");
+                    return FAILED;
+                }
+            },
             Planned::TakeGroup | Planned::GiveGroup => match find(file, name) {
                 Ok(group) => vec![group],
                 Err(message) => {
@@ -94,16 +101,30 @@ impl Run {
         code
     }
 
-    /// `check`: the file was read already; whether every resource has somebody who takes care of it.
-    pub(super) fn check(&self, file: &Haresources) -> u8 {
-        let mut code = 0;
-        for resource in file.groups.iter().flat_map(Group::resources) {
-            if let Err(why) = self.agents.who(resource) {
-                eprintln!("error: {}: {why}", resource.text);
-                code = FAILED;
-            }
+    /// The groups of a node of the cluster; one that neither ha.cf nor haresources knows is a mistake.
+    fn of_node<'a>(
+        &self,
+        file: &'a Haresources,
+        name: &str,
+        action: Action,
+    ) -> Result<Vec<&'a Group>, String> {
+        let groups = order::groups(file, name, action);
+        if !groups.is_empty() {
+            return Ok(groups);
         }
-        code
+        let mut nodes = nodes_of_ha_cf(&self.settings.config_dir.join("ha.cf"));
+        if nodes.contains(&name.to_lowercase()) {
+            eprintln!("info: haresources has no group of node {name}: there is nothing to do");
+            return Ok(groups);
+        }
+        nodes.extend(file.groups.iter().map(|group| group.node.clone()));
+        nodes.sort_unstable();
+        nodes.dedup();
+        let hint = match config::nearest(name, nodes.iter().map(String::as_str)) {
+            Some(nearest) => format!("did you mean {nearest:?}?"),
+            None => format!("the nodes of ha.cf and haresources are: {}", nodes.join(" ")),
+        };
+        Err(format!("there is no node {name:?}; {hint}"))
     }
 
     fn planned(&self, group: &Group, resource: &Resource, action: Action) -> u8 {
@@ -137,6 +158,20 @@ impl Run {
     }
 }
 
+/// The words of the `node` lines, in lower case; none of a file that cannot be read.
+fn nodes_of_ha_cf(path: &Path) -> Vec<String> {
+    let Ok(source) = config::Source::read(path) else { return Vec::new() };
+    let mut nodes = Vec::new();
+    for (_, line) in source.lines() {
+        let text = line.split('#').next().unwrap_or_default();
+        let mut words = text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
+        if words.next() == Some("node") {
+            nodes.extend(words.map(str::to_lowercase));
+        }
+    }
+    nodes
+}
+
 /// `listkeys`, `allkeys`: the keys, one a line.
 pub(super) fn keys<'a>(groups: impl IntoIterator<Item = &'a Group>) -> u8 {
     groups.into_iter().for_each(|group| say(group.key()));
@@ -152,6 +187,6 @@ pub(super) fn whole<'a>(groups: impl IntoIterator<Item = &'a Group>) -> u8 {
 }
 
 /// A reader that has gone away is no error.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

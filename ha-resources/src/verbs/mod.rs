@@ -1,6 +1,7 @@
 //! What the verbs of the command line do.
 
 mod ask;
+mod check;
 mod group;
 pub mod guard;
 pub mod prepared;
@@ -12,6 +13,7 @@ use crate::event::Printer;
 use crate::haresources::{self, Group, Haresources};
 use crate::order::Action;
 use crate::taken;
+use config::Report;
 use group::Which;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -68,6 +70,7 @@ impl Run {
         match verb {
             Verb::Guard => return self.guard().await,
             Verb::Await => return self.wait_for_order().await,
+            Verb::Check => return self.check().await,
             _ => {}
         }
         let file = match verb {
@@ -101,8 +104,8 @@ impl Run {
             }
             Verb::VerifyAllIdle => self.verify_all_idle(&file).await,
             Verb::Plan { what, name } => self.plan(&file, *what, name),
-            Verb::Check => self.check(&file),
             Verb::Status { .. }
+            | Verb::Check
             | Verb::Guard
             | Verb::Await
             | Verb::AnnounceBurst { .. }
@@ -127,16 +130,7 @@ impl Run {
 
     /// Reads haresources and says what is wrong with it.
     fn file(&self) -> Result<Haresources, u8> {
-        let path = self.settings.config_dir.join("haresources");
-        let (file, report) = haresources::read(&path).map_err(|error| {
-            eprintln!(
-                "error: cannot read {}: {error}\n  = help: it has one line per group: `node 192.0.2.10/24/eth0 \
-                 ldirectord::ldirectord.cf`; the same file on both nodes",
-                path.display()
-            );
-            error!("cannot read {}: {error}", path.display());
-            BAD_CONFIGURATION
-        })?;
+        let (file, report) = self.read()?;
         if report.has_errors() {
             eprint!("{}", report.render());
             report.lines().for_each(|line| error!("{line}"));
@@ -147,6 +141,20 @@ impl Run {
             report.lines().for_each(|line| warn!("{line}"));
         }
         Ok(file)
+    }
+
+    /// Reads haresources; nothing is said yet about what is in it.
+    fn read(&self) -> Result<(Haresources, Report), u8> {
+        let path = self.settings.config_dir.join("haresources");
+        haresources::read(&path).map_err(|error| {
+            eprintln!(
+                "error: cannot read {}: {error}\n  = help: it has one line per group: `node 192.0.2.10/24/eth0 \
+                 ldirectord::ldirectord.cf`; the same file on both nodes",
+                path.display()
+            );
+            error!("cannot read {}: {error}", path.display());
+            BAD_CONFIGURATION
+        })
     }
 }
 
