@@ -21,6 +21,7 @@ mod fence;
 mod fifo;
 mod files;
 mod guard;
+mod here;
 mod jobs;
 mod kept;
 mod lateness;

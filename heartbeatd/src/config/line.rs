@@ -23,6 +23,13 @@ pub(super) fn lines(source: &Source) -> Vec<Line<'_>> {
     source.lines().filter_map(|(start, text)| line(start, text)).collect()
 }
 
+/// Where a word is a value of one of these directives first.
+pub(crate) fn place(source: &Source, directives: &[&str], word: &str) -> Option<Span> {
+    let lines = lines(source);
+    let mut of_these = lines.iter().filter(|line| directives.contains(&line.directive.text));
+    of_these.find_map(|line| line.values.iter().find(|value| value.text == word)).map(|value| value.span)
+}
+
 fn line(start: usize, text: &str) -> Option<Line<'_>> {
     let text = text.split('#').next().unwrap_or("");
     let mut words = words(start, text).into_iter();

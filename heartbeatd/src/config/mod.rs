@@ -19,6 +19,7 @@ mod time;
 
 pub use defaults::defaults;
 pub use haresources::Group;
+pub(crate) use line::place;
 pub use plan::{
     Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Respawn, StonithDevice,
     StonithParameters, Timing, UuidFrom,

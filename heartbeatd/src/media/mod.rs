@@ -12,7 +12,7 @@ mod ping;
 mod serial;
 
 pub use keeper::{Change, Keeper, Watched};
-pub use open::{OpenError, interfaces, resolve};
+pub use open::{OpenError, interfaces, present, resolve};
 pub use ping::{PingChange, PingSockets, PingState, PingView, Pings};
 
 use crate::config;

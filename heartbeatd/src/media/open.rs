@@ -8,6 +8,7 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type}
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
 use thiserror::Error;
@@ -92,6 +93,22 @@ pub fn interfaces() -> Vec<String> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// Whether what a medium depends on is there now. Nothing is opened.
+///
+/// # Errors
+/// What is missing.
+pub fn present(medium: &config::Medium) -> Result<(), OpenError> {
+    if let MediumKind::Serial { .. } = medium.kind {
+        let path = Path::new(&medium.interface);
+        let kind = call("stat", std::fs::metadata(path))?.file_type();
+        return match kind.is_char_device() {
+            true => Ok(()),
+            false => Err(OpenError::NoTerminal(medium.interface.clone())),
+        };
+    }
+    basis(&Target { medium: medium.clone(), peer: None }).map(drop)
 }
 
 pub(super) fn open(target: &Target) -> Result<Medium, OpenError> {

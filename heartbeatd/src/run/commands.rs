@@ -1,6 +1,7 @@
 //! What the command line asks of a daemon that runs: `-s`, `-k`, `-r`; and what needs none: `-D`, `-W`, `--check`.
 
 use super::arguments::Arguments;
+use super::here;
 use crate::config;
 use crate::control::{self, Answer, Request};
 use daemon::control::request;
@@ -108,6 +109,11 @@ pub(super) fn check(arguments: &Arguments) -> ExitCode {
     let reading = config::read(&arguments.config_dir, &node);
     print!("{}", reading.render());
     let Some(plan) = &reading.plan else { return ExitCode::from(reading.exit_code()) };
+    let missing = here::missing(&reading);
+    print!("{}{}", missing.render(), here::stonith(&reading).render());
+    if missing.has_errors() {
+        return ExitCode::from(reading.exit_code());
+    }
     let Some(resources) = daemon::sibling::find("ha-resources") else {
         eprintln!("error: ha-resources is not installed beside heartbeatd: no resource could be started");
         return ExitCode::FAILURE;

@@ -11,6 +11,8 @@
 mod device;
 mod program;
 
+pub(super) use program::{agents, types};
+
 use super::jobs::{News, Runner};
 use crate::cluster::Severity;
 use crate::config::{Plan, StonithDevice};

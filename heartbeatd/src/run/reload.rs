@@ -10,6 +10,7 @@
 //! the answer.
 
 use super::environment;
+use super::here;
 use super::orders::Order;
 use super::pinging::PingPlan;
 use super::shell::Shell;
@@ -45,6 +46,8 @@ pub(super) struct Files {
     reading: Reading,
     /// The addresses of the peers, or which name has none; nothing if the plan has errors.
     targets: Option<Result<Vec<Target>, String>>,
+    /// What of it is not on this machine, a line each.
+    missing: Vec<String>,
 }
 
 /// The reload under way, and the one after it.
@@ -111,8 +114,14 @@ impl Shell {
     /// The files have been read: applies the difference, and reads again if that was asked for meanwhile.
     pub(super) async fn files_read(&mut self, files: Files) {
         let pending = self.restart != Restart::Unneeded;
+        let mut files = files;
+        let missing = std::mem::take(&mut files.missing);
         let answer = match reload(self, files).await {
-            Ok(note) => Answer::Accepted { note },
+            Ok(note) => {
+                missing.iter().for_each(|line| tracing::warn!("{line}"));
+                let lines: Vec<String> = std::iter::once(note).chain(missing).collect();
+                Answer::Accepted { note: lines.join("\n") }
+            }
             Err(reason) => Answer::Refused { reason },
         };
         if pending && self.restart == Restart::Unneeded {
@@ -133,14 +142,15 @@ impl Shell {
 fn read(directory: &Path, node: &str) -> Files {
     let reading = config::read(directory, node);
     let targets = reading.plan.as_ref().map(|plan| media::resolve(&plan.media));
-    Files { reading, targets }
+    let missing = here::missing(&reading).lines().collect();
+    Files { reading, targets, missing }
 }
 
 /// Applies what differs. Nothing is changed when something is wrong with the files.
 async fn reload(shell: &mut Shell, files: Files) -> Result<String, String> {
     // What an earlier reading asked for no longer counts.
     let pending = std::mem::take(&mut shell.restart) != Restart::Unneeded;
-    let Files { reading, targets } = files;
+    let Files { reading, targets, .. } = files;
     if reading.plan.as_ref() == Some(&shell.plan) {
         tracing::info!("Configuration unchanged.");
         return Ok("Configuration unchanged.".to_owned());

@@ -7,7 +7,7 @@ use super::picture::Report;
 use super::pinging::PingPlan;
 use super::shell::{self, End, Shell};
 use super::slot::Slot;
-use super::{clock, guard};
+use super::{clock, guard, here};
 use crate::cluster::{self, ConfigHash, Settings};
 use crate::config::{self, Failback, Plan, fingerprint};
 use crate::control;
@@ -119,6 +119,9 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
     if io::stderr().is_terminal() {
         eprint!("{}", reading.render());
     }
+    // whatever the log says of it may be lost for just that reason
+    let no_logs = here::logs(&reading);
+    eprint!("{}", no_logs.render());
     let log =
         start_log(&plan, &arguments).map_err(|error| Failure::new(format!("heartbeat: log: {error}"), 1))?;
     tracing::info!("heartbeatd {} starts on node {node}", env!("CARGO_PKG_VERSION"));
@@ -128,6 +131,7 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
             Level::Warning => tracing::warn!("{line}"),
         }
     }
+    no_logs.lines().for_each(|line| tracing::warn!("{line}"));
     let targets =
         media::resolve(&plan.media).map_err(|error| Failure::new(format!("heartbeat: {error}"), 6))?;
     let links = links(&plan);

@@ -11,6 +11,8 @@ use tokio::process::{Child, Command};
 const OUTPUT: u64 = 16 * 1024;
 /// How long output is waited for after the end, if something still holds the pipe.
 const LATE_OUTPUT: Duration = Duration::from_millis(200);
+/// A list of the types of devices.
+const LIST_LIMIT: Duration = Duration::from_secs(20);
 /// Where the programs are, whatever the daemon's own path.
 const PLACES: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
 
@@ -39,6 +41,26 @@ impl Said {
 pub(super) fn find(name: &str) -> PathBuf {
     let places = PLACES.iter().map(|place| PathBuf::from(place).join(name));
     places.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// The types of devices that `stonith` knows. Blocks until it has said so.
+pub(in crate::run) fn types() -> Result<Vec<String>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let mut command = Command::new(find("stonith"));
+    command.arg("-L");
+    let said = runtime.block_on(run(command, Vec::new(), Some(LIST_LIMIT)))?;
+    said.succeeded()?;
+    Ok(said.stdout.split_whitespace().map(str::to_owned).collect())
+}
+
+/// The programs of fence-agents that are installed.
+pub(in crate::run) fn agents() -> Vec<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = PLACES.iter().map(PathBuf::from).chain(std::env::split_paths(&path));
+    let entries = places.filter_map(|place| std::fs::read_dir(place).ok()).flatten();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("fence_")).collect()
 }
 
 /// The group of a child that has not ended yet.
