@@ -59,10 +59,16 @@ impl Node {
         }
     }
 
-    /// Asks for a move as soon as neither node has anything under way.
+    /// Asks for a move until neither node has anything under way.
     fn moves(&self, question: &Request) -> String {
-        self.reaches("ready to move groups", |status| status.resources.standby_refusal.is_none());
-        self.accepts(question)
+        let begun = Instant::now();
+        loop {
+            match self.ask(question) {
+                Answer::Accepted { note } => return note,
+                other if begun.elapsed() > PATIENCE => panic!("{}: {question:?}: {other:?}", self.name),
+                _ => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
     }
 
     fn status(&self) -> Option<Status> {
