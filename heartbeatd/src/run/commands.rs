@@ -111,9 +111,6 @@ pub(super) fn check(arguments: &Arguments) -> ExitCode {
     let Some(plan) = &reading.plan else { return ExitCode::from(reading.exit_code()) };
     let missing = here::missing(&reading);
     print!("{}{}", missing.render(), here::stonith(&reading).render());
-    if missing.has_errors() {
-        return ExitCode::from(reading.exit_code());
-    }
     let Some(resources) = daemon::sibling::find("ha-resources") else {
         eprintln!("error: ha-resources is not installed beside heartbeatd: no resource could be started");
         return ExitCode::FAILURE;
@@ -129,6 +126,9 @@ pub(super) fn check(arguments: &Arguments) -> ExitCode {
             eprintln!("error: ha-resources: {error}");
             return ExitCode::FAILURE;
         }
+    }
+    if missing.has_errors() {
+        return ExitCode::from(reading.exit_code());
     }
     let directory = arguments.config_dir.display();
     println!("{directory}: valid for node {node} of {}", plan.nodes.join(" and "));
