@@ -90,6 +90,10 @@ fn a_reload_answers_with_what_it_could_not_open() {
             "ha.cf:10:11: warning: debugfile: there is no directory /no-such/other; ",
         ],
     );
+    // there, but no serial line
+    node.configure("alpha beta", port, "serial /dev/null\n");
+    let answer = said(&node.run(&["-r"]));
+    all(&answer, &["\nwarning: serial /dev/null 19200 baud: /dev/null is no serial line; it is tried again"]);
     node.configure("alpha beta", port, "");
     let answer = node.run(&["-r"]);
     assert_eq!(said(&answer).lines().count(), 1, "{}", said(&answer));

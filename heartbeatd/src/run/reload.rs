@@ -14,6 +14,7 @@ use super::here;
 use super::orders::Order;
 use super::pinging::PingPlan;
 use super::shell::Shell;
+use super::slot;
 use super::start;
 use crate::cluster::{Event, Settings};
 use crate::config::{self, Plan, Reading};
@@ -114,8 +115,7 @@ impl Shell {
     /// The files have been read: applies the difference, and reads again if that was asked for meanwhile.
     pub(super) async fn files_read(&mut self, files: Files) {
         let pending = self.restart != Restart::Unneeded;
-        let mut files = files;
-        let missing = std::mem::take(&mut files.missing);
+        let missing = files.missing.clone();
         let answer = match reload(self, files).await {
             Ok(note) => {
                 missing.iter().for_each(|line| tracing::warn!("{line}"));
@@ -150,7 +150,7 @@ fn read(directory: &Path, node: &str) -> Files {
 async fn reload(shell: &mut Shell, files: Files) -> Result<String, String> {
     // What an earlier reading asked for no longer counts.
     let pending = std::mem::take(&mut shell.restart) != Restart::Unneeded;
-    let Files { reading, targets, .. } = files;
+    let Files { reading, targets, missing } = files;
     if reading.plan.as_ref() == Some(&shell.plan) {
         tracing::info!("Configuration unchanged.");
         return Ok("Configuration unchanged.".to_owned());
@@ -173,7 +173,7 @@ async fn reload(shell: &mut Shell, files: Files) -> Result<String, String> {
         .inspect_err(|error| tracing::error!("{error}; the old configuration stays in use"))?;
     if plan.nodes != shell.plan.nodes {
         // Nor would it start without an interface that is not there.
-        start::slots(&targets, &start::links(&plan))
+        slot::open(&targets, &start::links(&plan))
             .inspect_err(|error| tracing::error!("{error}; the old configuration stays in use"))?;
         shell.restart = if shell.at_rest() { Restart::Now } else { Restart::Pending };
         let note = "the nodes have changed: the daemon starts anew";
@@ -182,11 +182,18 @@ async fn reload(shell: &mut Shell, files: Files) -> Result<String, String> {
         }
         return Ok(note.to_owned());
     }
-    apply(shell, plan, &targets).await
+    apply(shell, plan, &targets, &missing).await
 }
 
-async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<String, String> {
+/// The answer has what could not be opened, unless that is among what is `missing`, and so is told anyway.
+async fn apply(
+    shell: &mut Shell,
+    plan: Plan,
+    targets: &[Target],
+    missing: &[String],
+) -> Result<String, String> {
     let mut applied = Vec::new();
+    let mut unopened = Vec::new();
     if start::packets(&plan) != start::packets(&shell.plan) {
         shell.give(Order::Packets(Box::new(start::packets(&plan)))).await;
         applied.push("keys");
@@ -202,7 +209,8 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
         applied.push("timers, links and failback");
     }
     if plan.media != shell.plan.media {
-        replace_media(shell, targets).await.inspect_err(|error| tracing::error!("{error}"))?;
+        unopened = replace_media(shell, targets).await.inspect_err(|error| tracing::error!("{error}"))?;
+        unopened.retain(|one| !missing.iter().any(|line| line.contains(&one.why)));
         applied.push("media");
     }
     // deadping follows deadtime: without ping nodes it changes nothing
@@ -240,19 +248,22 @@ async fn apply(shell: &mut Shell, plan: Plan, targets: &[Target]) -> Result<Stri
     if applied.is_empty() {
         applied.push("parameters");
     }
-    let note = format!("configuration read again; new: {}", applied.join(", "));
+    let mut note = format!("configuration read again; new: {}", applied.join(", "));
     tracing::info!("{note}");
+    for slot::Unopened { medium, why } in unopened {
+        note.push_str(&format!("\nwarning: {medium}: {why}; it is tried again until it opens"));
+    }
     Ok(note)
 }
 
 /// Opens the new media before the old ones are closed: not a beat is lost.
-async fn replace_media(shell: &mut Shell, targets: &[Target]) -> Result<(), String> {
-    let slots = start::slots(targets, &shell.links)?;
+async fn replace_media(shell: &mut Shell, targets: &[Target]) -> Result<Vec<slot::Unopened>, String> {
+    let (slots, unopened) = slot::open(targets, &shell.links)?;
     let watched = start::watched(targets, &slots);
     // The old keeper must not report any more when the numbers of the media change.
     shell.keeper.stop();
     shell.give(Order::Replace(slots)).await;
     shell.keeper =
         start::keep(watched, &shell.orders).map_err(|error| format!("heartbeat: thread: {error}"))?;
-    Ok(())
+    Ok(unopened)
 }

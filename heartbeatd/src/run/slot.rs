@@ -1,6 +1,7 @@
-//! A medium as the beat thread uses it: errors are counted, and said once when they begin and once when they end.
+//! A medium as the beat thread uses it: opened at the start and by a reload, and its errors counted, said once when they
+//! begin and once when they end.
 
-use crate::media::{Change, Medium};
+use crate::media::{self, Change, Medium, Target};
 use std::io;
 
 /// So many packets in a row must leave before an error counts as over: one that comes and goes is one line, not one
@@ -90,4 +91,42 @@ impl Slot {
             }
         }
     }
+}
+
+/// A medium that could not be opened, and is tried again.
+pub(super) struct Unopened {
+    /// The line of `ha.cf`.
+    pub(super) medium: String,
+    /// Why.
+    pub(super) why: String,
+}
+
+/// Opens what can be opened: a pair with two links must come up with one of them broken.
+pub(super) fn open(targets: &[Target], links: &[String]) -> Result<(Vec<Slot>, Vec<Unopened>), String> {
+    let mut unopened = Vec::new();
+    let mut slots = Vec::new();
+    for target in targets {
+        let medium = match Medium::open(target) {
+            Ok(medium) => {
+                tracing::info!("{}: open", target.medium);
+                Some(medium)
+            }
+            Err(error) => {
+                unopened.push(Unopened { medium: target.medium.to_string(), why: error.to_string() });
+                None
+            }
+        };
+        let link = links.iter().position(|link| *link == target.medium.interface);
+        slots.push(Slot::new(target.medium.to_string(), link.unwrap_or(0), medium));
+    }
+    let errors: Vec<String> = unopened.iter().map(|one| format!("{}: {}", one.medium, one.why)).collect();
+    if slots.iter().all(|slot| slot.medium.is_none()) {
+        let here = media::interfaces().join(" ");
+        return Err(format!(
+            "heartbeat: no medium could be opened (interfaces: {here})\n{}",
+            errors.join("\n")
+        ));
+    }
+    errors.iter().for_each(|error| tracing::warn!("{error}; it is tried again until it opens"));
+    Ok((slots, unopened))
 }

@@ -6,12 +6,12 @@ use super::orders::{NotGiven, Order, Orders, Packets};
 use super::picture::Report;
 use super::pinging::PingPlan;
 use super::shell::{self, End, Shell};
-use super::slot::Slot;
+use super::slot::{self, Slot};
 use super::{clock, guard, here};
 use crate::cluster::{self, ConfigHash, Settings};
 use crate::config::{self, Failback, Plan, fingerprint};
 use crate::control;
-use crate::media::{self, Keeper, Medium, Target, Watched};
+use crate::media::{self, Keeper, Target, Watched};
 use crate::sys;
 use ::config::Level;
 use daemon::background::{self, Role, Starting};
@@ -233,7 +233,7 @@ fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
     let listener = Listener::bind(&control::socket(&arguments.run_dir), 0o660)
         .map_err(|error| failed("control socket", &error))?;
     open_to_clients(&control::socket(&arguments.run_dir));
-    let slots = slots(targets, links).map_err(|error| Failure::new(error, 1))?;
+    let (slots, _) = slot::open(targets, links).map_err(|error| Failure::new(error, 1))?;
     if !arguments.low_priority && plan.realtime.is_some() {
         lock_memory();
     }
@@ -257,35 +257,6 @@ fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
     let keeper = keep(watched, &orders).map_err(|error| failed("thread", &error))?;
     let shell = Shell::new(arguments, plan, links, settings, log, orders, keeper);
     Ok(Begun { shell, reports, listener, thread })
-}
-
-/// Opens what can be opened: a pair with two links must come up with one of them broken.
-pub(super) fn slots(targets: &[Target], links: &[String]) -> Result<Vec<Slot>, String> {
-    let mut errors = Vec::new();
-    let mut slots = Vec::new();
-    for target in targets {
-        let medium = match Medium::open(target) {
-            Ok(medium) => {
-                tracing::info!("{}: open", target.medium);
-                Some(medium)
-            }
-            Err(error) => {
-                errors.push(format!("{}: {error}", target.medium));
-                None
-            }
-        };
-        let link = links.iter().position(|link| *link == target.medium.interface);
-        slots.push(Slot::new(target.medium.to_string(), link.unwrap_or(0), medium));
-    }
-    if slots.iter().all(|slot| slot.medium.is_none()) {
-        let here = media::interfaces().join(" ");
-        return Err(format!(
-            "heartbeat: no medium could be opened (interfaces: {here})\n{}",
-            errors.join("\n")
-        ));
-    }
-    errors.iter().for_each(|error| tracing::warn!("{error}; it is tried again until it opens"));
-    Ok(slots)
 }
 
 /// What the keeper has to watch.
