@@ -16,12 +16,17 @@ Usage: directord [-d] [-f] [--run-dir DIR] [--config-dir DIR] [CONFIG] VERB [REA
 
   CONFIG   configuration, looked for in /etc/ha.d, in /etc/ha.d/conf, then as a path;
            without it ldirectord.cf
-  VERB     start          start the daemon; returns when the services are in the kernel's table
+  VERB     start          start the daemon, or activate the one on standby; returns when the services are in
+                          the kernel's table
+           start --standby  start the daemon, but leave the kernel's table alone until it is activated
+           activate       the same as start
+           deactivate     the daemon that was started for standby is on standby again, another one stops; returns
+                          when the services have left the kernel's table
            stop           stop it; returns when it has ended
            restart        stop, then start
            try-restart    restart it if it runs
            reload         read the configuration again (also: force-reload)
-           status         whether it runs; with --json all services and servers
+           status         whether it runs and is not on standby; with --json all services and servers
            check          check the configuration and show what it asks for
            show [REAL]    services and servers: weights wanted and in the kernel, state,
                           connections, result and duration of the last check
@@ -43,6 +48,7 @@ Usage: directord [-d] [-f] [--run-dir DIR] [--config-dir DIR] [CONFIG] VERB [REA
   --wait             drain: return when the kernel counts no active connection
   --limit SECONDS    drain --wait: for so long at most
   --watch            show: again every second, until q or ^C
+  --standby          for start
   --follow           events: and those that come, until ^C
   --json             for status, check, show, drain, undrain, check-now, events
   --strict           check: also what ldirectord 4.12 would refuse or read differently
@@ -64,6 +70,8 @@ Exit codes of show, drain, undrain, check-now, events, table, metrics:
 pub enum Verb {
     Start,
     Stop,
+    Activate,
+    Deactivate,
     Restart,
     TryRestart,
     Reload,
@@ -82,6 +90,8 @@ impl Verb {
     fn from_word(word: &str) -> Option<Verb> {
         Some(match word {
             "start" => Verb::Start,
+            "activate" => Verb::Activate,
+            "deactivate" => Verb::Deactivate,
             "stop" => Verb::Stop,
             "restart" => Verb::Restart,
             "try-restart" => Verb::TryRestart,
@@ -150,6 +160,8 @@ pub struct Arguments {
     pub json: bool,
     /// `--strict`.
     pub strict: bool,
+    /// `--standby`.
+    pub standby: bool,
     /// `--run-dir`.
     pub run_dir: PathBuf,
     /// `--config-dir`.
@@ -187,6 +199,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
         foreground: false,
         json: false,
         strict: false,
+        standby: false,
         run_dir: PathBuf::from("/run"),
         config_dir: PathBuf::from("/etc/ha.d"),
     };
@@ -204,6 +217,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
             "--wait" => found.wait = true,
             "--watch" => found.watch = true,
             "--follow" => found.follow = true,
+            "--standby" => found.standby = true,
             "--run-dir" | "--config-dir" => {
                 let Some(folder) = arguments.next() else {
                     return Parsed::Wrong(format!("{argument} needs a folder"));
@@ -263,6 +277,7 @@ fn with_words(mut found: Arguments, words: &[String]) -> Result<Arguments, Strin
         ("--limit", found.limit.is_some() && !found.wait),
         ("--watch", found.watch && verb != Verb::Show),
         ("--follow", found.follow && verb != Verb::Events),
+        ("--standby", found.standby && verb != Verb::Start),
         ("--service", found.service.is_some() && verb.servers() == (0, 0)),
         ("--strict", found.strict && verb != Verb::Check),
         ("--json", found.json && matches!(verb, Verb::Table | Verb::Metrics)),
@@ -295,6 +310,10 @@ mod tests {
         assert!(json.json && !json.strict);
         let Parsed::Run(strict) = parsed("www.cf check --strict") else { panic!() };
         assert!(strict.strict);
+        let Parsed::Run(standby) = parsed("www.cf start --standby") else { panic!() };
+        assert_eq!((standby.verb, standby.standby), (Verb::Start, true));
+        let Parsed::Run(activate) = parsed("www.cf activate") else { panic!() };
+        assert_eq!((activate.verb, activate.standby), (Verb::Activate, false));
         let Parsed::Run(dashes) = parsed("-- -odd.cf stop") else { panic!() };
         assert_eq!(dashes.config.as_deref(), Some("-odd.cf"));
     }
@@ -329,7 +348,7 @@ mod tests {
     #[test]
     fn mistakes() {
         assert_eq!(parsed("-x start"), Parsed::Wrong("Unknown option: x".into()));
-        for line in ["", "Start", "a.cf", "--run-dir"] {
+        for line in ["", "Start", "a.cf", "--run-dir", "stop --standby", "a.cf activate --standby"] {
             assert!(matches!(parsed(line), Parsed::Wrong(_)), "{line}");
         }
         for line in [

@@ -48,6 +48,13 @@ pub enum Question {
     },
     /// OpenMetrics text.
     Metrics,
+    /// Whether the services are in the kernel's table. Answered by [`Answer::Mode`].
+    Mode,
+    /// Put the services into the kernel's table, if they are not there; answered when they are.
+    Activate,
+    /// On standby from now on: the services leave the kernel's table as `cleanstop` says; answered when they have
+    /// left. Refused by a daemon that was not started for standby.
+    Deactivate,
 }
 
 impl Question {
@@ -96,11 +103,22 @@ pub enum Answer {
     },
     /// That was all; or: it was done.
     End,
+    /// How the daemon works.
+    Mode(Mode),
     /// It was not done.
     Refused {
         /// Why.
         why: String,
     },
+}
+
+/// How a daemon works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mode {
+    /// It was started for standby: a release leaves it running.
+    pub standby: bool,
+    /// Its services are to be in the kernel's table.
+    pub active: bool,
 }
 
 /// The daemon itself.
@@ -112,6 +130,9 @@ pub struct DaemonStatus {
     pub config: String,
     /// Process id.
     pub pid: u32,
+    /// How it works.
+    #[serde(flatten)]
+    pub mode: Mode,
     /// Version of the program.
     pub version: String,
     /// Since when it runs, seconds since 1970.
@@ -213,6 +234,15 @@ pub fn unexpected(answer: Option<&Answer>) -> AskError {
         Some(answer) => format!("{answer:?} is not expected"),
     };
     AskError::Request(RequestError::Garbled(why))
+}
+
+/// Asks the daemon how it works. One of an older version, which does not know the question, is always active.
+pub fn mode(socket: &Path, limit: Duration) -> Result<Mode, RequestError> {
+    match daemon::control::request(socket, &Question::Mode, limit)? {
+        Answer::Mode(mode) => Ok(mode),
+        Answer::Refused { .. } => Ok(Mode { standby: false, active: true }),
+        other => Err(RequestError::Garbled(format!("{other:?}"))),
+    }
 }
 
 /// Why there is no status.

@@ -153,6 +153,13 @@ impl Director {
         leaving
     }
 
+    /// The services go into a table that holds nothing of ours yet, as at a start; what is known of the servers stays.
+    pub fn activate(&mut self) {
+        for service in &mut self.services {
+            service.forget_table();
+        }
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -400,6 +407,13 @@ impl Service {
             announced: None,
             placing: true,
             took: Histogram::default(),
+        }
+    }
+
+    fn forget_table(&mut self) {
+        (self.settled, self.fallback, self.announced, self.placing) = (false, None, None, true);
+        for server in &mut self.servers {
+            (server.placed, server.was_placed) = (None, false);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which configuration, under which name, with which pid file and socket; and whether its daemon runs.
 
+use crate::claim::Claim;
 use std::path::{Path, PathBuf};
 
 /// A configuration and its daemon.
@@ -17,6 +18,8 @@ pub struct Instance {
     pub socket: PathBuf,
     /// Where the daemon remembers servers that are drained.
     pub drained: PathBuf,
+    /// What it has placed in the kernel's table.
+    pub claim: Claim,
 }
 
 /// Whether the daemon of an instance runs.
@@ -65,8 +68,14 @@ impl Instance {
             pid_file: run_dir.join(format!("ldirectord.{name}.pid")),
             socket: run_dir.join("directord").join(format!("{name}.sock")),
             drained: run_dir.join("directord").join(format!("{name}.drained")),
+            claim: Claim::at(run_dir.join("directord").join(format!("{name}.held"))),
             name,
         }
+    }
+
+    /// Whether its daemon runs, or has left something in the kernel's table.
+    pub fn is_alive_or_held(&self) -> bool {
+        self.running().pid().is_some() || self.claim.read().is_some()
     }
 
     /// Whether its daemon runs.

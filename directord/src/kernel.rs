@@ -1,12 +1,15 @@
 //! The kernel's table: one thread owns the netlink client, so that no netlink call ever holds up a check.
 //!
 //! A pass reads the table once (all services, and the destinations of ours), asks [`crate::reconcile`] what is
-//! to be done, and does it.
+//! to be done, and does it. The same thread writes the [`Claim`], since it has to agree with the table: it names what
+//! the table may hold of ours at every moment, also at that of a crash.
 
+use crate::claim::Claim;
 use crate::director::{Failed, Leaving};
 use crate::reconcile::{Counted, Edit, Table, Wanted, reconcile, remove};
 use ipvs::{Client, Error, ServiceKey, listing};
 use std::collections::HashSet;
+use std::io;
 use std::sync::mpsc;
 use tokio::sync::oneshot;
 
@@ -25,6 +28,22 @@ pub struct Pass {
     pub leaving: Vec<Leaving>,
     /// For the log: `start` or `stop`.
     pub stage: &'static str,
+    /// Services to read besides those.
+    pub read: Vec<ServiceKey>,
+    /// What becomes of the claim.
+    pub hold: Hold,
+}
+
+/// What becomes of the claim on the services of the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// It stays as it is.
+    #[default]
+    AsIs,
+    /// These are held: they are to be removed when they are released.
+    These(Vec<ServiceKey>),
+    /// Nothing is held, once what leaves has left.
+    Nothing,
 }
 
 /// What one pass did.
@@ -36,39 +55,34 @@ pub struct Done {
     pub failed: Vec<(Failed, String)>,
     /// The table afterwards.
     pub table: Table,
+    /// Why the claim is not written: a daemon that starts after a crash does not know what it held.
+    pub unclaimed: Option<String>,
 }
 
 enum Job {
-    Pass {
-        pass: Pass,
-        /// Services to read besides those of the pass.
-        read: Vec<ServiceKey>,
-        answer: oneshot::Sender<Result<Done, String>>,
-    },
-    Count {
-        services: HashSet<ServiceKey>,
-        answer: oneshot::Sender<Result<Counted, String>>,
-    },
+    Pass { pass: Pass, answer: oneshot::Sender<Result<Done, String>> },
+    Count { services: HashSet<ServiceKey>, answer: oneshot::Sender<Result<Counted, String>> },
 }
 
 impl Kernel {
     /// Opens the netlink socket and starts the thread.
-    pub fn open() -> Result<Kernel, String> {
+    pub fn open(claim: Claim) -> Result<Kernel, String> {
         let client = Client::connect().map_err(|error| explained(&error))?;
         let (jobs, inbox) = mpsc::channel();
-        let run = move || work(client, &inbox);
+        let run = move || work(client, Claimed::new(claim), &inbox);
         std::thread::Builder::new().name("ipvs".into()).spawn(run).map_err(|error| error.to_string())?;
         Ok(Kernel { jobs })
     }
 
     /// Reads some services.
     pub async fn read(&self, keys: Vec<ServiceKey>) -> Result<Table, String> {
-        self.job(Pass::default(), keys).await.map(|done| done.table)
+        self.pass(Pass { read: keys, ..Pass::default() }).await.map(|done| done.table)
     }
 
     /// Reads the table and edits it.
     pub fn pass(&self, pass: Pass) -> impl Future<Output = Result<Done, String>> + Send + use<> {
-        self.job(pass, Vec::new())
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Pass { pass, answer }, answered)
     }
 
     /// Reads some services and their connections.
@@ -78,15 +92,6 @@ impl Kernel {
     ) -> impl Future<Output = Result<Counted, String>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
         self.send(Job::Count { services, answer }, answered)
-    }
-
-    fn job(
-        &self,
-        pass: Pass,
-        read: Vec<ServiceKey>,
-    ) -> impl Future<Output = Result<Done, String>> + Send + use<> {
-        let (answer, answered) = oneshot::channel();
-        self.send(Job::Pass { pass, read, answer }, answered)
     }
 
     fn send<T: Send + 'static>(
@@ -102,11 +107,55 @@ impl Kernel {
     }
 }
 
-fn work(mut client: Client, inbox: &mpsc::Receiver<Job>) {
+/// The claim, and what it says as far as this thread has written it.
+struct Claimed {
+    file: Claim,
+    services: Option<Vec<ServiceKey>>,
+}
+
+impl Claimed {
+    fn new(file: Claim) -> Claimed {
+        Claimed { services: file.read(), file }
+    }
+
+    /// Before the edits: what was held, and what will be.
+    fn before(&mut self, hold: &Hold) -> io::Result<()> {
+        let Hold::These(services) = hold else { return Ok(()) };
+        if self.services.as_ref() == Some(services) {
+            return Ok(());
+        }
+        let mut all = services.clone();
+        let left = self.services.iter().flatten().filter(|key| !services.contains(key));
+        all.extend(left.cloned());
+        self.set(all)
+    }
+
+    /// After edits that all succeeded: what is held.
+    fn after(&mut self, hold: &Hold) -> io::Result<()> {
+        match hold {
+            Hold::AsIs => Ok(()),
+            Hold::These(services) => self.set(services.clone()),
+            Hold::Nothing => {
+                self.services = None;
+                self.file.remove()
+            }
+        }
+    }
+
+    fn set(&mut self, services: Vec<ServiceKey>) -> io::Result<()> {
+        if self.services.as_ref() != Some(&services) {
+            self.file.write(&services)?;
+            self.services = Some(services);
+        }
+        Ok(())
+    }
+}
+
+fn work(mut client: Client, mut claimed: Claimed, inbox: &mpsc::Receiver<Job>) {
     while let Ok(job) = inbox.recv() {
         match job {
-            Job::Pass { pass, read, answer } => {
-                let result = perform(&mut client, &pass, &read).map_err(|error| explained(&error));
+            Job::Pass { pass, answer } => {
+                let result = hold(&mut client, &mut claimed, &pass).map_err(|error| explained(&error));
                 let _ = answer.send(result);
             }
             Job::Count { services, answer } => {
@@ -129,10 +178,19 @@ fn count(client: &mut Client, services: &HashSet<ServiceKey>) -> Result<Counted,
     Ok(counted)
 }
 
-fn perform(client: &mut Client, pass: &Pass, also: &[ServiceKey]) -> Result<Done, Error> {
-    let Pass { wanted, leaving, stage } = pass;
+/// A pass, with the claim before and after it.
+fn hold(client: &mut Client, claimed: &mut Claimed, pass: &Pass) -> Result<Done, Error> {
+    let before = claimed.before(&pass.hold);
+    let mut done = perform(client, pass)?;
+    let after = if done.failed.is_empty() { claimed.after(&pass.hold) } else { Ok(()) };
+    done.unclaimed = before.and(after).err().map(|error| error.to_string());
+    Ok(done)
+}
+
+fn perform(client: &mut Client, pass: &Pass) -> Result<Done, Error> {
+    let Pass { wanted, leaving, stage, .. } = pass;
     let ours = |key: &ServiceKey| {
-        also.contains(key)
+        pass.read.contains(key)
             || wanted.iter().any(|want| want.service.key == *key)
             || leaving.iter().any(|(service, _)| service == key)
     };

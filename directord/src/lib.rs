@@ -17,8 +17,9 @@
 //! * [`checks`] the probe tasks: spread over the interval, never two runs of one probe at a time.
 //! * [`verdict`], [`director`], [`reconcile`] the pure core: counting, what is wanted, which edits lead there.
 //! * [`alerts`] which mails are due; `mail` sends them, `monitor` writes results to `monitorfile`s.
-//! * [`kernel`] the thread that reads and edits the table.
+//! * [`kernel`] the thread that reads and edits the table; [`claim`] the file that says what of it is ours.
 //! * [`control`] questions and answers of the control socket.
+//! * `resource` what whoever holds the addresses asks for: activation and release, whatever runs at that moment.
 //! * `run`, `start`, `verbs`, `operate` the shell around it: loop, start-up, command line.
 #![forbid(unsafe_code)]
 // A probe is a key, and its compiled expression keeps scratch space for matching; only its text is hashed.
@@ -27,6 +28,7 @@
 pub mod alerts;
 pub mod check;
 pub mod checks;
+pub mod claim;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -40,6 +42,7 @@ pub mod metrics;
 mod monitor;
 mod operate;
 pub mod reconcile;
+mod resource;
 mod run;
 mod schedulers;
 mod show;

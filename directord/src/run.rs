@@ -6,6 +6,7 @@ mod commands;
 pub(crate) mod drains;
 mod journal;
 mod perform;
+mod standby;
 mod tasks;
 
 use crate::alerts::Alerts;
@@ -14,7 +15,7 @@ use crate::config::{Loaded, Phase, Plan};
 use crate::control::DaemonStatus;
 use crate::director::{Director, Down, Drained, Event as Change, Leaving, Line, What};
 use crate::instance::Instance;
-use crate::kernel::{Kernel, Pass};
+use crate::kernel::Kernel;
 use crate::log_settings::{Mode, log_settings};
 use crate::mail::{self, Mailer};
 use crate::maintenance::{Maintenance, Resting};
@@ -27,6 +28,8 @@ use daemon::background::Starting;
 use daemon::log::Log;
 use drains::Drains;
 use journal::Journal;
+pub(crate) use standby::Before;
+use standby::Standby;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tasks::{Event, Reply, Tasks};
@@ -64,7 +67,8 @@ pub(crate) struct Daemon {
     starting: Option<Starting>,
     /// Present from then on until the first round of checks has its verdicts, if systemd is to be told of that.
     first_round: Option<Starting>,
-    /// Counts plans: what a pass did for an earlier one says nothing about this one.
+    standby: Standby,
+    /// Counts plans, and changes between standby and active: what a pass did for an earlier one says nothing now.
     epoch: u64,
     table: Table,
     leaving: Vec<Leaving>,
@@ -132,6 +136,7 @@ pub(crate) struct Parts {
     pub(crate) mode: Mode,
     pub(crate) log: Log,
     pub(crate) kernel: Kernel,
+    pub(crate) before: Before,
     pub(crate) loaded: Loaded,
     /// Of the file, from before it was read.
     pub(crate) watch: Watch,
@@ -157,13 +162,14 @@ pub(crate) async fn run(parts: Parts, listener: daemon::control::Listener) -> Ex
 
 impl Daemon {
     async fn new(parts: Parts, table: Table, tasks: Tasks) -> Daemon {
-        let Parts { instance, mode, log, kernel, loaded, watch, drained, starting } = parts;
+        let Parts { instance, mode, log, kernel, before, loaded, watch, drained, starting } = parts;
         let now = seconds();
         let status = DaemonStatus {
             name: instance.name.clone(),
             config: instance.config.display().to_string(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
+            mode: before.mode,
             started: now,
             loaded: now,
             ..DaemonStatus::default()
@@ -183,6 +189,7 @@ impl Daemon {
             tasks,
             starting: Some(starting),
             first_round: None,
+            standby: Standby::new(before.mode),
             epoch: 0,
             table,
             leaving: Vec::new(),
@@ -212,6 +219,7 @@ impl Daemon {
         daemon.resting = daemon.maintenance.as_ref().map(Maintenance::addresses).unwrap_or_default();
         daemon.report(&loaded.report);
         daemon.journal.add(vec![Change::new(SystemTime::now(), What::Started, &daemon.status.config)]);
+        daemon.remove_left_over(before.held);
         daemon.begin().await;
         daemon
     }
@@ -242,7 +250,8 @@ impl Daemon {
             if self.gather_until.is_some_and(|until| Instant::now() >= until || self.director.is_gathered()) {
                 self.gather_until = None;
             }
-            if self.dirty && !self.in_pass && self.gather_until.is_none() {
+            let ripe = self.gather_until.is_none() || self.standby.is_leaving();
+            if self.dirty && !self.in_pass && ripe {
                 self.pass();
             }
             let epoch = self.epoch;
@@ -290,7 +299,7 @@ impl Daemon {
                 Next::Continue => {}
                 Next::Stop(signal) => return self.stop(signal).await,
                 Next::HandOver => return self.hand_over().await,
-                Next::Failed(code) => return code,
+                Next::Failed(code) => return self.give_up(code).await,
             }
             if self.epoch != epoch {
                 beat = self.beat();
@@ -382,8 +391,9 @@ impl Daemon {
             Look::Gone(why) => warn!("Configuration file '{file}' cannot be read: {why}"),
             Look::Changed => {
                 info!("Configuration file '{file}' has changed on disk");
-                self.callback_due = true;
-                if self.director.plan().settings.auto_reload {
+                self.callback_due = self.standby.mode.active; // on standby nobody answers for the file
+                // Activated, it must not know less than a daemon that is started at that moment.
+                if self.director.plan().settings.auto_reload || !self.standby.mode.active {
                     info!(" - reread new configuration");
                     self.load(Vec::new());
                 } else {

@@ -150,8 +150,11 @@ pub(crate) fn status(status: &Status) -> String {
     if let Some(why) = &daemon.drains_not_kept {
         let _ = writeln!(out, "drained servers would be forgotten by a restart: {why}");
     }
+    if !daemon.mode.active {
+        out.push_str("on standby: the checks run, the kernel's table is left alone until the activation\n");
+    }
     for service in &status.services {
-        heading(&mut out, service, daemon.table_unknown.is_none());
+        heading(&mut out, service, daemon.mode.active, daemon.table_unknown.is_none());
         for server in &service.servers {
             row(&mut out, server, daemon.table_unknown.is_none(), now);
         }
@@ -162,8 +165,13 @@ pub(crate) fn status(status: &Status) -> String {
 const COLUMNS: &str =
     "  STATE    SERVER                   WEIGHT         ACTIVE    INACT      FOR       TOOK  LAST CHECK\n";
 
-fn heading(out: &mut String, service: &ServiceStatus, kernel_known: bool) {
-    let missing = if service.in_table || !kernel_known { "" } else { ", NOT in the kernel's table" };
+fn heading(out: &mut String, service: &ServiceStatus, active: bool, kernel_known: bool) {
+    let missing = match (active, service.in_table) {
+        _ if !kernel_known => "",
+        (true, false) => ", NOT in the kernel's table",
+        (false, true) => ", in the kernel's table all the same",
+        _ => "",
+    };
     let fallback = if service.fallback_active { ", FALLBACK active" } else { "" };
     let drained = match service.servers.iter().filter(|server| server.drained.is_some()).count() {
         0 => String::new(),

@@ -2,10 +2,12 @@
 
 use crate::cli::Arguments;
 use crate::config::{LoadError, Loaded, SystemNames, load};
-use crate::instance::{Instance, Running};
+use crate::control;
+use crate::instance::Instance;
 use crate::kernel::Kernel;
 use crate::log_settings::{Mode, log_settings};
-use crate::run::{Parts, drains, run};
+use crate::resource::{self, Found};
+use crate::run::{Before, Parts, drains, run};
 use crate::watch::Watch;
 use daemon::background::{self, Role, Starting};
 use daemon::control::Listener;
@@ -22,8 +24,22 @@ const MATCHES: usize = 256;
 
 /// Starts the daemon: in the background, unless the arguments or `supervised=yes` say otherwise.
 pub(crate) fn start(arguments: &Arguments, instance: &Instance) -> ExitCode {
-    if let Running::Ours(_) | Running::Old(_) = instance.running() {
-        return ExitCode::SUCCESS;
+    // The process in the background finds out by the pid file: somebody waits for its answer already.
+    if !background::is_second_process() {
+        let found =
+            if arguments.standby { resource::make_room(instance) } else { resource::activate(instance) };
+        match found {
+            Found::Nobody => {}
+            Found::InForce if arguments.standby && arguments.foreground => {
+                eprintln!("directord: a daemon on standby runs already for {}", instance.config.display());
+                return ExitCode::FAILURE;
+            }
+            Found::InForce => return ExitCode::SUCCESS,
+            Found::Wrong(why) => {
+                eprintln!("directord: {why}");
+                return ExitCode::FAILURE;
+            }
+        }
     }
     let watch = Watch::new(&instance.config);
     let loaded = match read(instance) {
@@ -36,11 +52,11 @@ pub(crate) fn start(arguments: &Arguments, instance: &Instance) -> ExitCode {
         (false, false) => Mode::Normal,
     };
     if arguments.foreground || mode != Mode::Normal {
-        return serve(instance, mode, loaded, watch, background::foreground());
+        return serve(arguments, instance, mode, loaded, watch, background::foreground());
     }
     match background::detach() {
         Ok(Role::Caller(code)) => code,
-        Ok(Role::Daemon(starting)) => serve(instance, mode, loaded, watch, starting),
+        Ok(Role::Daemon(starting)) => serve(arguments, instance, mode, loaded, watch, starting),
         Err(error) => {
             eprintln!("directord: cannot go to the background: {error}");
             ExitCode::FAILURE
@@ -60,7 +76,14 @@ pub(crate) fn read(instance: &Instance) -> Result<Loaded, ExitCode> {
 }
 
 /// Everything that can fail before the loop, then the loop. The pid file goes last, when all else is done.
-fn serve(instance: &Instance, mode: Mode, loaded: Loaded, watch: Watch, starting: Starting) -> ExitCode {
+fn serve(
+    arguments: &Arguments,
+    instance: &Instance,
+    mode: Mode,
+    loaded: Loaded,
+    watch: Watch,
+    starting: Starting,
+) -> ExitCode {
     eprint!("{}", loaded.report.render());
     let folder = instance.socket.parent().map_or(Ok(()), std::fs::create_dir_all);
     if let Err(error) = folder {
@@ -69,7 +92,7 @@ fn serve(instance: &Instance, mode: Mode, loaded: Loaded, watch: Watch, starting
     let pid_file = match pidfile::create(&instance.pid_file) {
         Ok(pid_file) => pid_file,
         // Somebody else started it in this moment.
-        Err(PidFileError::Held(_)) => return starting.failed("directord: it is running already", 0),
+        Err(PidFileError::Held(_)) => return overtaken(arguments, instance, starting),
         Err(error) => return starting.failed(&format!("directord: {error}"), 1),
     };
     let log = match daemon::log::start(log_settings(&loaded.plan.settings, &instance.name, mode)) {
@@ -81,13 +104,21 @@ fn serve(instance: &Instance, mode: Mode, loaded: Loaded, watch: Watch, starting
     info!("Invoking ldirectord invoked as: {} ", std::env::args().collect::<Vec<_>>().join(" "));
     info!("Starting Linux Director v1.186-ha with pid: {}", std::process::id());
     raise_descriptor_limit();
+    let before = Before::read(&instance.claim, arguments.standby);
+    match before.mode {
+        control::Mode { standby: true, active: true } => {
+            info!("Started for standby, and active: the services were in the kernel's table when it ended")
+        }
+        control::Mode { standby: true, active: false } => info!("Started on standby: it only checks"),
+        control::Mode { standby: false, .. } => {}
+    }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(MATCHES).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return starting.failed(&format!("directord: {error}"), 1),
     };
-    let kernel = match Kernel::open() {
+    let kernel = match Kernel::open(instance.claim.clone()) {
         Ok(kernel) => kernel,
         Err(why) => {
             tracing::error!("{why}");
@@ -101,11 +132,9 @@ fn serve(instance: &Instance, mode: Mode, loaded: Loaded, watch: Watch, starting
     let code = runtime.block_on(async {
         match Listener::bind(&instance.socket, 0o600) {
             Ok(listener) => {
-                run(
-                    Parts { instance: instance.clone(), mode, log, kernel, loaded, watch, drained, starting },
-                    listener,
-                )
-                .await
+                let instance = instance.clone();
+                let parts = Parts { instance, mode, log, kernel, before, loaded, watch, drained, starting };
+                run(parts, listener).await
             }
             Err(error) => starting.failed(&format!("directord: {error}"), 1),
         }
@@ -113,6 +142,18 @@ fn serve(instance: &Instance, mode: Mode, loaded: Loaded, watch: Watch, starting
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     drop(pid_file);
     code
+}
+
+/// Another start was faster: if that daemon is on standby, it is to do what this one was to do.
+fn overtaken(arguments: &Arguments, instance: &Instance, starting: Starting) -> ExitCode {
+    if arguments.standby {
+        return starting.failed("directord: it is running already", 1);
+    }
+    match resource::activate(instance) {
+        Found::InForce => starting.failed("directord: it is running already", 0),
+        Found::Nobody => starting.failed("directord: another start was faster, and has ended", 1),
+        Found::Wrong(why) => starting.failed(&format!("directord: {why}"), 1),
+    }
 }
 
 /// Every check in flight needs a descriptor: as many as the administrator allows at all.

@@ -2,19 +2,18 @@
 
 use crate::cli::{Arguments, Parsed, USAGE, USAGE_CODE, VERSION, Verb, parse};
 use crate::config::{Source, ldirectords_view};
-use crate::control::{self, Answer, Question};
+use crate::control::{self, Answer, Mode, Question};
 use crate::instance::{Instance, Running};
 use crate::operate;
+use crate::resource::{self, signal};
 use crate::show;
 use crate::start::{read, start};
 use daemon::control::RequestError;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long the end of a daemon is waited for.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// How long a reload may take; names may have to be looked up.
 const RELOAD_LIMIT: Duration = Duration::from_secs(60);
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
@@ -42,14 +41,15 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     let instance = Instance::new(arguments.config.as_deref(), &arguments.config_dir, &arguments.run_dir);
     // A daemon whose configuration was moved away can still be asked and stopped.
     let about_daemon = matches!(arguments.verb, Verb::Stop | Verb::Status) || arguments.verb.is_new();
-    let asked = about_daemon && instance.running().pid().is_some();
+    let asked = about_daemon && instance.is_alive_or_held();
     if !instance.found && !asked && arguments.verb != Verb::Table {
         eprintln!("Config file {} not found", instance.config.display());
         return ExitCode::FAILURE;
     }
     match arguments.verb {
-        Verb::Start => start(&arguments, &instance),
-        Verb::Stop => stop(&instance),
+        Verb::Start | Verb::Activate => start(&arguments, &instance),
+        Verb::Stop => said(resource::stop(&instance)),
+        Verb::Deactivate => said(resource::deactivate(&instance)),
         Verb::Restart => restart(&arguments, &instance),
         Verb::TryRestart if instance.running().pid().is_none() => ExitCode::SUCCESS,
         Verb::TryRestart => restart(&arguments, &instance),
@@ -66,29 +66,15 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     }
 }
 
-/// Ends the daemon and waits until it has ended.
-fn stop(instance: &Instance) -> ExitCode {
-    until_gone(instance, None)
-}
-
-/// Waits until the daemon has ended; tells it to, unless it was `told` already.
-fn until_gone(instance: &Instance, mut told: Option<u32>) -> ExitCode {
-    let deadline = Instant::now() + STOP_LIMIT;
-    while let Some(pid) = instance.running().pid() {
-        if told != Some(pid) {
-            told = Some(pid);
-            if let Err(error) = signal(pid, Signal::TERM) {
-                eprintln!("directord: process {pid} cannot be stopped: {error}");
-                return ExitCode::FAILURE;
-            }
+/// Says what went wrong.
+fn said(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("directord: {why}");
+            ExitCode::FAILURE
         }
-        if Instant::now() > deadline {
-            eprintln!("directord: process {pid} has not ended within {} s", STOP_LIMIT.as_secs());
-            return ExitCode::FAILURE;
-        }
-        std::thread::sleep(Duration::from_millis(10));
     }
-    ExitCode::SUCCESS
 }
 
 /// Checks the configuration first: a pair must not lose its daemon to a slip of the keyboard.
@@ -96,8 +82,9 @@ fn restart(arguments: &Arguments, instance: &Instance) -> ExitCode {
     if let Err(code) = read(instance) {
         return code;
     }
-    if until_gone(instance, handed_over(instance)) != ExitCode::SUCCESS {
-        return ExitCode::FAILURE;
+    let standby = control::mode(&instance.socket, STATUS_LIMIT).is_ok_and(|mode| mode.standby);
+    if let Err(why) = resource::until_gone(instance, handed_over(instance)) {
+        return said(Err(why));
     }
     // Started anew, so that its command line says "start", which agents look for.
     let Ok(program) = std::env::current_exe() else { return ExitCode::FAILURE };
@@ -105,7 +92,7 @@ fn restart(arguments: &Arguments, instance: &Instance) -> ExitCode {
     command.arg0(std::env::args_os().next().unwrap_or_else(|| "directord".into()));
     command.arg("--run-dir").arg(&arguments.run_dir).arg("--config-dir").arg(&arguments.config_dir);
     command.args(arguments.debug.then_some("-d")).args(arguments.foreground.then_some("-f"));
-    command.args(&arguments.config).arg("start");
+    command.args(&arguments.config).arg("start").args(standby.then_some("--standby"));
     match command.status() {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {
@@ -158,37 +145,59 @@ fn reload(instance: &Instance) -> ExitCode {
     }
 }
 
-/// Whether it runs; 0 yes, 1 a stale pid file, 3 no.
+/// Whether it runs and is not on standby: 0 yes, 1 it has died, 3 no, 4 it does not answer. Words that an agent
+/// takes for a yes are only in the answer that is one.
 fn status(arguments: &Arguments, instance: &Instance) -> ExitCode {
     let config = instance.config.display();
-    let running = instance.running();
-    match running {
-        Running::Ours(pid) | Running::Old(pid) => {
-            eprintln!("ldirectord for {config} is running with pid: {pid}")
+    let stopped = |how: &str| {
+        let line = format!("ldirectord is stopped for {config}{how}\n");
+        if arguments.json { eprint!("{line}") } else { show::out(&line) }
+    };
+    match instance.running() {
+        Running::Ours(pid) => match resource::mode_of(instance, STATUS_LIMIT) {
+            Ok(Mode { active: true, .. }) => {
+                eprintln!("ldirectord for {config} is running with pid: {pid}");
+                details(arguments, instance, 0)
+            }
+            Ok(Mode { active: false, .. }) => {
+                stopped(&format!(" (on standby with pid: {pid})"));
+                details(arguments, instance, 3)
+            }
+            Err(why) => {
+                eprintln!("ldirectord for {config}: state unknown: process {pid}: {why}");
+                ExitCode::from(4)
+            }
+        },
+        Running::Old(pid) => {
+            eprintln!("ldirectord for {config} is running with pid: {pid}");
+            ExitCode::SUCCESS
         }
-        Running::Stale => eprintln!("ldirectord stale pid file {} for {config}", instance.pid_file.display()),
-        Running::No if arguments.json => eprintln!("ldirectord is stopped for {config}"),
-        Running::No => show::out(&format!("ldirectord is stopped for {config}\n")),
-    }
-    match running {
-        Running::Ours(_) => details(arguments, instance),
-        Running::Old(_) => ExitCode::SUCCESS,
-        Running::Stale => ExitCode::FAILURE,
-        Running::No => ExitCode::from(3),
+        Running::Stale => {
+            eprintln!("ldirectord stale pid file {} for {config}", instance.pid_file.display());
+            ExitCode::FAILURE
+        }
+        Running::No if instance.claim.read().is_some() => {
+            eprintln!("ldirectord has ended for {config}: its services are in the kernel's table, unchecked");
+            ExitCode::FAILURE
+        }
+        Running::No => {
+            stopped("");
+            ExitCode::from(3)
+        }
     }
 }
 
 /// The services: as JSON if asked for; as a table for a person at a terminal, not for agents that read the output.
-fn details(arguments: &Arguments, instance: &Instance) -> ExitCode {
+fn details(arguments: &Arguments, instance: &Instance, code: u8) -> ExitCode {
     use std::io::IsTerminal;
     if !arguments.json && !std::io::stdout().is_terminal() {
-        return ExitCode::SUCCESS;
+        return ExitCode::from(code);
     }
     let status = match control::status(&instance.socket, &Question::status(), STATUS_LIMIT) {
         Ok(status) => status,
         Err(error) => {
             eprintln!("directord: state of the services unknown: {error}");
-            return if arguments.json { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            return if arguments.json { ExitCode::FAILURE } else { ExitCode::from(code) };
         }
     };
     if arguments.json {
@@ -196,7 +205,7 @@ fn details(arguments: &Arguments, instance: &Instance) -> ExitCode {
     } else {
         show::out(&show::status(&status))
     }
-    ExitCode::SUCCESS
+    ExitCode::from(code)
 }
 
 /// Whether the configuration is right, and what it asks for.
@@ -217,13 +226,4 @@ fn check(arguments: &Arguments, instance: &Instance) -> ExitCode {
         show::out(&show::plan(&loaded.plan))
     }
     ExitCode::SUCCESS
-}
-
-fn signal(pid: u32, signal: Signal) -> std::io::Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| std::io::Error::other("not a process id"))?;
-    match kill_process(pid, signal) {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()), // it has just ended
-        Err(error) => Err(error.into()),
-    }
 }

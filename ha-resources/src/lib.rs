@@ -6,7 +6,7 @@
 //!                                ▼
 //!   args ──► verbs ─────────► agents ──┬─ address    rtnetlink: addresses; packet socket: ARP, NA
 //!              │ lock                  │                └─► announce-burst, a copy in the background
-//!              ▼                       ├─ director   the sibling program directord
+//!              ▼                       ├─ director   the director on standby over its socket, or the sibling program
 //!            events: one JSON          └─ script     resource.d, /etc/init.d, with a time limit
 //!            line each, on stdout                       └─► drain-output, if something holds its output
 //! ```

@@ -274,7 +274,7 @@ fn a_director_is_the_program_beside_this_one_or_else_a_script() {
         &lab.dir.join("directord"),
         "echo \"$@\" >> $DIR/log
         case \"$*\" in
-        *start) touch $DIR/up;; *stop) rm $DIR/up;;
+        *start) touch $DIR/up;; *deactivate) rm $DIR/up;;
         *status) [ -f $DIR/up ] || { echo directord is stopped; exit 3; };;
         esac",
     );
@@ -283,7 +283,7 @@ fn a_director_is_the_program_beside_this_one_or_else_a_script() {
     assert_eq!(run("givenode").groups().len(), 2);
     let dirs = format!("--config-dir {0} --run-dir {0}/run ", lab.dir.display());
     let log: Vec<_> = lab.read("log").lines().map(|line| line.replace(&dirs, "")).collect();
-    assert_eq!(log[..4], ["web.cf status", "web.cf start", "mail.cf status", "mail.cf stop"]);
+    assert_eq!(log[..4], ["web.cf status", "web.cf start", "mail.cf status", "mail.cf deactivate"]);
 }
 
 #[test]

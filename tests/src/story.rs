@@ -12,6 +12,8 @@
 //!                   web1 192.168.0.1    web2 192.168.0.2        hold the virtual address on lo, answer the client directly
 //! ```
 
+mod warm;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -174,7 +176,8 @@ impl Story {
         self.power_fails()?;
         self.power_returns()?;
         self.moved_by_hand()?;
-        self.both_stop()
+        self.both_stop()?;
+        self.directors_on_standby()
     }
 
     fn both_start(&mut self) -> Result<()> {
@@ -231,14 +234,11 @@ impl Story {
         self.time.step("xvm249 loses its power");
         let mac = self.two.mac("eth1")?;
         let cut = self.one.power_off()?;
-        let held = wait_until(self.profile.limit(), "xvm250 holds the virtual address", || {
-            self.two.holds(VIRTUAL.into())
-        })?;
-        self.time.saw_at(held, "xvm250 holds 203.0.113.202");
+        let two = self.two.clone();
+        self.takes_over(&two, "power failure")?;
         let claim = self.announcements.wait_announcement(VIRTUAL, &mac, cut, PATIENCE)?;
         self.time.saw_at(claim.at, &format!("{mac} (xvm250) announces it by an ARP {}", claim.operation));
         self.time.measured_span("power cut to the announcement", claim.at.since(cut));
-        self.weights_are_one(&self.two)?;
         self.moved("power failure", cut)
     }
 
@@ -255,12 +255,11 @@ impl Story {
         self.time.step("hb_standby on xvm249: moved by hand");
         let mac = self.two.mac("eth1")?;
         let begin = Moment::now();
+        let two = self.two.clone();
         pair::standby(&self.one, "all")?;
-        let held = pair::wait_holder(VIRTUAL.into(), &self.two, &self.one, self.profile.limit())?;
-        self.time.saw_at(held, "xvm250 holds 203.0.113.202");
+        self.takes_over(&two, "stand-by by hand")?;
         let claim = self.announcements.wait_announcement(VIRTUAL, &mac, begin, PATIENCE)?;
         self.time.saw_at(claim.at, &format!("{mac} (xvm250) announces it"));
-        self.weights_are_one(&self.two)?;
         self.no_table(&self.one)?;
         self.moved("stand-by by hand", begin)
     }

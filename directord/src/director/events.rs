@@ -26,6 +26,10 @@ pub struct Event {
 pub enum What {
     /// The daemon began.
     Started,
+    /// The services go into the kernel's table.
+    Activated,
+    /// They leave it; the checks go on.
+    Deactivated,
     /// A configuration is in force.
     Loaded,
     /// A configuration was not taken.
@@ -61,6 +65,8 @@ impl What {
     pub fn words(self) -> &'static str {
         match self {
             What::Started => "started",
+            What::Activated => "activated",
+            What::Deactivated => "on standby",
             What::Loaded => "configuration in force",
             What::NotLoaded => "configuration NOT taken",
             What::Up => "up",

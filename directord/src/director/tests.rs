@@ -121,6 +121,39 @@ fn without_verdicts_only_what_is_there_counts_as_up() {
 }
 
 #[test]
+fn an_activation_places_what_is_known_by_then_as_a_start_does() {
+    let mut bench = Bench::new(TWO);
+    bench.check(10, true);
+    bench.check(11, false);
+    bench.pass();
+    let first = bench.table.clone();
+    let held = bench.director.stopping();
+    for edit in held.iter().flat_map(|(key, ours)| remove(key, ours, &first, "stop")) {
+        bench.table.apply(&edit.action);
+    }
+    assert!(bench.table.services.is_empty());
+    bench.check(11, true); // on standby
+    bench.director.activate();
+    let wanted = bench.director.wanted();
+    assert!(
+        wanted.iter().all(|want| want.purge && !want.settled),
+        "nothing is taken for granted: {wanted:?}"
+    );
+    let lines = bench.pass();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert_eq!(bench.weights(), [(10, 5), (11, 5)]);
+    assert!(bench.pass().is_empty());
+
+    // A server that dies on standby is there again with weight 0, as after a start.
+    bench.check(11, false);
+    bench.table = Table::default();
+    bench.director.activate();
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 5), (11, 0)]);
+    assert_eq!(bench.table.services.len(), first.services.len());
+}
+
+#[test]
 fn an_adopted_table_gets_the_configured_weights_and_loses_strangers() {
     let mut bench = Bench::new(TWO);
     bench.check(10, true);

@@ -23,7 +23,9 @@ impl Daemon {
 
     /// Remembers what a pass begins with.
     pub(super) fn before_pass(&mut self) {
-        let down = if self.alerts.are_wanted() { self.director.down() } else { Vec::new() };
+        // On standby nobody is told: the node that is active does it.
+        let told = self.alerts.are_wanted() && self.standby.mode.active;
+        let down = if told { self.director.down() } else { Vec::new() };
         self.at_pass = AtPass { down, gathered: self.director.is_gathered() };
     }
 

@@ -31,10 +31,10 @@ impl Daemon {
                 info!("Reloading Linux Director Daemon config on request");
                 self.load(vec![reply]);
             }
-            Question::HandOver => {
-                tell(&reply, vec![Answer::End]);
-                return Next::HandOver;
-            }
+            Question::HandOver => return self.asked_to_hand_over(&reply),
+            Question::Mode => tell(&reply, vec![Answer::Mode(self.standby.mode)]),
+            Question::Activate => self.activate(reply),
+            Question::Deactivate => self.deactivate(reply),
             Question::Drain { of, by } => self.drain(of, &by, true, reply),
             Question::Undrain { of, by } => self.drain(of, &by, false, reply),
             Question::CheckNow(of) => self.check_now(&of, reply),

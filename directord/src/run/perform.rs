@@ -2,9 +2,9 @@
 
 use super::asked::tell;
 use super::tasks::{Read, Reply};
-use super::{Daemon, Next, Pass, RETRY, log_settings, seconds};
+use super::{Daemon, Next, RETRY, log_settings, seconds};
 use crate::config::{LoadError, Loaded, Phase, Report};
-use crate::control::Answer;
+use crate::control::{Answer, Mode};
 use crate::director::{Event, Leaving, What};
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
@@ -31,10 +31,9 @@ impl Daemon {
         self.in_pass = true;
         self.before_pass();
         self.grow_at = self.director.advance(Instant::now().into_std()).map(Instant::from_std);
-        let wanted = self.director.wanted();
-        let leaving = std::mem::take(&mut self.leaving);
         self.granted.append(&mut self.wishes);
-        let pass = Pass { wanted: wanted.clone(), leaving: leaving.clone(), stage: "start" };
+        let pass = self.next_pass();
+        let (wanted, leaving) = (pass.wanted.clone(), pass.leaving.clone());
         self.tasks.pass(self.epoch, wanted, leaving, self.kernel.pass(pass));
     }
 
@@ -46,18 +45,22 @@ impl Daemon {
         result: Result<Done, String>,
     ) -> Next {
         self.in_pass = false;
-        let done = match result {
+        let mut done = match result {
             Ok(done) => done,
             Err(why) => {
                 self.leaving.extend(leaving);
                 self.complain(vec![why]);
                 self.grant();
                 self.retry_at = Some(Instant::now() + RETRY);
+                if epoch == self.epoch {
+                    self.answer_switch(false);
+                }
                 return self.answer_start(false);
             }
         };
         self.log_edits(&done);
         self.after_pass(&done.edits, epoch == self.epoch);
+        self.complain_of_claim(done.unclaimed.take());
         let failed: Vec<_> = done.failed.iter().map(|(failed, _)| failed.clone()).collect();
         self.leaving
             .extend(leaving.into_iter().filter(|(key, _)| failed.iter().any(|(service, _)| service == key)));
@@ -74,7 +77,7 @@ impl Daemon {
         self.complain(done.failed.into_iter().map(|(_, why)| why).collect());
         self.grant();
         // Otherwise a later pass gives the words that count then: a command that hangs lets none pile up.
-        if self.tasks.fallbacks.are_done() {
+        if self.standby.mode.active && self.tasks.fallbacks.are_done() {
             let due = self.director.fallback_commands();
             due.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
         }
@@ -84,6 +87,7 @@ impl Daemon {
         }
         self.answer_reloads();
         self.answer_systemd();
+        self.answer_switch(any_service);
         self.answer_start(any_service)
     }
 
@@ -123,7 +127,7 @@ impl Daemon {
     /// Tells who started the daemon that the services are in the table, or why not.
     fn answer_start(&mut self, placed: bool) -> Next {
         let Some(starting) = self.starting.take() else { return Next::Continue };
-        if !placed {
+        if !placed && !self.standby.mode.standby {
             let why = self.status.table_errors.join("\n");
             return Next::Failed(
                 starting.failed(&format!("directord: no service is in the kernel's table: {why}"), 1),
@@ -155,7 +159,8 @@ impl Daemon {
 
     fn notify(&self) {
         let (up, all) = self.director.count();
-        daemon::notify::status(&format!("{up} of {all} real servers are up"));
+        let standby = if self.standby.mode.active { "" } else { "on standby: " };
+        daemon::notify::status(&format!("{standby}{up} of {all} real servers are up"));
     }
 
     /// Logs what is to be said about a configuration.
@@ -225,7 +230,8 @@ impl Daemon {
             drop(self.drains.keep(self.director.drained()));
         }
         let plan = self.director.plan();
-        self.leaving.extend(left);
+        // On standby nothing of them is in the table.
+        self.leaving.extend(left.into_iter().filter(|_| self.standby.mode.active));
         self.leaving.retain(|(key, _)| !plan.services.iter().any(|service| service.service.key == *key));
         self.table = table;
         self.epoch += 1;
@@ -235,25 +241,46 @@ impl Daemon {
         Ok(())
     }
 
-    /// The end: what is to leave the table leaves it.
+    /// The end: what is to leave the table leaves it. One that was started for standby is not what holds the resource:
+    /// what it has placed stays until the resource is released, so that its supervisor may restart it.
     pub(super) async fn stop(mut self, signal: &str) -> ExitCode {
-        self.leaving.extend(self.director.stopping());
-        let last_words = self.director.last_commands();
-        self.end(&format!("terminated on signal: {}", signal.trim_start_matches("SIG")), &last_words).await
+        let Mode { standby, active } = self.standby.mode;
+        let mut last_words = Vec::new();
+        match (standby, active) {
+            (true, true) => {
+                info!(
+                    "The services stay in the kernel's table, for the next start or until they are released"
+                )
+            }
+            (_, true) => {
+                self.leaving.extend(self.director.stopping());
+                last_words = self.director.last_commands();
+            }
+            (_, false) => {}
+        }
+        let how = format!("terminated on signal: {}", signal.trim_start_matches("SIG"));
+        self.end(&how, standby, &last_words).await
     }
 
     /// The end before a restart: the services stay in the table, with their connections.
     pub(super) async fn hand_over(self) -> ExitCode {
-        self.end("leaves the kernel's table to a restart", &[]).await
+        self.end("leaves the kernel's table to a restart", true, &[]).await
     }
 
-    /// `last_words` are said when the table is as it shall be.
-    async fn end(mut self, how: &str, last_words: &[String]) -> ExitCode {
+    /// The end of a start that placed nothing.
+    pub(super) async fn give_up(mut self, code: ExitCode) -> ExitCode {
+        let last = self.last_pass(false);
+        let _ = self.kernel.pass(last).await; // nothing is held: what failed is told already
+        code
+    }
+
+    /// What is held stays if `stays`. `last_words` are said when the table is as it shall be.
+    async fn end(mut self, how: &str, stays: bool, last_words: &[String]) -> ExitCode {
         daemon::notify::stopping();
         self.phase = Phase::Stopping;
         self.checks.set(&[]);
-        let leaving = std::mem::take(&mut self.leaving);
-        match self.kernel.pass(Pass { wanted: Vec::new(), leaving, stage: "stop" }).await {
+        let last = self.last_pass(stays);
+        match self.kernel.pass(last).await {
             Ok(done) => {
                 done.edits.iter().for_each(|edit| info!("{}", edit.message));
                 self.after_pass(&done.edits, false);
@@ -276,7 +303,7 @@ impl Daemon {
 }
 
 /// A shell line, as ldirectord ran it.
-fn shell(line: &str) -> Command {
+pub(super) fn shell(line: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", line]).current_dir("/");
     command

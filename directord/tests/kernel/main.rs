@@ -21,6 +21,7 @@ mod mail;
 mod monitor;
 mod operate;
 mod reload;
+mod standby;
 mod start;
 mod verdicts;
 
@@ -40,6 +41,7 @@ const TESTS: &[&[Test]] = &[
     drift::TESTS,
     drain::TESTS,
     operate::TESTS,
+    standby::TESTS,
 ];
 
 /// Says which test a process is.

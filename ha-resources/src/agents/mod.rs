@@ -99,10 +99,13 @@ impl Agents {
                 };
                 answer.unwrap_or_else(|failure| (Outcome::Failed, failure.to_string()))
             }
-            (Kind::Director, _) => {
-                self.before_something_slow();
-                director::change(&self.settings, resource, action)
-            }
+            (Kind::Director, _) => match director::at_once(&self.settings, resource, action) {
+                Some(ended) => ended,
+                None => {
+                    self.before_something_slow();
+                    director::change(&self.settings, resource, action)
+                }
+            },
             (Kind::Script, _) => {
                 self.before_something_slow();
                 script::change(&self.settings, resource, action)
@@ -121,8 +124,7 @@ impl Agents {
             },
             Kind::Director => {
                 self.kernel.forget();
-                let (running, detail) = director::status(&self.settings, resource);
-                (running, Outcome::Done, detail)
+                director::status(&self.settings, resource)
             }
             Kind::Script => {
                 self.kernel.forget();

@@ -72,6 +72,11 @@ pub fn detach() -> io::Result<Role> {
     }
 }
 
+/// Whether this process was started by [`detach`]: what it asks before is asked a second time. Changes nothing.
+pub fn is_second_process() -> bool {
+    Link::is_inherited()
+}
+
 /// The start in the foreground: the same answers, without a caller.
 pub fn foreground() -> Starting {
     Starting { caller: None }

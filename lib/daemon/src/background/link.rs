@@ -55,6 +55,11 @@ impl Link {
         Ok(Some(Link(link)))
     }
 
+    /// Whether standard input is a link.
+    pub(super) fn is_inherited() -> bool {
+        is_link(&io::stdin().as_fd())
+    }
+
     /// Answers the caller.
     ///
     /// # Errors
