@@ -258,3 +258,6 @@ fn ago(seconds: u64) -> String {
         _ => format!("{} days", seconds / 86400),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,12 +187,18 @@ impl Director {
         let connections = kernel.connections.get(&(service_key.clone(), key));
         let presence = server.presence(real, service.quiescent, self.plan.settings.readd_quiescent);
         let mut status = of(real, server);
+        status.table_weight = kernel.table.destination(service_key, &key).map(|found| found.weight);
         status.wanted_weight = match presence {
             Presence::Serving => Some(server.weight.of(real.destination.weight)),
+            // Not there, and not to be added.
+            Presence::Quiescent { add: false } | Presence::Drained { add: false }
+                if status.table_weight.is_none() =>
+            {
+                None
+            }
             Presence::Quiescent { .. } | Presence::Drained { .. } => Some(0),
             Presence::Absent | Presence::AsIs => None,
         };
-        status.table_weight = kernel.table.destination(service_key, &key).map(|found| found.weight);
         status.active = connections.map(|connections| connections.active);
         status.inactive = connections.map(|connections| connections.inactive);
         status

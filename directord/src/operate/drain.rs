@@ -56,7 +56,10 @@ pub(crate) fn undrain(arguments: &Arguments, instance: &Instance) -> ExitCode {
 fn administrator() -> String {
     let known = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
     let known = known.filter(|name| !name.trim().is_empty());
-    known.unwrap_or_else(|| format!("user id {}", rustix::process::getuid().as_raw()))
+    known.unwrap_or_else(|| match rustix::process::getuid().as_raw() {
+        0 => "root".to_owned(),
+        other => format!("user id {other}"),
+    })
 }
 
 fn warn(status: &Status) {
