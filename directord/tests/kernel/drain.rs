@@ -18,9 +18,14 @@ pub const TESTS: &[Test] = &[
 
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// A section whose checks have time enough on any machine: no verdict changes but those a test wants.
+fn patient(service: &str, options: &str, servers: &[&str]) -> String {
+    section(service, &format!("negotiatetimeout=20;{options}"), servers)
+}
+
 /// Two servers that are up.
 fn two(bed: &Bed, options: &str) {
-    bed.configure(&section(VIP, options, &["192.0.2.11", "192.0.2.12"]));
+    bed.configure(&patient(VIP, options, &["192.0.2.11", "192.0.2.12"]));
     bed.ok("start");
     bed.until("both are up", LIMIT, |bed| bed.weight(VIP, A) == Some(5) && bed.weight(VIP, B) == Some(5));
 }
@@ -139,7 +144,7 @@ fn drained_over_reload_restart_and_crash() {
         assert_eq!((bed.weight(VIP, A), bed.weight(VIP, B)), (Some(0), Some(5)), "{when}");
         assert!(says(bed, "show").contains("drained by"), "{when}");
     };
-    let text = section(VIP, "", &["192.0.2.11", "192.0.2.12", "192.0.2.13"]);
+    let text = patient(VIP, "", &["192.0.2.11", "192.0.2.12", "192.0.2.13"]);
     bed.configure(&text);
     bed.ok("reload");
     still(&bed, "reload");
@@ -160,7 +165,7 @@ fn drained_in_one_service_or_in_all() {
     let bed = Bed::new();
     let (_a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
     let servers = ["192.0.2.11", "192.0.2.12"];
-    bed.configure(&(section(VIP, "servicename=shop", &servers) + &section(VIP2, "", &servers)));
+    bed.configure(&(patient(VIP, "servicename=shop", &servers) + &patient(VIP2, "", &servers)));
     bed.ok("start");
     let weights = |bed: &Bed| (bed.weight(VIP, A), bed.weight(VIP2, A));
     bed.until("all are up", LIMIT, |bed| weights(bed) == (Some(5), Some(5)));
@@ -190,7 +195,7 @@ fn drained_in_one_service_or_in_all() {
 fn show_tells_what_the_kernel_counts() {
     let bed = Bed::new();
     let _a = Server::start("192.0.2.11");
-    bed.configure(&section(VIP, "quiescent=yes", &["192.0.2.11", "192.0.2.12"]));
+    bed.configure(&patient(VIP, "quiescent=yes", &["192.0.2.11", "192.0.2.12"]));
     bed.ok("start");
     bed.until("one is up", LIMIT, |bed| bed.weight(VIP, A) == Some(5) && bed.weight(VIP, B) == Some(0));
     let _client = Client::connect(VIP);
@@ -217,7 +222,7 @@ fn show_tells_what_the_kernel_counts() {
 fn no_daemon_no_answer() {
     let bed = Bed::new();
     let _a = Server::start("192.0.2.11");
-    bed.configure(&section(VIP, "", &["192.0.2.11"]));
+    bed.configure(&patient(VIP, "", &["192.0.2.11"]));
     for verb in ["show", "drain 192.0.2.11", "undrain 192.0.2.11"] {
         let output = bed.run(verb);
         assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(3), true), "{verb}: {output:?}");
