@@ -20,6 +20,7 @@ mod drift;
 mod mail;
 mod monitor;
 mod operate;
+mod pace;
 mod reload;
 mod standby;
 mod start;
@@ -42,6 +43,7 @@ const TESTS: &[&[Test]] = &[
     drain::TESTS,
     operate::TESTS,
     standby::TESTS,
+    pace::TESTS,
 ];
 
 /// Says which test a process is.
