@@ -122,6 +122,20 @@ impl Server {
         panic!("nobody listens at port {port}\n{}", self.said());
     }
 
+    /// Waits until somebody has this port of 127.0.0.1 for datagrams.
+    pub fn wait_for_datagrams(&mut self, port: u16) {
+        let socket = format!(" 0100007F:{port:04X} "); // proc(5): the address as the processor holds it
+        for _ in 0..600 {
+            if std::fs::read_to_string("/proc/self/net/udp").unwrap().contains(&socket) {
+                return;
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{ended:?}\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("nobody receives datagrams at port {port}\n{}", self.said());
+    }
+
     /// What it wrote to its outputs.
     fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

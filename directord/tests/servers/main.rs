@@ -6,9 +6,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper of a test may fail it
 #![allow(unreachable_pub)] // a test has no other side
 
+mod accounts;
 mod bed;
+mod calls;
 mod database;
+mod directory;
 mod ftp;
 mod mail;
+mod names;
 mod news;
 mod proxy;
