@@ -3,6 +3,8 @@
 //! A target panics when a property does not hold. `tests/run --only fuzz` builds and runs them all; one alone runs with
 //! `target/fuzz/TRIPLE/release/NAME [FILE]`, where FILE is an input that was found before.
 
+pub mod server;
+
 use config::Report;
 use heartbeatd::wire::{DecodeError, Key, Keys, MAX_FIELDS, Message, Method};
 

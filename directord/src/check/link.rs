@@ -91,6 +91,10 @@ impl<'a> Link<'a> {
 
     /// Connects.
     pub(crate) async fn open(to: SocketAddr, progress: &'a Progress) -> Result<Link<'a>, Outcome> {
+        #[cfg(feature = "fuzzing")]
+        if let Some(stream) = super::fuzzing::connection() {
+            return Ok(Link::over(stream, to, progress));
+        }
         Link::plain(connect(to, progress).await?, progress)
     }
 

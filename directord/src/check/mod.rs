@@ -9,6 +9,8 @@ mod dialogue;
 mod dns;
 mod external;
 mod ftp;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod http;
 mod imap;
 mod ldap;

@@ -1,0 +1,75 @@
+//! For the fuzz targets: real servers that exist only in memory, so that every check can be run against any bytes,
+//! many thousand times a second. Whoever opens a connection or sends a datagram within [`facing`] meets them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What a server says.
+#[derive(Clone, Debug, Default)]
+pub struct Server {
+    /// On each connection, one after the other, before it closes it; or each datagram of its answer.
+    pub parts: Vec<Vec<u8>>,
+    /// How many bytes at a time, on a connection.
+    pub piece: usize,
+}
+
+tokio::task_local! {
+    static SERVER: RefCell<(VecDeque<Vec<u8>>, usize)>;
+}
+
+/// Runs a check that meets this server.
+pub async fn facing<T>(server: Server, check: impl Future<Output = T>) -> T {
+    SERVER.scope(RefCell::new((server.parts.into(), server.piece.max(1))), check).await
+}
+
+/// The next connection to the server, if a check faces one.
+pub(super) fn connection() -> Option<Connection> {
+    let next = |server: &RefCell<(VecDeque<Vec<u8>>, usize)>| {
+        let (parts, piece) = &mut *server.borrow_mut();
+        Connection { left: parts.pop_front().unwrap_or_default().into(), piece: *piece }
+    };
+    SERVER.try_with(next).ok()
+}
+
+/// All its datagrams, if a check faces one.
+pub(super) fn datagrams() -> Option<Vec<Vec<u8>>> {
+    SERVER.try_with(|server| server.borrow_mut().0.drain(..).collect()).ok()
+}
+
+/// A connection on which the server says what it has to say, whatever it is asked.
+pub(super) struct Connection {
+    left: VecDeque<u8>,
+    piece: usize,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let count = self.piece.min(into.remaining()).min(self.left.len());
+        let piece: Vec<u8> = self.left.drain(..count).collect();
+        into.put_slice(&piece);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
