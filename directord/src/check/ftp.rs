@@ -5,6 +5,7 @@
 //! says of an address is not looked at.
 
 use super::link::{Link, Progress};
+use super::outcome::excerpt;
 use super::pattern::Turn;
 use super::reply::{self, Reply};
 use super::{Dialogue, Outcome};
@@ -135,7 +136,7 @@ async fn offered_port(link: &mut Link<'_>, to: SocketAddr) -> Result<u16, Outcom
     for (command, code, port) in ways {
         let answer = reply::ask(link, command).await?;
         if answer.code == code {
-            let garbled = || Outcome::Garbled(format!("no port in \"{}\"", answer.text.escape_ascii()));
+            let garbled = || Outcome::Garbled(format!("no port in \"{}\"", excerpt(&answer.text)));
             return port(&answer).ok_or_else(garbled);
         }
         refusal = answer.declined();

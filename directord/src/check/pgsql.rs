@@ -5,6 +5,7 @@
 //! Messages and proofs are the library's; the connection with its limits is ours.
 
 use super::link::{Link, Progress};
+use super::outcome::excerpt;
 use super::pattern::Turn;
 use super::sql::{self, ROW_LIMIT};
 use super::tls::Tls;
@@ -286,7 +287,8 @@ fn values(row: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn garbled(error: &io::Error) -> Failed {
-    Failed::Finally(Outcome::Garbled(error.to_string()))
+    // The library repeats what the server sent.
+    Failed::Finally(Outcome::Garbled(excerpt(error.to_string().as_bytes())))
 }
 
 fn unexpected() -> Failed {
