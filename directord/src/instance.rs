@@ -1,7 +1,9 @@
 //! Which configuration, under which name, with which pid file and socket; and whether its daemon runs.
 
 use crate::claim::Claim;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A configuration and its daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +22,14 @@ pub struct Instance {
     pub drained: PathBuf,
     /// What it has placed in the kernel's table.
     pub claim: Claim,
+    /// Where pid files and sockets are.
+    run_dir: PathBuf,
+    /// Where configurations are.
+    config_dir: PathBuf,
 }
+
+/// Tells the program for which instances it is called by `execute`: their names, each in the one before it.
+const EXECUTED_BY: &str = "DIRECTORD_EXECUTED_BY";
 
 /// Whether the daemon of an instance runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,12 +79,47 @@ impl Instance {
             drained: run_dir.join("directord").join(format!("{name}.drained")),
             claim: Claim::at(run_dir.join("directord").join(format!("{name}.held"))),
             name,
+            run_dir: std::path::absolute(run_dir).unwrap_or_else(|_| run_dir.to_path_buf()),
+            config_dir: std::path::absolute(config_dir).unwrap_or_else(|_| config_dir.to_path_buf()),
         }
     }
 
     /// Whether its daemon runs, or has left something in the kernel's table.
     pub fn is_alive_or_held(&self) -> bool {
         self.running().pid().is_some() || self.claim.read().is_some()
+    }
+
+    /// This program with a verb, for an instance of the same folders.
+    ///
+    /// # Errors
+    /// The program's file is not known.
+    pub fn program(&self, config: Option<&str>, verb: &str) -> Result<Command, String> {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = Command::new(program);
+        command.arg0(std::env::args_os().next().unwrap_or_else(|| "directord".into()));
+        command.arg("--run-dir").arg(&self.run_dir).arg("--config-dir").arg(&self.config_dir);
+        command.args(config).arg(verb);
+        Ok(command)
+    }
+
+    /// [`Instance::program`] for an instance that this one executes.
+    ///
+    /// # Errors
+    /// It is this one, or one that executes this one: calls would have no end.
+    pub fn other(&self, config: &str, verb: &str) -> Result<Command, String> {
+        let above = std::env::var(EXECUTED_BY).unwrap_or_default();
+        let chain = if above.is_empty() { self.name.clone() } else { format!("{above}/{}", self.name) };
+        self.executed(config, verb, &chain)
+    }
+
+    fn executed(&self, config: &str, verb: &str, chain: &str) -> Result<Command, String> {
+        let name = Path::new(config).file_name().unwrap_or_default();
+        if chain.split('/').any(|known| name == known) {
+            return Err(format!("it executes this one ({})", chain.replace('/', ", ")));
+        }
+        let mut command = self.program(Some(config), verb)?;
+        command.env(EXECUTED_BY, chain);
+        Ok(command)
     }
 
     /// Whether its daemon runs.
@@ -127,6 +171,20 @@ mod tests {
         let relative = Instance::new(Some("Cargo.toml"), &folder, Path::new("/run"));
         assert!(relative.found && relative.config.is_absolute());
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn instances_that_execute_each_other_come_to_an_end() {
+        let instance = Instance::new(Some("b.cf"), Path::new("/nonexistent"), Path::new("/run"));
+        let command = instance.executed("/etc/ha.d/c.cf", "start", "a.cf/b.cf").unwrap();
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        assert_eq!(words, ["--run-dir", "/run", "--config-dir", "/nonexistent", "/etc/ha.d/c.cf", "start"]);
+        let chain = command.get_envs().find(|(name, _)| *name == EXECUTED_BY).unwrap().1.unwrap();
+        assert_eq!(chain, "a.cf/b.cf");
+        for config in ["a.cf", "/etc/ha.d/a.cf", "b.cf"] {
+            assert!(instance.executed(config, "start", "a.cf/b.cf").is_err(), "{config}");
+        }
+        assert!(instance.other("b.cf", "status").is_err(), "itself");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod asked;
 mod commands;
 pub(crate) mod drains;
 mod journal;
+mod others;
 mod perform;
 mod standby;
 mod tasks;
@@ -28,6 +29,7 @@ use daemon::background::Starting;
 use daemon::log::Log;
 use drains::Drains;
 use journal::Journal;
+use others::Others;
 pub(crate) use standby::Before;
 use standby::Standby;
 use std::process::{Command, ExitCode};
@@ -99,6 +101,7 @@ pub(crate) struct Daemon {
     /// How late the loop was.
     lag: Histogram,
     status: DaemonStatus,
+    others: Others,
     monitor: Monitor,
     alerts: Alerts,
     mailer: Mailer,
@@ -176,6 +179,7 @@ impl Daemon {
         };
         let mut director = Director::new(loaded.plan, &table, SystemTime::now());
         director.restore(&drained);
+        let others = Others::new(instance.clone());
         let mut daemon = Daemon {
             checks: Checks::new(tasks.results()),
             maintenance: Some(Maintenance::new(director.plan().settings.maintenance_dir.as_deref())),
@@ -208,6 +212,7 @@ impl Daemon {
             edits: Edits::default(),
             lag: Histogram::default(),
             status,
+            others,
             monitor: Monitor::default(),
             alerts: Alerts::default(),
             mailer: Mailer::new(mail::LIMITS),

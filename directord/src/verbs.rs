@@ -1,7 +1,7 @@
 //! The verbs that talk to a daemon, or about it, with ldirectord's exit codes and words.
 
 use crate::cli::{Arguments, Parsed, USAGE, USAGE_CODE, VERSION, Verb, parse};
-use crate::config::{Source, ldirectords_view};
+use crate::config::{Source, SystemNames, ldirectords_view, load};
 use crate::control::{self, Answer, Mode, Question};
 use crate::instance::{Instance, Running};
 use crate::operate;
@@ -10,8 +10,7 @@ use crate::show;
 use crate::start::{read, start};
 use daemon::control::RequestError;
 use rustix::process::Signal;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// How long a reload may take; names may have to be looked up.
@@ -87,13 +86,12 @@ fn restart(arguments: &Arguments, instance: &Instance) -> ExitCode {
         return said(Err(why));
     }
     // Started anew, so that its command line says "start", which agents look for.
-    let Ok(program) = std::env::current_exe() else { return ExitCode::FAILURE };
-    let mut command = Command::new(program);
-    command.arg0(std::env::args_os().next().unwrap_or_else(|| "directord".into()));
-    command.arg("--run-dir").arg(&arguments.run_dir).arg("--config-dir").arg(&arguments.config_dir);
-    command.args(arguments.debug.then_some("-d")).args(arguments.foreground.then_some("-f"));
-    command.args(&arguments.config).arg("start").args(standby.then_some("--standby"));
-    match command.status() {
+    let started = instance.program(arguments.config.as_deref(), "start").and_then(|mut command| {
+        command.args(arguments.debug.then_some("-d")).args(arguments.foreground.then_some("-f"));
+        command.args(standby.then_some("--standby"));
+        command.status().map_err(|error| error.to_string())
+    });
+    match started {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {
             eprintln!("directord: cannot start again: {error}");
@@ -157,7 +155,11 @@ fn status(arguments: &Arguments, instance: &Instance) -> ExitCode {
         Running::Ours(pid) => match resource::mode_of(instance, STATUS_LIMIT) {
             Ok(Mode { active: true, .. }) => {
                 eprintln!("ldirectord for {config} is running with pid: {pid}");
-                details(arguments, instance, 0)
+                let code = details(arguments, instance, 0);
+                if !arguments.json {
+                    status_of_others(instance);
+                }
+                code
             }
             Ok(Mode { active: false, .. }) => {
                 stopped(&format!(" (on standby with pid: {pid})"));
@@ -183,6 +185,19 @@ fn status(arguments: &Arguments, instance: &Instance) -> ExitCode {
         Running::No => {
             stopped("");
             ExitCode::from(3)
+        }
+    }
+}
+
+/// The instances that this one executes say their status, too. Theirs is not this one's.
+fn status_of_others(instance: &Instance) {
+    let Ok(loaded) = load(&instance.config, &SystemNames::load()) else { return };
+    for name in &loaded.plan.settings.execute {
+        let called = instance
+            .other(name, "status")
+            .and_then(|mut command| command.status().map_err(|error| error.to_string()));
+        if let Err(why) = called {
+            eprintln!("directord: execute: {name}: {why}");
         }
     }
 }

@@ -92,6 +92,7 @@ impl Builder<'_> {
             readd_quiescent: value(&config.readd_quiescent).unwrap_or(false),
             supervised: value(&config.supervised).unwrap_or(false),
             maintenance_dir: path(&config.maintenance_dir),
+            execute: config.execute.clone(),
             alert_from: config.alert_from.as_ref().map(|from| from.value.clone()),
         }
     }

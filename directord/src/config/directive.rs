@@ -16,8 +16,6 @@ pub enum Scope {
 pub enum Effect {
     /// It works.
     Yes,
-    /// It is checked, but does nothing in this version.
-    Later,
     /// The old program refused it and named what replaces it.
     Replaced(&'static str),
 }
@@ -35,10 +33,6 @@ pub struct Directive {
 
 const fn row(name: &'static str, scope: Scope) -> Directive {
     Directive { name, scope, effect: Effect::Yes }
-}
-
-const fn later(name: &'static str, scope: Scope) -> Directive {
-    Directive { name, scope, effect: Effect::Later }
 }
 
 /// The table, after ldirectord(8), and what this program has beyond it.
@@ -68,7 +62,7 @@ pub const DIRECTIVES: &[Directive] = &[
     row("emailalertfreq", Scope::Both),
     row("emailalertstatus", Scope::Both),
     row("smtp", Scope::Both),
-    later("execute", Scope::Global),
+    row("execute", Scope::Global),
     row("supervised", Scope::Global),
     row("fork", Scope::Global),
     row("quiescent", Scope::Both),

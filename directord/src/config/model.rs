@@ -94,6 +94,8 @@ pub struct Config {
     pub supervised: Option<Setting<bool>>,
     /// In the old program one process per section; here it only makes a section's `checkinterval` count.
     pub fork: Option<Setting<bool>>,
+    /// Configurations of other instances, which run with this one.
+    pub execute: Vec<String>,
     /// Who mails come from.
     pub alert_from: Option<Setting<Address>>,
     /// Directory of files that name servers in maintenance.

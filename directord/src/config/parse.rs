@@ -71,10 +71,6 @@ impl Parser<'_> {
                 );
                 return;
             }
-            Effect::Later => self.notes.push(Diagnostic::warning(
-                entry.key.span,
-                format!("{} is accepted, without effect in this version", known.name),
-            )),
             Effect::Yes => {}
         }
         self.value(known, entry);
@@ -145,7 +141,10 @@ fn global_value(config: &mut Config, known: &Directive, value: Word<'_>, notes: 
         "logfile" => set(&mut config.log_file, value, owned(text(key, value, notes))),
         "maintenancedir" => set(&mut config.maintenance_dir, value, owned(text(key, value, notes))),
         "emailalertfrom" => set(&mut config.alert_from, value, mail::sender(value, notes)),
-        "execute" => drop(text(key, value, notes)),
+        "execute" => {
+            let name = owned(text(key, value, notes));
+            config.execute.extend(name.filter(|name| !config.execute.contains(name)));
+        }
         _ => {}
     }
 }

@@ -35,6 +35,8 @@ pub struct Settings {
     pub supervised: bool,
     /// Directory of files that name servers in maintenance.
     pub maintenance_dir: Option<PathBuf>,
+    /// Configurations of other instances, which run with this one.
+    pub execute: Vec<String>,
     /// Who mails come from.
     pub alert_from: Option<Address>,
 }

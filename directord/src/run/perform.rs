@@ -16,6 +16,8 @@ use tracing::{error, info, warn};
 
 /// How long a stop waits for commands that it gave, or that still run.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// How long it waits for the instances that it executes.
+const OTHERS_LIMIT: Duration = Duration::from_secs(20);
 /// How long it waits for monitor files.
 const MONITOR_LIMIT: Duration = Duration::from_secs(1);
 /// How long it waits for mails.
@@ -144,6 +146,7 @@ impl Daemon {
             self.first_round = Some(starting);
         }
         self.answer_systemd();
+        self.execute();
         Next::Continue
     }
 
@@ -236,9 +239,21 @@ impl Daemon {
         self.table = table;
         self.epoch += 1;
         self.phase = Phase::Reloading;
+        self.execute();
         self.status.loaded = seconds();
         self.begin().await;
         Ok(())
+    }
+
+    /// Has the instances run that the configuration names. One on standby leaves them alone: they would place their
+    /// services whether this node holds the resource or not.
+    fn execute(&self) {
+        let names = &self.director.plan().settings.execute;
+        if self.standby.mode.standby && !names.is_empty() {
+            warn!("execute is not carried out by a daemon on standby: {}", names.join(", "));
+        } else {
+            self.others.want(names);
+        }
     }
 
     /// The end: what is to leave the table leaves it. One that was started for standby is not what holds the resource:
@@ -257,6 +272,9 @@ impl Daemon {
                 last_words = self.director.last_commands();
             }
             (_, false) => {}
+        }
+        if !standby {
+            self.others.want(&[]);
         }
         let how = format!("terminated on signal: {}", signal.trim_start_matches("SIG"));
         self.end(&how, standby, &last_words).await
@@ -290,6 +308,7 @@ impl Daemon {
         }
         last_words.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
         tokio::join!(
+            self.others.finish(OTHERS_LIMIT),
             self.tasks.fallbacks.finish(STOP_LIMIT),
             self.mailer.finish(MAIL_LIMIT),
             self.monitor.finish(MONITOR_LIMIT)

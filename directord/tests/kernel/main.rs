@@ -17,6 +17,7 @@ mod bed;
 mod commands;
 mod drain;
 mod drift;
+mod execute;
 mod mail;
 mod monitor;
 mod operate;
@@ -38,6 +39,7 @@ const TESTS: &[&[Test]] = &[
     commands::TESTS,
     mail::TESTS,
     monitor::TESTS,
+    execute::TESTS,
     reload::TESTS,
     drift::TESTS,
     drain::TESTS,
