@@ -95,7 +95,8 @@ impl Instance {
     /// The program's file is not known.
     pub fn program(&self, config: Option<&str>, verb: &str) -> Result<Command, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = Command::new(program);
+        // After an upgrade the kernel calls the old file "NAME (deleted)"; the new one has its name.
+        let mut command = Command::new(program.to_string_lossy().trim_end_matches(" (deleted)"));
         command.arg0(std::env::args_os().next().unwrap_or_else(|| "directord".into()));
         command.arg("--run-dir").arg(&self.run_dir).arg("--config-dir").arg(&self.config_dir);
         command.args(config).arg(verb);

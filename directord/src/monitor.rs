@@ -69,6 +69,7 @@ pub(crate) fn result(name: &str, checked: &Checked) -> Option<String> {
     let (state, why) = match &checked.outcome {
         Outcome::NotRun(_) => return None,
         Outcome::Passed => ("up", checked.http_status.map_or("-".to_owned(), status_line)),
+        passed if passed.passed() => ("up", "-".to_owned()),
         other => ("down", other.to_string()),
     };
     Some(line(name, state, &why))

@@ -198,13 +198,14 @@ fn remove_left_over(instance: &Instance) -> Result<(), LeftOver> {
         error => failed(error.to_string()),
     })?;
     let Some(services) = instance.claim.read() else { return Ok(()) };
-    // Where the log is, if the configuration still says so.
+    let done = remove_services(instance, services).map_err(failed)?;
+    // Where the log is, if the configuration still says so. Names may have to be looked up for it: that must not hold up
+    // what is to go.
     let log = load(&instance.config, &SystemNames::load()).ok().and_then(|loaded| {
         let settings = log_settings(&loaded.plan.settings, &instance.name, log_settings::Mode::Normal);
         daemon::log::start(settings).ok()
     });
-    let done = remove_services(instance, services).map_err(failed)?;
-    info!("Removing what a daemon that has ended has left in the kernel's table");
+    info!("Removed what a daemon that has ended has left in the kernel's table");
     done.edits.iter().for_each(|edit| info!("{}", edit.message));
     done.failed.iter().for_each(|(_, why)| error!("Kernel table: {why}"));
     drop(log);

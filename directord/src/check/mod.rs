@@ -65,8 +65,8 @@ pub struct Checked {
 #[derive(Default)]
 pub struct Checker {
     pinger: ping::Pinger,
-    verifying: OnceCell<Result<tls::Tls, String>>,
-    unverified: OnceCell<Result<tls::Tls, String>>,
+    verifying: OnceCell<tls::Tls>,
+    unverified: OnceCell<tls::Tls>,
 }
 
 /// What a repeated check remembers from one run to the next.
@@ -134,7 +134,7 @@ impl Checker {
             Kind::Ping { to, attempts, timeout } => self.pinger.check(*to, *attempts, *timeout).await,
             Kind::Http(http) => {
                 let tls = self.tls(http.tls_verify).await;
-                http::check(http, tls, &memory.matching, &mut memory.http_status).await
+                http::check(http, tls.as_ref().copied(), &memory.matching, &mut memory.http_status).await
             }
             Kind::SimpleTcp(simple) => simpletcp::check(simple, &memory.matching).await,
             Kind::Dialogue(dialogue) => self.dialogue(dialogue, memory).await,
@@ -148,6 +148,7 @@ impl Checker {
 
     async fn dialogue(&self, dialogue: &Dialogue, memory: &Memory) -> Outcome {
         let tls = if dialogue.may_use_tls() { Some(self.tls(dialogue.verifies()).await) } else { None };
+        let tls = tls.as_ref().map(|tls| tls.as_ref().copied());
         match dialogue.service {
             ServiceName::Dns => dns::check(dialogue, &memory.matching).await,
             ServiceName::Ftp => ftp::check(dialogue, &memory.matching).await,
@@ -166,14 +167,15 @@ impl Checker {
 
     /// For checks that verify certificates, or for those that do not. Read when the first of them needs it, on a
     /// thread of its own: it takes 50 ms.
-    async fn tls(&self, verify: bool) -> Result<&tls::Tls, &String> {
+    /// One that fails is tried again by the next check.
+    async fn tls(&self, verify: bool) -> Result<&tls::Tls, String> {
         let read = move || match verify {
             true => tls::Tls::verifying().map_err(|error| error.to_string()),
             false => tls::Tls::unverified().map_err(|error| error.to_string()),
         };
         let init = async { on_thread("certificates", read).await.unwrap_or_else(|| Err("no thread".into())) };
         let cell = if verify { &self.verifying } else { &self.unverified };
-        cell.get_or_init(|| init).await.as_ref()
+        cell.get_or_try_init(|| init).await
     }
 }
 

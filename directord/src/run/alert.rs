@@ -42,7 +42,9 @@ impl Daemon {
 
     /// Tells of what is said of services as a whole.
     pub(super) fn tell_notices(&mut self) {
-        for (service, event) in self.director.take_notices() {
+        let notices = self.director.take_notices();
+        // On standby nobody is told.
+        for (service, event) in notices.into_iter().filter(|_| self.standby.mode.active) {
             if let Some(mail) = self.alerts.noticed(&service, event, self.phase) {
                 self.mailer.send(&mail);
             }

@@ -9,6 +9,7 @@ use crate::director::{Event, Leaving, What};
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
 use crate::reconcile::Wanted;
+use ipvs::ServiceKey;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -50,7 +51,7 @@ impl Daemon {
         let mut done = match result {
             Ok(done) => done,
             Err(why) => {
-                self.leaving.extend(leaving);
+                self.leave_later(leaving);
                 self.complain(vec![why]);
                 self.grant();
                 self.retry_at = Some(Instant::now() + RETRY);
@@ -64,8 +65,8 @@ impl Daemon {
         self.after_pass(&done.edits, epoch == self.epoch);
         self.complain_of_claim(done.unclaimed.take());
         let failed: Vec<_> = done.failed.iter().map(|(failed, _)| failed.clone()).collect();
-        self.leaving
-            .extend(leaving.into_iter().filter(|(key, _)| failed.iter().any(|(service, _)| service == key)));
+        let left = leaving.into_iter().filter(|(key, _)| failed.iter().any(|(service, _)| service == key));
+        self.leave_later(left.collect());
         if epoch == self.epoch {
             self.director.placed(wanted, &failed, &done.table, SystemTime::now());
             self.table = done.table;
@@ -91,6 +92,14 @@ impl Daemon {
         self.answer_systemd();
         self.answer_switch(any_service);
         self.answer_start(any_service)
+    }
+
+    /// What a pass could not remove is removed by the next one, unless it is wanted again by now.
+    fn leave_later(&mut self, leaving: Vec<Leaving>) {
+        let (active, plan) = (self.standby.mode.active, self.director.plan());
+        let wanted =
+            |key: &ServiceKey| active && plan.services.iter().any(|service| service.service.key == *key);
+        self.leaving.extend(leaving.into_iter().filter(|(key, _)| !wanted(key)));
     }
 
     fn log_edits(&mut self, done: &Done) {
@@ -235,7 +244,9 @@ impl Daemon {
         let plan = self.director.plan();
         // On standby nothing of them is in the table.
         self.leaving.extend(left.into_iter().filter(|_| self.standby.mode.active));
-        self.leaving.retain(|(key, _)| !plan.services.iter().any(|service| service.service.key == *key));
+        if self.standby.mode.active {
+            self.leaving.retain(|(key, _)| !plan.services.iter().any(|service| service.service.key == *key));
+        }
         self.table = table;
         self.epoch += 1;
         self.phase = Phase::Reloading;
@@ -271,7 +282,7 @@ impl Daemon {
                 self.leaving.extend(self.director.stopping());
                 last_words = self.director.last_commands();
             }
-            (_, false) => {}
+            (_, false) => last_words = std::mem::take(&mut self.standby.last_words),
         }
         if !standby {
             self.others.want(&[]);

@@ -32,7 +32,7 @@ pub(super) struct Standby {
     /// Who wants them out of it.
     deactivating: Vec<Reply>,
     /// Shell lines that are due when the services have left.
-    last_words: Vec<String>,
+    pub(super) last_words: Vec<String>,
     /// It was told that the claim cannot be written.
     unclaimed: Option<String>,
 }

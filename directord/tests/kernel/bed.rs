@@ -54,7 +54,7 @@ impl Bed {
     pub fn configure(&self, sections: &str) {
         let log = self.folder.join("log");
         let text = format!(
-            "checkinterval=1\nchecktimeout=1\nnegotiatetimeout=1\nlogfile=\"{}\"\n{sections}\n",
+            "checkinterval=1\nchecktimeout=5\nnegotiatetimeout=5\nlogfile=\"{}\"\n{sections}\n",
             log.display()
         );
         std::fs::write(self.config(), text).unwrap();

@@ -36,7 +36,8 @@ fn a_recovered_server_gets_its_weight_in_steps() {
     let (a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
     bed.configure(&section(VIP, "quiescent=yes; slowstart=2s", &["192.0.2.11", "192.0.2.12"]));
     bed.ok("start");
-    assert_eq!(bed.weight(VIP, A), Some(5), "not at the start");
+    bed.until("whole at the start, without steps", LIMIT, |bed| bed.weight(VIP, A) == Some(5));
+    assert!(!bed.log().contains("(Weight set to 1)"), "{}", bed.log());
     a.stop();
     bed.until("it dies", LIMIT, |bed| bed.weight(VIP, A) == Some(0));
     let _a = Server::start("192.0.2.11");

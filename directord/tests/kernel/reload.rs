@@ -153,7 +153,7 @@ fn a_storm_of_reloads_does_not_stop_failover() {
     let began = std::time::Instant::now();
     while bed.weight(VIP, A).is_some() {
         bed.must("kill", &format!("-HUP {pid}"));
-        assert!(began.elapsed() < 3 * SECOND, "{}", bed.log());
+        assert!(began.elapsed() < 30 * SECOND, "{}", bed.log());
         std::thread::sleep(SECOND / 20);
     }
     bed.ok("stop");
