@@ -11,14 +11,15 @@ mod lines;
 mod monitored;
 mod report;
 mod select;
+mod server;
+mod service;
 mod weight;
 
 use crate::check::{Checked, Outcome, Probe};
 use crate::config::{Check, Plan, RealServer, VirtualService};
-use crate::metrics::{Histogram, Tally};
-use crate::reconcile::{Presence, Role, Table, Wanted, WantedDestination};
-use crate::verdict::{Change, Counts, State, Verdict};
-use ipvs::{Destination, DestinationKey, ServiceKey};
+use crate::reconcile::{Role, Table, Wanted};
+use crate::verdict::{Change, Counts, State};
+use ipvs::{DestinationKey, ServiceKey};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ use lines::{describe, no_weight, not_run};
 pub use monitored::Monitored;
 pub use report::{CheckResult, ServerStatus, ServiceStatus};
 pub use select::Place;
-use weight::Weight;
+use server::{Last, Server};
+use service::Service;
 
 /// See the module.
 #[derive(Debug)]
@@ -43,48 +45,6 @@ pub struct Director {
     events: Vec<Event>,
     /// What is to be mailed of a service as a whole, until somebody asks.
     notices: Vec<(ServiceKey, String)>,
-}
-
-/// A service of the plan while it runs.
-#[derive(Debug)]
-struct Service {
-    servers: Vec<Server>,
-    /// The table has held the service itself as wanted.
-    settled: bool,
-    /// What the table has held of the fallback.
-    fallback: Option<Presence>,
-    /// Whether the fallback took the connections when that was known last.
-    fallback_served: bool,
-    /// The last word given to `fallbackcommand`: whether it was `start`.
-    announced: Option<bool>,
-    /// The first placement is not complete.
-    placing: bool,
-    /// How long checks took.
-    took: Histogram,
-}
-
-/// A real server while it runs.
-#[derive(Debug)]
-struct Server {
-    verdict: Verdict,
-    /// What the table has held of it, and as what.
-    placed: Option<(Presence, Destination)>,
-    /// It was in its place once since the plan was loaded.
-    was_placed: bool,
-    last: Option<Last>,
-    since: SystemTime,
-    /// Out of service by hand.
-    drained: Option<Drain>,
-    /// How its checks ended.
-    tally: Tally,
-    weight: Weight,
-}
-
-/// The last check of a server.
-#[derive(Clone, Debug)]
-struct Last {
-    checked: Checked,
-    at: SystemTime,
 }
 
 /// A log line.
@@ -146,7 +106,7 @@ impl Director {
                 }
             }
         }
-        let stays = |key: &ServiceKey| next.plan.services.iter().any(|service| service.service.key == *key);
+        let stays = |key: &ServiceKey| next.plan.has(key);
         let leaving =
             self.plan.services.iter().filter(|service| !stays(&service.service.key)).map(leaving).collect();
         *self = next;
@@ -372,161 +332,6 @@ impl Director {
 
     fn find(&self, key: &ServiceKey) -> Option<(&VirtualService, &Service)> {
         self.plan.services.iter().zip(&self.services).find(|(service, _)| service.service.key == *key)
-    }
-}
-
-impl Service {
-    fn adopt(service: &VirtualService, table: &Table, now: SystemTime) -> Service {
-        let servers = service.reals.iter().map(|real| {
-            let found = table.destination(&service.service.key, &real.destination.key);
-            let verdict = match &real.check {
-                Check::On => Verdict::fixed(true),
-                Check::Off => Verdict::fixed(false),
-                Check::Probe(_) if found.is_some_and(|found| found.weight > 0) => Verdict::adopted(),
-                Check::Probe(_) => Verdict::pending(),
-            };
-            let weighs = matches!(&real.check, Check::Probe(probe) if probe.kind.weighs());
-            let weight =
-                Weight::found(found.map(|found| found.weight).filter(|weight| weighs && *weight > 0));
-            Server {
-                verdict,
-                placed: None,
-                was_placed: false,
-                last: None,
-                since: now,
-                drained: None,
-                tally: Tally::default(),
-                weight,
-            }
-        });
-        Service {
-            servers: servers.collect(),
-            settled: false,
-            fallback: None,
-            fallback_served: false,
-            announced: None,
-            placing: true,
-            took: Histogram::default(),
-        }
-    }
-
-    fn forget_table(&mut self) {
-        (self.settled, self.fallback, self.announced, self.placing) = (false, None, None, true);
-        for server in &mut self.servers {
-            (server.placed, server.was_placed) = (None, false);
-        }
-    }
-
-    /// Whether a real server gets new connections.
-    fn any_serving(&self) -> bool {
-        self.servers.iter().any(|server| server.verdict.is_up() && server.drained.is_none())
-    }
-
-    fn wanted(&self, service: &VirtualService, readd: bool) -> Wanted {
-        let mut destinations: Vec<WantedDestination> = service
-            .reals
-            .iter()
-            .zip(&self.servers)
-            .map(|(real, server)| {
-                let presence = server.presence(real, service.quiescent, readd);
-                let weight = server.weight.of(real.destination.weight);
-                let destination = Destination { weight, ..real.destination.clone() };
-                let placed = server.placed.as_ref().filter(|(was, _)| was.is_like(presence));
-                let settled = placed.is_some_and(|(_, as_what)| *as_what == destination);
-                let moved = placed.is_some_and(|(_, as_what)| as_what.weight != weight);
-                WantedDestination {
-                    moved,
-                    destination,
-                    configured: real.shown(),
-                    role: Role::Real,
-                    presence,
-                    settled,
-                }
-            })
-            .collect();
-        if let Some(fallback) = &service.fallback {
-            let presence = if self.any_serving() { Presence::Absent } else { Presence::Serving };
-            let key = fallback.key;
-            let same = destinations.iter().position(|other| other.destination.key == key);
-            let wanted = WantedDestination {
-                destination: fallback.clone(),
-                configured: SocketAddr::new(key.address, key.port),
-                role: Role::Fallback,
-                presence,
-                settled: self.fallback == Some(presence),
-                moved: false,
-            };
-            // A real server that is the fallback, too: it is in the table as the one or the other.
-            match same.and_then(|at| destinations.get_mut(at)) {
-                // Drained, it gets no connections as the fallback, either.
-                Some(real) if matches!(real.presence, Presence::Drained { .. }) => {}
-                Some(real) if presence == Presence::Serving => *real = wanted,
-                Some(_) => {}
-                None => destinations.push(wanted),
-            }
-        }
-        Wanted { service: service.service.clone(), settled: self.settled, destinations, purge: self.placing }
-    }
-
-    /// `number` is where `done` stood in [`Service::wanted`]: real servers first, in their order.
-    fn place(&mut self, service: &VirtualService, number: usize, done: &WantedDestination, ok: bool) {
-        if done.role == Role::Fallback {
-            self.fallback = ok.then_some(done.presence);
-        }
-        let same = service.reals.get(number).is_some_and(|real| real.destination.key == done.destination.key);
-        let Some(server) = self.servers.get_mut(number).filter(|_| same) else { return };
-        // In the table as the fallback, a real server is not in the table as what it is itself.
-        let known = done.role == Role::Real && done.presence != Presence::AsIs;
-        server.placed = (ok && known).then(|| (done.presence, done.destination.clone()));
-        server.was_placed |= ok && known;
-    }
-}
-
-impl Server {
-    /// Keeps what is known of a server over a reload. Another check has to confirm it first.
-    fn inherit(&mut self, old: &Server, same_check: bool) {
-        if same_check {
-            self.verdict = old.verdict;
-            self.last = old.last.clone();
-            self.since = old.since;
-            self.weight = old.weight;
-        } else if old.verdict.is_up() && self.verdict.state() == State::Pending {
-            self.verdict = Verdict::adopted();
-        }
-    }
-
-    /// After something that may have changed the verdict. Returns whether it did.
-    fn turned(&mut self, before: State, service: &VirtualService, now: SystemTime) -> bool {
-        let after = self.verdict.state();
-        if before == after {
-            return false;
-        }
-        self.since = now;
-        self.weight.turned(before, after, service.slow_start);
-        true
-    }
-
-    /// What was in its place stays as it is, with a weight that an administrator has set since.
-    fn keep_place(&mut self, old: &Server, same_destination: bool) {
-        if same_destination {
-            self.placed = old.placed.clone();
-            self.was_placed = old.was_placed;
-        }
-    }
-
-    fn presence(&self, real: &RealServer, quiescent: bool, readd: bool) -> Presence {
-        // A server without traffic is placed with weight 0 once; whether it comes back when somebody removed it is the
-        // administrator's choice. One that is never used is never added.
-        let add = real.check != Check::Off && (readd || !self.was_placed);
-        if self.drained.is_some() {
-            return Presence::Drained { add };
-        }
-        match self.verdict.state() {
-            State::Up => Presence::Serving,
-            State::Pending => Presence::AsIs,
-            State::Down if quiescent => Presence::Quiescent { add },
-            State::Down => Presence::Absent,
-        }
     }
 }
 

@@ -17,6 +17,13 @@ pub struct Plan {
     pub services: Vec<VirtualService>,
 }
 
+impl Plan {
+    /// Whether it has this virtual service.
+    pub fn has(&self, key: &ServiceKey) -> bool {
+        self.services.iter().any(|service| service.service.key == *key)
+    }
+}
+
 /// What concerns the daemon itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Settings {

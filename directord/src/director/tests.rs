@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{SystemNames, load_source};
+use crate::reconcile::Presence;
 use crate::reconcile::{Action, Edit, reconcile, remove};
 use config::Source;
 use proptest::prelude::*;

@@ -97,8 +97,7 @@ impl Daemon {
     /// What a pass could not remove is removed by the next one, unless it is wanted again by now.
     fn leave_later(&mut self, leaving: Vec<Leaving>) {
         let (active, plan) = (self.standby.mode.active, self.director.plan());
-        let wanted =
-            |key: &ServiceKey| active && plan.services.iter().any(|service| service.service.key == *key);
+        let wanted = |key: &ServiceKey| active && plan.has(key);
         self.leaving.extend(leaving.into_iter().filter(|(key, _)| !wanted(key)));
     }
 
@@ -245,7 +244,7 @@ impl Daemon {
         // On standby nothing of them is in the table.
         self.leaving.extend(left.into_iter().filter(|_| self.standby.mode.active));
         if self.standby.mode.active {
-            self.leaving.retain(|(key, _)| !plan.services.iter().any(|service| service.service.key == *key));
+            self.leaving.retain(|(key, _)| !plan.has(key));
         }
         self.table = table;
         self.epoch += 1;

@@ -81,7 +81,7 @@ impl Daemon {
     /// What a daemon before this one has left in the table, and the configuration does not have any more, leaves it.
     pub(super) fn remove_left_over(&mut self, held: Vec<ServiceKey>) {
         let plan = self.director.plan();
-        let gone = |key: &ServiceKey| !plan.services.iter().any(|service| service.service.key == *key);
+        let gone = |key: &ServiceKey| !plan.has(key);
         self.leaving.extend(held.into_iter().filter(gone).map(|key| (key, Vec::new())));
     }
 
@@ -98,7 +98,7 @@ impl Daemon {
             self.begin_phase(&self.director.probes());
             self.standby.last_words.clear();
             let plan = self.director.plan();
-            self.leaving.retain(|(key, _)| !plan.services.iter().any(|service| service.service.key == *key));
+            self.leaving.retain(|(key, _)| !plan.has(key));
             refuse(&mut self.standby.deactivating, "it was activated again meanwhile");
         }
         self.standby.activating.push(answer);

@@ -1,5 +1,7 @@
 //! Start, crash, power failure, stop and restart of the daemons and the nodes.
 
+use std::net::Ipv4Addr;
+
 use lab::pair;
 use lab::{Moment, Result, check, wait_until};
 use rustix::process::Signal;
@@ -138,15 +140,23 @@ status) if [ -e /run/slow ]; then echo running; else echo stopped; exit 3; fi;;
 esac
 ";
 
-/// The guard sleeps as well: when the machine wakes up, the other node has had the address for a while.
-#[test]
-fn a_paused_node_lets_go_of_its_address_before_it_waits_for_a_script() -> Result<()> {
+/// Alpha's group has it; the daemons are not started. Also the address of that group.
+fn pair_with_a_slow_script() -> Result<(Pair, Ipv4Addr)> {
     let pair = Pair::new(Options { failback: "off", ..Options::default() })?;
     let [one, two] = ADDRESSES;
     for node in pair.nodes() {
         node.sh("mkdir -p /etc/ha.d/resource.d")?;
         node.write_mode("/etc/ha.d/resource.d/slow", SLOW, 0o755)?;
         node.write("/etc/ha.d/haresources", &format!("alpha {one}/24/eth0 slow\nbeta {two}/24/eth0\n"))?;
+    }
+    Ok((pair, one))
+}
+
+/// The guard sleeps as well: when the machine wakes up, the other node has had the address for a while.
+#[test]
+fn a_paused_node_lets_go_of_its_address_before_it_waits_for_a_script() -> Result<()> {
+    let (pair, one) = pair_with_a_slow_script()?;
+    for node in pair.nodes() {
         pair::start(node)?;
     }
     pair.wait_placed(AT_HOME)?;
@@ -167,13 +177,7 @@ fn a_paused_node_lets_go_of_its_address_before_it_waits_for_a_script() -> Result
 /// The group that was being taken when the node was paused, too: nobody waits for the end of its script.
 #[test]
 fn a_paused_node_gives_up_what_it_was_taking() -> Result<()> {
-    let pair = Pair::new(Options { failback: "off", ..Options::default() })?;
-    let [one, two] = ADDRESSES;
-    for node in pair.nodes() {
-        node.sh("mkdir -p /etc/ha.d/resource.d")?;
-        node.write_mode("/etc/ha.d/resource.d/slow", SLOW, 0o755)?;
-        node.write("/etc/ha.d/haresources", &format!("alpha {one}/24/eth0 slow\nbeta {two}/24/eth0\n"))?;
-    }
+    let (pair, one) = pair_with_a_slow_script()?;
     pair.alpha.write("/etc/ha.d/slow-start", "")?;
     for node in pair.nodes() {
         pair::start(node)?;

@@ -1,3 +1,5 @@
+//! Tests of dns: names, records, and servers that answer badly or not at all.
+
 use super::*;
 use crate::check::tests::dialogues::{
     PATIENT, SHORT, answer_datagrams, dialogue, pattern, said, serve, within,

@@ -1,3 +1,5 @@
+//! Tests of ldap: its encoding, and servers that answer badly or not at all.
+
 use super::*;
 use crate::check::tests::dialogues::{PATIENT, SHORT, dialogue, fails_well, pattern, said, serve, within};
 use crate::check::{Dialogue, Secret};

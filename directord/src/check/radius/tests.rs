@@ -1,3 +1,5 @@
+//! Tests of radius: requests, authenticators, and servers that answer badly or not at all.
+
 use super::*;
 use crate::check::Secret;
 use crate::check::tests::dialogues::{SHORT, answer_datagrams, dialogue, said, within};

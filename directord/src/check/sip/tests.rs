@@ -1,3 +1,5 @@
+//! Tests of sip: requests, first lines, and servers that answer badly or not at all.
+
 use super::*;
 use crate::check::tests::dialogues::{SHORT, answer_datagrams, dialogue, fails_badly, said, serve, within};
 use crate::config::model::ServiceName;

@@ -3,6 +3,7 @@
 mod ftp;
 mod mail;
 
+use super::dialogues::{SHORT, dialogue};
 use super::*;
 use std::sync::Mutex;
 
@@ -16,27 +17,6 @@ const SERVICES: [ServiceName; 6] = [
 ];
 /// For checks that end by themselves: never reached.
 const LONG: Duration = Duration::from_secs(60);
-/// For checks that end at it.
-const SHORT: Duration = Duration::from_secs(2);
-
-/// A check without login, request or receive.
-fn dialogue(service: ServiceName, to: SocketAddr) -> Dialogue {
-    Dialogue {
-        service,
-        to,
-        udp: false,
-        login: String::new(),
-        password: Secret::default(),
-        database: String::new(),
-        secret: Secret::default(),
-        request: String::new(),
-        receive: None,
-        virtual_host: None,
-        tls_verify: None,
-        check_timeout: LONG,
-        timeout: LONG,
-    }
-}
 
 fn with_login(service: ServiceName, to: SocketAddr, login: &str, password: &str) -> Dialogue {
     Dialogue { login: login.into(), password: Secret::new(password), ..dialogue(service, to) }

@@ -1,0 +1,122 @@
+//! A service of the plan while it runs: what the table shall hold of it, and what it has held.
+
+use super::server::Server;
+use crate::config::VirtualService;
+use crate::metrics::Histogram;
+use crate::reconcile::{Presence, Role, Table, Wanted, WantedDestination};
+use ipvs::Destination;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+/// A service of the plan while it runs.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) servers: Vec<Server>,
+    /// The table has held the service itself as wanted.
+    pub(super) settled: bool,
+    /// What the table has held of the fallback.
+    pub(super) fallback: Option<Presence>,
+    /// Whether the fallback took the connections when that was known last.
+    pub(super) fallback_served: bool,
+    /// The last word given to `fallbackcommand`: whether it was `start`.
+    pub(super) announced: Option<bool>,
+    /// The first placement is not complete.
+    pub(super) placing: bool,
+    /// How long checks took.
+    pub(super) took: Histogram,
+}
+
+impl Service {
+    pub(super) fn adopt(service: &VirtualService, table: &Table, now: SystemTime) -> Service {
+        let servers = service.reals.iter().map(|real| {
+            let found = table.destination(&service.service.key, &real.destination.key);
+            Server::adopt(real, found.map(|found| found.weight), now)
+        });
+        Service {
+            servers: servers.collect(),
+            settled: false,
+            fallback: None,
+            fallback_served: false,
+            announced: None,
+            placing: true,
+            took: Histogram::default(),
+        }
+    }
+
+    pub(super) fn forget_table(&mut self) {
+        (self.settled, self.fallback, self.announced, self.placing) = (false, None, None, true);
+        for server in &mut self.servers {
+            (server.placed, server.was_placed) = (None, false);
+        }
+    }
+
+    /// Whether a real server gets new connections.
+    pub(super) fn any_serving(&self) -> bool {
+        self.servers.iter().any(|server| server.verdict.is_up() && server.drained.is_none())
+    }
+
+    pub(super) fn wanted(&self, service: &VirtualService, readd: bool) -> Wanted {
+        let mut destinations: Vec<WantedDestination> = service
+            .reals
+            .iter()
+            .zip(&self.servers)
+            .map(|(real, server)| {
+                let presence = server.presence(real, service.quiescent, readd);
+                let weight = server.weight.of(real.destination.weight);
+                let destination = Destination { weight, ..real.destination.clone() };
+                let placed = server.placed.as_ref().filter(|(was, _)| was.is_like(presence));
+                let settled = placed.is_some_and(|(_, as_what)| *as_what == destination);
+                let moved = placed.is_some_and(|(_, as_what)| as_what.weight != weight);
+                WantedDestination {
+                    moved,
+                    destination,
+                    configured: real.shown(),
+                    role: Role::Real,
+                    presence,
+                    settled,
+                }
+            })
+            .collect();
+        if let Some(fallback) = &service.fallback {
+            let presence = if self.any_serving() { Presence::Absent } else { Presence::Serving };
+            let key = fallback.key;
+            let same = destinations.iter().position(|other| other.destination.key == key);
+            let wanted = WantedDestination {
+                destination: fallback.clone(),
+                configured: SocketAddr::new(key.address, key.port),
+                role: Role::Fallback,
+                presence,
+                settled: self.fallback == Some(presence),
+                moved: false,
+            };
+            // A real server that is the fallback, too: it is in the table as the one or the other.
+            match same.and_then(|at| destinations.get_mut(at)) {
+                // Drained, it gets no connections as the fallback, either.
+                Some(real) if matches!(real.presence, Presence::Drained { .. }) => {}
+                Some(real) if presence == Presence::Serving => *real = wanted,
+                Some(_) => {}
+                None => destinations.push(wanted),
+            }
+        }
+        Wanted { service: service.service.clone(), settled: self.settled, destinations, purge: self.placing }
+    }
+
+    /// `number` is where `done` stood in [`Service::wanted`]: real servers first, in their order.
+    pub(super) fn place(
+        &mut self,
+        service: &VirtualService,
+        number: usize,
+        done: &WantedDestination,
+        ok: bool,
+    ) {
+        if done.role == Role::Fallback {
+            self.fallback = ok.then_some(done.presence);
+        }
+        let same = service.reals.get(number).is_some_and(|real| real.destination.key == done.destination.key);
+        let Some(server) = self.servers.get_mut(number).filter(|_| same) else { return };
+        // In the table as the fallback, a real server is not in the table as what it is itself.
+        let known = done.role == Role::Real && done.presence != Presence::AsIs;
+        server.placed = (ok && known).then(|| (done.presence, done.destination.clone()));
+        server.was_placed |= ok && known;
+    }
+}
