@@ -1,5 +1,6 @@
 //! One node runs heartbeat 3.0.6 as Debian ships it, the other heartbeatd: how a pair is migrated.
 
+mod rolling;
 mod scripts;
 mod tools;
 mod troubles;
@@ -64,8 +65,10 @@ const PLACES: [[&str; 2]; 2] = [ALL_ON_ALPHA, ALL_ON_BETA];
 struct Mixed {
     pair: Pair,
     case: Case,
-    /// How many words the old daemon has lost that were said again.
-    lost: Cell<usize>,
+    /// Which nodes run ours, or will when they are started.
+    ours: [Cell<bool>; 2],
+    /// How many words each old daemon has lost that were said again.
+    lost: [Cell<usize>; 2],
 }
 
 impl Mixed {
@@ -76,7 +79,8 @@ impl Mixed {
     fn boot_with(case: Case, deadtime: Duration) -> Result<Self> {
         let Case { failback, media, key, .. } = case;
         let pair = Pair::new(Options { media, failback, key, deadtime, ..Options::default() })?;
-        Ok(Self { pair, case, lost: Cell::new(0) })
+        let ours = [0, 1].map(|index| Cell::new(case.new && index == case.ours));
+        Ok(Self { pair, case, ours, lost: Default::default() })
     }
 
     fn node(&self, index: usize) -> &Node {
@@ -84,7 +88,7 @@ impl Mixed {
     }
 
     fn is_ours(&self, index: usize) -> bool {
-        self.case.new && index == self.case.ours
+        self.ours[index].get()
     }
 
     fn start(&self, index: usize) -> Result<()> {
@@ -112,21 +116,22 @@ impl Mixed {
         Ok(())
     }
 
-    /// Waits for the groups to be where they should be. What the old node's scripts say to their own daemon may be lost; then its
-    /// groups are asked for again, as its administrator would have to in a pair of old nodes.
+    /// Waits for the groups to be where they should be. What an old node's scripts say to their own daemon may be lost; then its
+    /// group is asked for again, as its administrator would have to in a pair of old nodes.
     fn wait_moved(&self, wanted: [&str; 2], limit: Duration, step: &str) -> Result<()> {
-        let home = 1 - self.case.ours;
-        let aged = self.node(home);
         wait_for(limit, step, || {
             let found = self.pair.placement()?;
             if found == wanted.map(Some) {
                 return Ok(Some(()));
             }
             sleep(LOOK);
-            if found[home].is_none() && wanted[home] == aged.name() && aged.pid().is_some() {
-                let lost = words_lost(aged)?;
-                if self.lost.replace(lost) < lost {
-                    request_group(aged, ADDRESSES[home])?;
+            for home in [0, 1].into_iter().filter(|&index| !self.is_ours(index)) {
+                let aged = self.node(home);
+                if found[home].is_none() && wanted[home] == aged.name() && aged.pid().is_some() {
+                    let lost = words_lost(aged)?;
+                    if self.lost[home].replace(lost) < lost {
+                        request_group(aged, ADDRESSES[home])?;
+                    }
                 }
             }
             fail(format!("they are held by {found:?}"))
