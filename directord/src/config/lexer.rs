@@ -60,6 +60,30 @@ pub(super) struct Entry<'a> {
     pub(super) in_section: bool,
 }
 
+/// A directive as it is written: what every program that speaks about the file, and not only reads it, begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The word before `=`; perhaps one that nobody knows.
+    pub directive: String,
+    /// What stands behind `=`, quotes included.
+    pub value: String,
+    /// Whether it belongs to the `virtual` line above it.
+    pub in_section: bool,
+    /// From the directive to the end of its value.
+    pub span: Span,
+}
+
+/// The directives of an `ldirectord.cf`, in order; lines without `=` are left out.
+pub fn written(source: &Source) -> Vec<Written> {
+    let written = |entry: Entry<'_>| Written {
+        directive: entry.key.text.to_owned(),
+        value: entry.value.text.to_owned(),
+        in_section: entry.in_section,
+        span: entry.key.span.to(entry.value.span),
+    };
+    lex(source, &mut Vec::new()).into_iter().map(written).collect()
+}
+
 /// All directives of a file, in order. Lines without `=` are reported.
 pub(super) fn lex<'a>(source: &'a Source, notes: &mut Vec<Diagnostic>) -> Vec<Entry<'a>> {
     let mut entries = Vec::new();

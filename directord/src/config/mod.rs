@@ -25,6 +25,7 @@ mod value;
 
 pub use build::DEFAULT_LOG;
 pub use config::{Report, Source};
+pub use lexer::{Written, written};
 pub use mail::{Address, Alerts, MailHost, Phase, Phases};
 pub use names::{Names, SystemNames};
 pub(crate) use parse::SCHEDULERS;

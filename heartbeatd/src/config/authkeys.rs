@@ -1,7 +1,7 @@
 //! `authkeys`: the keys that heartbeats are signed with (authkeys(5)).
 
 use crate::wire::{Key, Keys, MAX_KEYS, Method};
-use config::{Diagnostic, Report, Span};
+use config::{Diagnostic, Report, Source, Span};
 use std::collections::BTreeMap;
 
 /// A secret shorter than this, in bytes, can be guessed from one recorded packet.
@@ -42,6 +42,28 @@ pub(super) fn parse(report: &mut Report, mode: u32) -> Option<Keys> {
         }
     }
     finish(report, default, keys)
+}
+
+/// A line of `authkeys` as it is written, but for its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenKey {
+    /// `auth`, or the number of a key.
+    pub name: String,
+    /// The number behind `auth`, or the key's method.
+    pub value: String,
+    /// Both words.
+    pub span: Span,
+}
+
+/// The lines of an `authkeys` that say something, in order.
+pub fn written_keys(source: &Source) -> Vec<WrittenKey> {
+    let key = |(start, text): (usize, &str)| {
+        let words = words(start, text.split('#').next().unwrap_or(""));
+        let (name, value) = (words.first()?, words.get(1)?);
+        let name_text = if name.0.starts_with('a') { "auth" } else { name.0 };
+        Some(WrittenKey { name: name_text.to_owned(), value: value.0.to_owned(), span: name.1.to(value.1) })
+    };
+    source.lines().filter_map(key).collect()
 }
 
 fn finish(report: &mut Report, default: Option<(u8, Span)>, keys: BTreeMap<u8, Key>) -> Option<Keys> {

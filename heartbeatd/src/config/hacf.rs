@@ -10,8 +10,8 @@ use config::{Diagnostic, Report, Span, nearest, parse_bool};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Every directive, for the hint behind a mistyped one.
-pub(super) const DIRECTIVES: &[&str] = &[
+/// Every directive of `ha.cf`, in the order of the alphabet.
+pub const DIRECTIVES: &[&str] = &[
     "apiauth",
     "auto_failback",
     "autojoin",

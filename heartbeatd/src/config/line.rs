@@ -23,6 +23,27 @@ pub(super) fn lines(source: &Source) -> Vec<Line<'_>> {
     source.lines().filter_map(|(start, text)| line(start, text)).collect()
 }
 
+/// A line of `ha.cf` as it is written: what every program that speaks about the file, and not only reads it, begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The directive; perhaps one that nobody knows.
+    pub directive: String,
+    /// Its values, in order.
+    pub values: Vec<String>,
+    /// From the directive to the last value.
+    pub span: Span,
+}
+
+/// The lines of an `ha.cf` that say something, in order.
+pub fn written(source: &Source) -> Vec<Written> {
+    let written = |line: Line<'_>| Written {
+        directive: line.directive.text.to_owned(),
+        values: line.values.iter().map(|word| word.text.to_owned()).collect(),
+        span: line.values.last().map_or(line.directive.span, |last| line.directive.span.to(last.span)),
+    };
+    lines(source).into_iter().map(written).collect()
+}
+
 /// Where a word is a value of one of these directives first.
 pub(crate) fn place(source: &Source, directives: &[&str], word: &str) -> Option<Span> {
     let lines = lines(source);

@@ -17,9 +17,12 @@ mod state;
 mod stonith;
 mod time;
 
+pub use authkeys::{WrittenKey, written_keys};
 pub use defaults::defaults;
+pub use hacf::DIRECTIVES;
 pub use haresources::Group;
 pub(crate) use line::place;
+pub use line::{Written, written};
 pub use plan::{
     Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Respawn, StonithDevice,
     StonithParameters, Timing, UuidFrom,
