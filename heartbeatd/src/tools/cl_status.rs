@@ -27,6 +27,11 @@ const BAD_PARAMETER: u8 = 11;
 const TIMED_OUT: u8 = 12;
 const UNKNOWN: u8 = 13;
 
+/// The command line, for those who describe it.
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Why the daemon's state is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoStatus {

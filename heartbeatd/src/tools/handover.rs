@@ -89,6 +89,11 @@ struct Arguments {
     run_dir: Option<PathBuf>,
 }
 
+/// The command line of both tools, for those who describe it.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the tool; `arguments` begins with the program's name.
 pub fn run(direction: Direction, arguments: impl IntoIterator<Item = OsString>) -> Output {
     let mut command = Arguments::command().name(direction.program()).about(direction.about());
