@@ -8,13 +8,15 @@
 mod beat;
 
 use crate::check::{Checked, Checker, Kind, Memory, Probe};
+use crate::config::{Check, Plan};
 use beat::Beat;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Checks over the network that run at the same time, if the limit of descriptors allows; the rest wait for a turn.
 /// So many that servers which hang do not hold up the others.
@@ -23,6 +25,9 @@ const AT_ONCE: usize = 8192;
 const PROGRAMS_AT_ONCE: usize = 128;
 /// Descriptors that are not for checks.
 const RESERVED: usize = 128;
+
+/// How long [`Preparing`] takes at most.
+const PREPARE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A result, of what, and who asked for that run.
 pub type Result = (Arc<Probe>, Checked, Vec<Asked>);
@@ -67,6 +72,23 @@ impl Pace {
     }
 }
 
+/// Does what the first checks of a plan would otherwise have to wait for, beside the checks that run.
+pub struct Preparing(Arc<Shared>);
+
+impl Preparing {
+    /// Reads certificate authorities, if any check verifies by them. What takes longer than [`PREPARE_LIMIT`] keeps the
+    /// checks waiting that need it, and no others.
+    pub async fn plan(&self, plan: &Plan) {
+        let mut kinds = Vec::new();
+        for real in plan.services.iter().flat_map(|service| &service.reals) {
+            if let Check::Probe(probe) = &real.check {
+                kinds.push(&probe.kind);
+            }
+        }
+        let _ = timeout(PREPARE_LIMIT, self.0.checker.prepare(kinds)).await;
+    }
+}
+
 impl Checks {
     /// Results go to `results`.
     pub fn new(results: mpsc::Sender<Result>) -> Checks {
@@ -79,9 +101,9 @@ impl Checks {
         Checks { shared: Arc::new(shared), running: HashMap::new() }
     }
 
-    /// Does what the first run of these would otherwise have to wait for.
-    pub async fn prepare(&self, probes: &[Arc<Probe>]) {
-        self.shared.checker.prepare(probes.iter().map(|probe| &probe.kind)).await;
+    /// Prepares plans that are to be checked.
+    pub fn preparing(&self) -> Preparing {
+        Preparing(Arc::clone(&self.shared))
     }
 
     /// Runs these from now on. Those that run already go on undisturbed, others end.

@@ -6,7 +6,7 @@
 
 use crate::claim::Claim;
 use crate::director::{Failed, Leaving};
-use crate::reconcile::{Counted, Edit, Table, Wanted, reconcile, remove};
+use crate::reconcile::{Action, Counted, Edit, Table, Wanted, reconcile, remove};
 use ipvs::{Client, Error, ServiceKey, listing};
 use std::collections::HashSet;
 use std::io;
@@ -59,6 +59,18 @@ pub struct Done {
     pub unclaimed: Option<String>,
 }
 
+/// What there is to read and to edit: the kernel over netlink.
+pub(crate) trait Access: Send + 'static {
+    /// Services with their destinations.
+    fn read(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Table, Error>;
+
+    /// The same with their connections.
+    fn count(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Counted, Error>;
+
+    /// Makes one edit.
+    fn apply(&mut self, action: &Action) -> Result<(), Error>;
+}
+
 enum Job {
     Pass { pass: Pass, answer: oneshot::Sender<Result<Done, String>> },
     Count { services: HashSet<ServiceKey>, answer: oneshot::Sender<Result<Counted, String>> },
@@ -67,16 +79,21 @@ enum Job {
 impl Kernel {
     /// Opens the netlink socket and starts the thread.
     pub fn open(claim: Claim) -> Result<Kernel, String> {
-        let client = Client::connect().map_err(|error| explained(&error))?;
+        Kernel::of(Client::connect().map_err(|error| explained(&error))?, claim)
+    }
+
+    /// Starts the thread.
+    pub(crate) fn of(access: impl Access, claim: Claim) -> Result<Kernel, String> {
         let (jobs, inbox) = mpsc::channel();
-        let run = move || work(client, Claimed::new(claim), &inbox);
+        let run = move || work(access, Claimed::new(claim), &inbox);
         std::thread::Builder::new().name("ipvs".into()).spawn(run).map_err(|error| error.to_string())?;
         Ok(Kernel { jobs })
     }
 
     /// Reads some services.
-    pub async fn read(&self, keys: Vec<ServiceKey>) -> Result<Table, String> {
-        self.pass(Pass { read: keys, ..Pass::default() }).await.map(|done| done.table)
+    pub fn read(&self, keys: Vec<ServiceKey>) -> impl Future<Output = Result<Table, String>> + Send + use<> {
+        let reading = self.pass(Pass { read: keys, ..Pass::default() });
+        async move { reading.await.map(|done| done.table) }
     }
 
     /// Reads the table and edits it.
@@ -151,50 +168,36 @@ impl Claimed {
     }
 }
 
-fn work(mut client: Client, mut claimed: Claimed, inbox: &mpsc::Receiver<Job>) {
+fn work(mut access: impl Access, mut claimed: Claimed, inbox: &mpsc::Receiver<Job>) {
     while let Ok(job) = inbox.recv() {
         match job {
             Job::Pass { pass, answer } => {
-                let result = hold(&mut client, &mut claimed, &pass).map_err(|error| explained(&error));
+                let result = hold(&mut access, &mut claimed, &pass).map_err(|error| explained(&error));
                 let _ = answer.send(result);
             }
             Job::Count { services, answer } => {
-                let _ = answer.send(count(&mut client, &services).map_err(|error| explained(&error)));
+                let counted = access.count(|key| services.contains(key));
+                let _ = answer.send(counted.map_err(|error| explained(&error)));
             }
         }
     }
 }
 
-fn count(client: &mut Client, services: &HashSet<ServiceKey>) -> Result<Counted, Error> {
-    let mut counted = Counted::default();
-    for (entry, found) in client.table_of(|key| services.contains(key))? {
-        let key = &entry.service.key;
-        counted
-            .connections
-            .extend(found.iter().map(|real| ((key.clone(), real.destination.key), real.connections)));
-        let destinations = found.into_iter().map(|entry| entry.destination).collect();
-        counted.table.services.push((entry.service, destinations));
-    }
-    Ok(counted)
-}
-
 /// A pass, with the claim before and after it.
-fn hold(client: &mut Client, claimed: &mut Claimed, pass: &Pass) -> Result<Done, Error> {
+fn hold(access: &mut impl Access, claimed: &mut Claimed, pass: &Pass) -> Result<Done, Error> {
     let before = claimed.before(&pass.hold);
-    let mut done = perform(client, pass)?;
+    let mut done = perform(access, pass)?;
     let after = if done.failed.is_empty() { claimed.after(&pass.hold) } else { Ok(()) };
     done.unclaimed = before.and(after).err().map(|error| error.to_string());
     Ok(done)
 }
 
-fn perform(client: &mut Client, pass: &Pass) -> Result<Done, Error> {
+fn perform(access: &mut impl Access, pass: &Pass) -> Result<Done, Error> {
     let Pass { wanted, leaving, stage, .. } = pass;
-    let ours = |key: &ServiceKey| {
-        pass.read.contains(key)
-            || wanted.iter().any(|want| want.service.key == *key)
-            || leaving.iter().any(|(service, _)| service == key)
-    };
-    let mut done = Done { table: read(client, ours)?, ..Done::default() };
+    let wanted_keys = wanted.iter().map(|want| &want.service.key);
+    let ours: HashSet<&ServiceKey> =
+        wanted_keys.chain(&pass.read).chain(leaving.iter().map(|(service, _)| service)).collect();
+    let mut done = Done { table: access.read(|key| ours.contains(key))?, ..Done::default() };
     let mut edits: Vec<Edit> =
         leaving.iter().flat_map(|(key, named)| remove(key, named, &done.table, stage)).collect();
     edits.extend(reconcile(wanted, &done.table));
@@ -205,7 +208,7 @@ fn perform(client: &mut Client, pass: &Pass) -> Result<Done, Error> {
         if edit.action.destination().is_some() && done.table.find(&key).is_none() {
             continue;
         }
-        match edit.apply(client) {
+        match access.apply(&edit.action) {
             Ok(()) => {
                 done.table.apply(&edit.action);
                 done.edits.push(edit);
@@ -218,25 +221,35 @@ fn perform(client: &mut Client, pass: &Pass) -> Result<Done, Error> {
     Ok(done)
 }
 
-fn read(client: &mut Client, ours: impl Fn(&ServiceKey) -> bool) -> Result<Table, Error> {
-    let without_counts = |(entry, found): listing::Entry| {
-        (entry.service, found.into_iter().map(|entry| entry.destination).collect())
-    };
-    Ok(Table { services: client.table_of(ours)?.into_iter().map(without_counts).collect() })
-}
+impl Access for Client {
+    fn read(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Table, Error> {
+        let without_counts = |(entry, found): listing::Entry| {
+            (entry.service, found.into_iter().map(|entry| entry.destination).collect())
+        };
+        Ok(Table { services: self.table_of(ours)?.into_iter().map(without_counts).collect() })
+    }
 
-impl Edit {
-    fn apply(&self, client: &mut Client) -> Result<(), Error> {
-        use crate::reconcile::Action;
-        match &self.action {
-            Action::AddService(service) => client.add_service(service),
-            Action::UpdateService(service) => client.update_service(service),
-            Action::DeleteService(key) => client.delete_service(key),
-            Action::AddDestination(service, destination) => client.add_destination(service, destination),
-            Action::UpdateDestination(service, destination) => {
-                client.update_destination(service, destination)
-            }
-            Action::DeleteDestination(service, key) => client.delete_destination(service, key),
+    fn count(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Counted, Error> {
+        let mut counted = Counted::default();
+        for (entry, found) in self.table_of(ours)? {
+            let key = &entry.service.key;
+            counted
+                .connections
+                .extend(found.iter().map(|real| ((key.clone(), real.destination.key), real.connections)));
+            let destinations = found.into_iter().map(|entry| entry.destination).collect();
+            counted.table.services.push((entry.service, destinations));
+        }
+        Ok(counted)
+    }
+
+    fn apply(&mut self, action: &Action) -> Result<(), Error> {
+        match action {
+            Action::AddService(service) => self.add_service(service),
+            Action::UpdateService(service) => self.update_service(service),
+            Action::DeleteService(key) => self.delete_service(key),
+            Action::AddDestination(service, destination) => self.add_destination(service, destination),
+            Action::UpdateDestination(service, destination) => self.update_destination(service, destination),
+            Action::DeleteDestination(service, key) => self.delete_destination(service, key),
         }
     }
 }

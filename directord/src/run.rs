@@ -7,12 +7,13 @@ pub(crate) mod drains;
 mod journal;
 mod others;
 mod perform;
+mod reload;
 mod standby;
 mod tasks;
 
 use crate::alerts::Alerts;
 use crate::checks::Checks;
-use crate::config::{Loaded, Phase, Plan};
+use crate::config::{Loaded, Phase};
 use crate::control::DaemonStatus;
 use crate::director::{Director, Down, Drained, Event as Change, Leaving, Line, What};
 use crate::instance::Instance;
@@ -23,16 +24,18 @@ use crate::maintenance::{Maintenance, Resting};
 use crate::metrics::{Edits, Histogram};
 use crate::monitor::Monitor;
 use crate::reconcile::Table;
-use crate::watch::{Look, Watch};
+use crate::watch::Watch;
 use asked::Wish;
 use daemon::background::Starting;
 use daemon::log::Log;
 use drains::Drains;
 use journal::Journal;
 use others::Others;
+use reload::NextPlan;
 pub(crate) use standby::Before;
 use standby::Standby;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tasks::{Event, Reply, Tasks};
 use tokio::sync::mpsc;
@@ -60,7 +63,7 @@ const LAG_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Daemon {
     instance: Instance,
     mode: Mode,
-    log: Log,
+    log: Arc<Log>,
     kernel: Kernel,
     director: Director,
     checks: Checks,
@@ -76,6 +79,7 @@ pub(crate) struct Daemon {
     leaving: Vec<Leaving>,
     /// What is wanted has changed since the last pass began.
     dirty: bool,
+    /// The table is being read or edited.
     in_pass: bool,
     /// No edit before this moment, or before every server has a verdict.
     gather_until: Option<Instant>,
@@ -87,6 +91,8 @@ pub(crate) struct Daemon {
     resting: Resting,
     watch: Option<Watch>,
     reloading: bool,
+    /// What was read, until its turn comes among the passes.
+    next_plan: Option<Box<NextPlan>>,
     /// The file has changed on disk, and `callback` was not told yet.
     callback_due: bool,
     /// Who asked for a reload, and waits until it is in the kernel's table.
@@ -137,7 +143,7 @@ enum Next {
 pub(crate) struct Parts {
     pub(crate) instance: Instance,
     pub(crate) mode: Mode,
-    pub(crate) log: Log,
+    pub(crate) log: Arc<Log>,
     pub(crate) kernel: Kernel,
     pub(crate) before: Before,
     pub(crate) loaded: Loaded,
@@ -156,15 +162,17 @@ pub(crate) async fn run(parts: Parts, listener: daemon::control::Listener) -> Ex
         Ok(table) => table,
         Err(why) => return parts.starting.failed(&format!("directord: {why}"), 1),
     };
+    let checks = Checks::new(tasks::results(events.clone()));
+    checks.preparing().plan(&parts.loaded.plan).await;
     let tasks = match Tasks::start(events, listener) {
         Ok(tasks) => tasks,
         Err(error) => return parts.starting.failed(&format!("directord: signals: {error}"), 1),
     };
-    Daemon::new(parts, table, tasks).await.events(inbox).await
+    Daemon::new(parts, table, checks, tasks).events(inbox).await
 }
 
 impl Daemon {
-    async fn new(parts: Parts, table: Table, tasks: Tasks) -> Daemon {
+    fn new(parts: Parts, table: Table, checks: Checks, tasks: Tasks) -> Daemon {
         let Parts { instance, mode, log, kernel, before, loaded, watch, drained, starting } = parts;
         let now = seconds();
         let status = DaemonStatus {
@@ -181,7 +189,7 @@ impl Daemon {
         director.restore(&drained);
         let others = Others::new(instance.clone());
         let mut daemon = Daemon {
-            checks: Checks::new(tasks.results()),
+            checks,
             maintenance: Some(Maintenance::new(director.plan().settings.maintenance_dir.as_deref())),
             watch: Some(watch),
             drains: Drains::new(instance.drained.clone()),
@@ -204,6 +212,7 @@ impl Daemon {
             grow_at: None,
             resting: Resting::default(),
             reloading: false,
+            next_plan: None,
             callback_due: false,
             waiting: Vec::new(),
             wishes: Vec::new(),
@@ -225,25 +234,8 @@ impl Daemon {
         daemon.report(&loaded.report);
         daemon.journal.add(vec![Change::new(SystemTime::now(), What::Started, &daemon.status.config)]);
         daemon.remove_left_over(before.held);
-        daemon.begin().await;
+        daemon.begin();
         daemon
-    }
-
-    /// A plan begins: its new probes run at once.
-    async fn begin(&mut self) {
-        self.rest();
-        self.look_at_maintenance();
-        for line in expiry_warnings(self.director.plan()) {
-            warn!("{line}");
-        }
-        self.tasks.look_for_schedulers(self.director.plan());
-        let probes = self.director.probes();
-        self.begin_phase(&probes);
-        self.checks.prepare(&probes).await;
-        self.checks.set(&probes);
-        // Not put off by a reload that follows soon: under a storm of them servers still fail over.
-        self.gather_until.get_or_insert_with(|| Instant::now() + GATHER);
-        self.dirty = true;
     }
 
     async fn events(mut self, mut inbox: mpsc::Receiver<Event>) -> ExitCode {
@@ -256,6 +248,7 @@ impl Daemon {
                 self.gather_until = None;
             }
             let ripe = self.gather_until.is_none() || self.standby.is_leaving();
+            self.read_for_next_plan();
             if self.dirty && !self.in_pass && ripe {
                 self.pass();
             }
@@ -265,7 +258,7 @@ impl Daemon {
             let grow = sleep_until(self.grow_at.unwrap_or_else(Instant::now));
             let next = tokio::select! {
                 event = inbox.recv() => match event {
-                    Some(event) => self.event(event).await,
+                    Some(event) => self.event(event),
                     None => Next::Stop("no more events"),
                 },
                 _ = beat.tick() => {
@@ -319,7 +312,7 @@ impl Daemon {
         beat
     }
 
-    async fn event(&mut self, event: Event) -> Next {
+    fn event(&mut self, event: Event) -> Next {
         match event {
             Event::Checked((probe, checked, asked)) => {
                 self.monitor_result(&probe, &checked);
@@ -341,7 +334,8 @@ impl Daemon {
             Event::Signal(signal) => {
                 return Next::Stop(signal_hook::low_level::signal_name(signal).unwrap_or("SIGTERM"));
             }
-            Event::Loaded(read, answers) => self.loaded(*read, answers).await,
+            Event::Loaded(read, answers) => self.loaded(*read, answers),
+            Event::TableRead(next, table) => self.read_done(*next, table),
             Event::Asked(question, reply) => return self.asked(question, reply),
             Event::Granted(of, reply, warnings) => self.show(of, reply, warnings),
             Event::Counted(purpose, reply, result) => self.counted(purpose, reply, result),
@@ -382,87 +376,12 @@ impl Daemon {
             }
         }
     }
-
-    fn look_at_file(&mut self) {
-        if let Some(watch) = self.watch.take() {
-            self.tasks.look_at_file(watch);
-        }
-    }
-
-    fn looked(&mut self, look: Look) {
-        let file = self.instance.config.display();
-        match look {
-            Look::Same => {}
-            Look::Gone(why) => warn!("Configuration file '{file}' cannot be read: {why}"),
-            Look::Changed => {
-                info!("Configuration file '{file}' has changed on disk");
-                self.callback_due = self.standby.mode.active; // on standby nobody answers for the file
-                // Activated, it must not know less than a daemon that is started at that moment.
-                if self.director.plan().settings.auto_reload || !self.standby.mode.active {
-                    info!(" - reread new configuration");
-                    self.load(Vec::new());
-                } else {
-                    info!(" - ignore new configuration");
-                }
-            }
-        }
-        self.call_back();
-    }
-
-    /// Tells `callback` of a change, after the reload that came of it. While it runs a later change waits.
-    fn call_back(&mut self) {
-        if !self.callback_due || self.reloading || !self.tasks.callbacks.are_done() {
-            return;
-        }
-        self.callback_due = false;
-        if let Some(callback) = &self.director.plan().settings.callback {
-            let mut command = Command::new(callback);
-            command.arg(&self.instance.config).current_dir("/");
-            self.tasks.callbacks.run(command);
-        }
-    }
-
-    /// Reads the configuration on another thread: names may have to be looked up.
-    fn load(&mut self, answers: Vec<Reply>) {
-        if self.reloading {
-            // What is being read may be older than this wish.
-            self.tasks.later(answers);
-            return;
-        }
-        self.reloading = true;
-        daemon::notify::reloading();
-        self.tasks.load(self.instance.config.clone(), answers);
-    }
 }
 
 fn log(lines: &[Line]) {
     for line in lines {
         if line.warning { warn!("{}", line.text) } else { info!("{}", line.text) }
     }
-}
-
-/// Whether persistent clients stay with a server of weight 0.
-fn templates_stay() -> bool {
-    const SYSCTL: &str = "/proc/sys/net/ipv4/vs/expire_quiescent_template";
-    std::fs::read_to_string(SYSCTL).is_ok_and(|value| value.trim() == "0")
-}
-
-/// Persistent clients keep going to a server of weight 0 until the kernel is told otherwise.
-fn expiry_warnings(plan: &Plan) -> Vec<String> {
-    let off = templates_stay();
-    let concerned = plan
-        .services
-        .iter()
-        .filter(|service| off && service.quiescent && service.service.persistence.is_some());
-    concerned
-        .map(|service| {
-            format!(
-                "{}: persistent clients of a dead server stay with it, because quiescent=yes and sysctl \
-                 net.ipv4.vs.expire_quiescent_template is 0; set it to 1",
-                service.id()
-            )
-        })
-        .collect()
 }
 
 fn every(period: Duration) -> Interval {
@@ -474,3 +393,6 @@ fn every(period: Duration) -> Interval {
 fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use daemon::background::{self, Role, Starting};
 use daemon::control::Listener;
 use daemon::pidfile::{self, PidFileError};
 use std::process::ExitCode;
+use std::sync::Arc;
 use tracing::info;
 
 /// Exit code for a configuration with errors.
@@ -96,7 +97,7 @@ fn serve(
         Err(error) => return starting.failed(&format!("directord: {error}"), 1),
     };
     let log = match daemon::log::start(log_settings(&loaded.plan.settings, &instance.name, mode)) {
-        Ok(log) => log,
+        Ok(log) => Arc::new(log),
         Err(error) => {
             return starting.failed(&format!("directord: unable to open logfile: {error}"), CONFIG_CODE);
         }

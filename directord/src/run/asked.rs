@@ -58,7 +58,7 @@ impl Daemon {
         let now = SystemTime::now();
         let (lines, warnings) = if drained {
             let lines = self.director.drain(&places, &Drain { by, since: seconds() }, now);
-            (lines, self.director.drain_warnings(&places, super::templates_stay()))
+            (lines, self.director.drain_warnings(&places, super::reload::templates_stay()))
         } else {
             (self.director.undrain(&places, &by, now), Vec::new())
         };

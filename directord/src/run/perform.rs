@@ -1,13 +1,11 @@
 //! What the loop does: passes over the kernel's table, reloads, the end.
 
 use super::asked::tell;
-use super::tasks::{Read, Reply};
-use super::{Daemon, Next, RETRY, log_settings, seconds};
-use crate::config::{LoadError, Loaded, Phase, Report};
+use super::{Daemon, Next, RETRY, seconds};
+use crate::config::Phase;
 use crate::control::{Answer, Mode};
 use crate::director::{Event, Leaving, What};
 use crate::kernel::Done;
-use crate::maintenance::{Maintenance, Resting};
 use crate::reconcile::Wanted;
 use ipvs::ServiceKey;
 use std::process::{Command, ExitCode};
@@ -174,90 +172,9 @@ impl Daemon {
         daemon::notify::status(&format!("{standby}{up} of {all} real servers are up"));
     }
 
-    /// Logs what is to be said about a configuration.
-    pub(super) fn report(&self, report: &Report) {
-        for line in report.lines() {
-            if line.contains(": warning: ") { warn!("{line}") } else { error!("{line}") }
-        }
-    }
-
-    /// A configuration was read. One with errors changes nothing.
-    pub(super) async fn loaded(&mut self, read: Read, answers: Vec<Reply>) {
-        self.watch = Some(read.watch); // what was read is no news any more
-        self.reloading = false;
-        if let Some(answers) = self.tasks.waiting() {
-            self.load(answers);
-        }
-        let applied = match read.result {
-            Ok(loaded) => self.apply(loaded, read.maintenance, read.resting).await,
-            Err(LoadError::Refused(report)) => {
-                self.report(&report);
-                Err(report.lines().filter(|line| line.contains(": error: ")).collect::<Vec<_>>().join("\n"))
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        match &applied {
-            Ok(()) => {
-                info!("Configuration is in force");
-                self.journal.add(vec![Event::new(SystemTime::now(), What::Loaded, &self.status.config)]);
-            }
-            Err(why) => {
-                error!("Configuration is not used, the one before stays in force: {why}");
-                self.journal.add(vec![Event::new(SystemTime::now(), What::NotLoaded, why)]);
-            }
-        }
-        self.call_back();
-        self.status.load_error = applied.as_ref().err().cloned();
-        if self.first_round.is_none() && self.starting.is_none() {
-            daemon::notify::ready();
-        }
-        match applied {
-            Ok(()) => self.waiting.extend(answers),
-            Err(why) => answers
-                .into_iter()
-                .for_each(|answer| tell(&answer, vec![Answer::Refused { why: why.clone() }])),
-        }
-    }
-
-    async fn apply(
-        &mut self,
-        loaded: Loaded,
-        maintenance: Maintenance,
-        resting: Resting,
-    ) -> Result<(), String> {
-        self.report(&loaded.report);
-        let keys = loaded.plan.services.iter().map(|service| service.service.key.clone()).collect();
-        let table = self.kernel.read(keys).await?;
-        let settings = log_settings(&loaded.plan.settings, &self.instance.name, self.mode);
-        self.log.reconfigure(settings);
-        // The same directory is known better: with names.
-        if maintenance.directory() != self.director.plan().settings.maintenance_dir.as_deref() {
-            self.maintenance = Some(maintenance);
-            self.resting = resting;
-        }
-        let drained = self.director.drained();
-        let left = self.director.reload(loaded.plan, &table, SystemTime::now());
-        if self.director.drained() != drained {
-            drop(self.drains.keep(self.director.drained()));
-        }
-        let plan = self.director.plan();
-        // On standby nothing of them is in the table.
-        self.leaving.extend(left.into_iter().filter(|_| self.standby.mode.active));
-        if self.standby.mode.active {
-            self.leaving.retain(|(key, _)| !plan.has(key));
-        }
-        self.table = table;
-        self.epoch += 1;
-        self.phase = Phase::Reloading;
-        self.execute();
-        self.status.loaded = seconds();
-        self.begin().await;
-        Ok(())
-    }
-
     /// Has the instances run that the configuration names. One on standby leaves them alone: they would place their
     /// services whether this node holds the resource or not.
-    fn execute(&self) {
+    pub(super) fn execute(&self) {
         let names = &self.director.plan().settings.execute;
         if self.standby.mode.standby && !names.is_empty() {
             warn!("execute is not carried out by a daemon on standby: {}", names.join(", "));

@@ -1,15 +1,16 @@
 //! Everything that happens beside the loop, and comes back to it as an [`Event`].
 
 use super::commands::Commands;
+use super::reload::NextPlan;
 use crate::check::Checked;
-use crate::checks;
+use crate::checks::{self, Preparing};
 use crate::config::{LoadError, Loaded, Plan, SystemNames, load};
 use crate::control::{self, Answer, Question, Selection};
 use crate::director::{Leaving, Place};
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
 use crate::metrics::{self, Snapshot};
-use crate::reconcile::{Counted, Wanted};
+use crate::reconcile::{Counted, Table, Wanted};
 use crate::schedulers;
 use crate::thread::on_thread;
 use crate::watch::{Look, Watch};
@@ -52,6 +53,8 @@ pub(super) enum Event {
     Passed(u64, Vec<Wanted>, Vec<Leaving>, Result<Done, String>),
     Signal(i32),
     Loaded(Box<Read>, Vec<Reply>),
+    /// For a plan that is not in force yet: what the table holds of it.
+    TableRead(Box<NextPlan>, Result<Table, String>),
     Asked(Question, Reply),
     /// What these asked for is done; with what they should know.
     Granted(Selection, Reply, Vec<String>),
@@ -95,20 +98,6 @@ impl Tasks {
         });
         tokio::spawn(listen(listener, events.clone()));
         Ok(Tasks { events, fallbacks: Commands::start(), callbacks: Commands::start(), later: None })
-    }
-
-    /// Where check results go.
-    pub(super) fn results(&self) -> mpsc::Sender<checks::Result> {
-        let (sender, mut inbox) = mpsc::channel(1024);
-        let events = self.events.clone();
-        tokio::spawn(async move {
-            while let Some(result) = inbox.recv().await {
-                if events.send(Event::Checked(result)).await.is_err() {
-                    return;
-                }
-            }
-        });
-        sender
     }
 
     fn spawn(&self, event: impl Future<Output = Event> + Send + 'static) {
@@ -180,7 +169,7 @@ impl Tasks {
         self.spawn(async move { Event::Granted(of, reply, warnings.await) });
     }
 
-    pub(super) fn load(&self, path: PathBuf, answers: Vec<Reply>) {
+    pub(super) fn load(&self, path: PathBuf, preparing: Preparing, answers: Vec<Reply>) {
         self.spawn(async move {
             let shown = path.clone();
             let read = on_thread("configuration", move || read(&path)).await.unwrap_or_else(|| Read {
@@ -189,8 +178,19 @@ impl Tasks {
                 maintenance: Maintenance::default(),
                 resting: Resting::default(),
             });
+            if let Ok(loaded) = &read.result {
+                preparing.plan(&loaded.plan).await;
+            }
             Event::Loaded(Box::new(read), answers)
         });
+    }
+
+    pub(super) fn read_for(
+        &self,
+        next: Box<NextPlan>,
+        reading: impl Future<Output = Result<Table, String>> + Send + 'static,
+    ) {
+        self.spawn(async move { Event::TableRead(next, reading.await) });
     }
 
     /// Remembers a wish to read the configuration while it is being read. One more time is enough for all wishes,
@@ -246,6 +246,19 @@ fn read(path: &Path) -> Read {
     let directory = result.as_ref().ok().and_then(|loaded| loaded.plan.settings.maintenance_dir.as_deref());
     let maintenance = Maintenance::new(directory);
     Read { resting: maintenance.addresses(), result, maintenance, watch }
+}
+
+/// Where check results go, to come back as events.
+pub(super) fn results(events: mpsc::Sender<Event>) -> mpsc::Sender<checks::Result> {
+    let (sender, mut inbox) = mpsc::channel(1024);
+    tokio::spawn(async move {
+        while let Some(result) = inbox.recv().await {
+            if events.send(Event::Checked(result)).await.is_err() {
+                return;
+            }
+        }
+    });
+    sender
 }
 
 async fn listen(listener: Listener, events: mpsc::Sender<Event>) {

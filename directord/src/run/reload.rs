@@ -1,0 +1,233 @@
+//! Another configuration: from the change of the file to the plan that is in force.
+//!
+//! ```text
+//!  file, signal, tool ──► load: a thread reads file, names, certificates
+//!                              │ Event::Loaded             │ with errors: told, nothing changes
+//!                              ▼
+//!                         next plan, waits until no pass is under way
+//!                              │ the kernel's thread reads what the table holds of it
+//!                              ▼ Event::TableRead
+//!                         apply: in force; the next pass places it
+//! ```
+//!
+//! Reading the table takes its turn among the passes, so that what was read is still so when the plan is put into
+//! force. Nothing of all this keeps the loop from checks and tools.
+
+use super::asked::tell;
+use super::tasks::{Read, Reply};
+use super::{Daemon, GATHER, log_settings, seconds};
+use crate::config::{LoadError, Loaded, Phase, Plan, Report};
+use crate::control::Answer;
+use crate::director::{Event, What};
+use crate::maintenance::{Maintenance, Resting};
+use crate::reconcile::Table;
+use crate::watch::Look;
+use std::process::Command;
+use std::time::SystemTime;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+/// A configuration without errors that is not in force yet.
+pub(super) struct NextPlan {
+    loaded: Loaded,
+    maintenance: Maintenance,
+    resting: Resting,
+    /// Who asked for it.
+    answers: Vec<Reply>,
+}
+
+impl Daemon {
+    pub(super) fn look_at_file(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            self.tasks.look_at_file(watch);
+        }
+    }
+
+    pub(super) fn looked(&mut self, look: Look) {
+        let file = self.instance.config.display();
+        match look {
+            Look::Same => {}
+            Look::Gone(why) => warn!("Configuration file '{file}' cannot be read: {why}"),
+            Look::Changed => {
+                info!("Configuration file '{file}' has changed on disk");
+                self.callback_due = self.standby.mode.active; // on standby nobody answers for the file
+                // Activated, it must not know less than a daemon that is started at that moment.
+                if self.director.plan().settings.auto_reload || !self.standby.mode.active {
+                    info!(" - reread new configuration");
+                    self.load(Vec::new());
+                } else {
+                    info!(" - ignore new configuration");
+                }
+            }
+        }
+        self.call_back();
+    }
+
+    /// Tells `callback` of a change, after the reload that came of it. While it runs a later change waits.
+    fn call_back(&mut self) {
+        if !self.callback_due || self.reloading || !self.tasks.callbacks.are_done() {
+            return;
+        }
+        self.callback_due = false;
+        if let Some(callback) = &self.director.plan().settings.callback {
+            let mut command = Command::new(callback);
+            command.arg(&self.instance.config).current_dir("/");
+            self.tasks.callbacks.run(command);
+        }
+    }
+
+    /// Reads the configuration on another thread: names may have to be looked up.
+    pub(super) fn load(&mut self, answers: Vec<Reply>) {
+        if self.reloading {
+            // What is being read may be older than this wish.
+            self.tasks.later(answers);
+            return;
+        }
+        self.reloading = true;
+        daemon::notify::reloading();
+        self.tasks.load(self.instance.config.clone(), self.checks.preparing(), answers);
+    }
+
+    /// A plan begins: its new probes run at once.
+    pub(super) fn begin(&mut self) {
+        self.rest();
+        self.look_at_maintenance();
+        for line in expiry_warnings(self.director.plan()) {
+            warn!("{line}");
+        }
+        self.tasks.look_for_schedulers(self.director.plan());
+        let probes = self.director.probes();
+        self.begin_phase(&probes);
+        self.checks.set(&probes);
+        // Not put off by a reload that follows soon: under a storm of them servers still fail over.
+        self.gather_until.get_or_insert_with(|| Instant::now() + GATHER);
+        self.dirty = true;
+    }
+
+    /// Logs what is to be said about a configuration.
+    pub(super) fn report(&self, report: &Report) {
+        for line in report.lines() {
+            if line.contains(": warning: ") { warn!("{line}") } else { error!("{line}") }
+        }
+    }
+
+    /// A configuration was read. One with errors changes nothing.
+    pub(super) fn loaded(&mut self, read: Read, answers: Vec<Reply>) {
+        self.watch = Some(read.watch); // what was read is no news any more
+        match read.result {
+            Ok(loaded) => {
+                self.report(&loaded.report);
+                let (maintenance, resting) = (read.maintenance, read.resting);
+                self.next_plan = Some(Box::new(NextPlan { loaded, maintenance, resting, answers }));
+            }
+            Err(LoadError::Refused(report)) => {
+                self.report(&report);
+                let errors: Vec<String> = report.lines().filter(|line| line.contains(": error: ")).collect();
+                self.reloaded(Err(errors.join("\n")), answers);
+            }
+            Err(error) => self.reloaded(Err(error.to_string()), answers),
+        }
+    }
+
+    /// Has the table read for the next plan, as soon as no pass is under way; and none is until that is done.
+    pub(super) fn read_for_next_plan(&mut self) {
+        if self.in_pass {
+            return;
+        }
+        if let Some(next) = self.next_plan.take() {
+            self.in_pass = true;
+            let services = next.loaded.plan.services.iter();
+            let keys = services.map(|service| service.service.key.clone()).collect();
+            self.tasks.read_for(next, self.kernel.read(keys));
+        }
+    }
+
+    /// The table was read.
+    pub(super) fn read_done(&mut self, next: NextPlan, table: Result<Table, String>) {
+        self.in_pass = false;
+        let NextPlan { loaded, maintenance, resting, answers } = next;
+        let applied = table.map(|table| self.apply(loaded, maintenance, resting, table));
+        self.reloaded(applied, answers);
+    }
+
+    /// A reload has ended.
+    fn reloaded(&mut self, applied: Result<(), String>, answers: Vec<Reply>) {
+        self.reloading = false;
+        if let Some(answers) = self.tasks.waiting() {
+            self.load(answers);
+        }
+        match &applied {
+            Ok(()) => {
+                info!("Configuration is in force");
+                self.journal.add(vec![Event::new(SystemTime::now(), What::Loaded, &self.status.config)]);
+            }
+            Err(why) => {
+                error!("Configuration is not used, the one before stays in force: {why}");
+                self.journal.add(vec![Event::new(SystemTime::now(), What::NotLoaded, why)]);
+            }
+        }
+        self.call_back();
+        self.status.load_error = applied.as_ref().err().cloned();
+        if self.first_round.is_none() && self.starting.is_none() {
+            daemon::notify::ready();
+        }
+        match applied {
+            Ok(()) => self.waiting.extend(answers),
+            Err(why) => answers
+                .into_iter()
+                .for_each(|answer| tell(&answer, vec![Answer::Refused { why: why.clone() }])),
+        }
+    }
+
+    /// The plan is in force from now on; `table` holds this of it.
+    fn apply(&mut self, loaded: Loaded, maintenance: Maintenance, resting: Resting, table: Table) {
+        let settings = log_settings(&loaded.plan.settings, &self.instance.name, self.mode);
+        self.log.reconfigure(settings);
+        // The same directory is known better: with names.
+        if maintenance.directory() != self.director.plan().settings.maintenance_dir.as_deref() {
+            self.maintenance = Some(maintenance);
+            self.resting = resting;
+        }
+        let drained = self.director.drained();
+        let left = self.director.reload(loaded.plan, &table, SystemTime::now());
+        if self.director.drained() != drained {
+            drop(self.drains.keep(self.director.drained()));
+        }
+        let plan = self.director.plan();
+        // On standby nothing of them is in the table.
+        self.leaving.extend(left.into_iter().filter(|_| self.standby.mode.active));
+        if self.standby.mode.active {
+            self.leaving.retain(|(key, _)| !plan.has(key));
+        }
+        self.table = table;
+        self.epoch += 1;
+        self.phase = Phase::Reloading;
+        self.execute();
+        self.status.loaded = seconds();
+        self.begin();
+    }
+}
+
+/// Whether persistent clients stay with a server of weight 0.
+pub(super) fn templates_stay() -> bool {
+    const SYSCTL: &str = "/proc/sys/net/ipv4/vs/expire_quiescent_template";
+    std::fs::read_to_string(SYSCTL).is_ok_and(|value| value.trim() == "0")
+}
+
+/// Persistent clients keep going to a server of weight 0 until the kernel is told otherwise.
+fn expiry_warnings(plan: &Plan) -> Vec<String> {
+    let off = templates_stay();
+    let concerned = plan
+        .services
+        .iter()
+        .filter(|service| off && service.quiescent && service.service.persistence.is_some());
+    concerned
+        .map(|service| {
+            format!(
+                "{}: persistent clients of a dead server stay with it, because quiescent=yes and sysctl \
+                 net.ipv4.vs.expire_quiescent_template is 0; set it to 1",
+                service.id()
+            )
+        })
+        .collect()
+}
