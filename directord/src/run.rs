@@ -81,7 +81,7 @@ pub(crate) struct Daemon {
     dirty: bool,
     /// The table is being read or edited.
     in_pass: bool,
-    /// No edit before this moment, or before every server has a verdict.
+    /// No edit before this moment, or before every server has a verdict and nothing is checked again.
     gather_until: Option<Instant>,
     /// When what failed is tried again.
     retry_at: Option<Instant>,
@@ -244,7 +244,8 @@ impl Daemon {
         let mut lag = every(LAG_EVERY);
         let mut alive = every(daemon::notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
         loop {
-            if self.gather_until.is_some_and(|until| Instant::now() >= until || self.director.is_gathered()) {
+            let gathered = || !self.standby.rechecking && self.director.is_gathered();
+            if self.gather_until.is_some_and(|until| Instant::now() >= until || gathered()) {
                 self.gather_until = None;
             }
             let ripe = self.gather_until.is_none() || self.standby.is_leaving();
@@ -340,6 +341,7 @@ impl Daemon {
             Event::Granted(of, reply, warnings) => self.show(of, reply, warnings),
             Event::Counted(purpose, reply, result) => self.counted(purpose, reply, result),
             Event::CheckedNow(epoch, results, reply) => self.checked_now(epoch, &results, &reply),
+            Event::Rechecked => self.standby.rechecking = false,
             Event::Maintenance(maintenance, resting) => {
                 let directory = self.director.plan().settings.maintenance_dir.as_deref();
                 if self.maintenance.is_some() || maintenance.directory() != directory {

@@ -115,6 +115,16 @@ impl Director {
         probes.into_iter().collect()
     }
 
+    /// The probes of servers that are not up, but for those in maintenance.
+    pub fn probes_not_up(&self) -> Vec<Arc<Probe>> {
+        let not_up = |(at, number): &Place| {
+            let server = self.services.get(*at).and_then(|service| service.servers.get(*number));
+            server.is_some_and(|server| !server.verdict.is_up() && !server.verdict.in_maintenance())
+        };
+        let wanted = self.holders.iter().filter(|(_, holders)| holders.iter().any(not_up));
+        wanted.map(|(probe, _)| Arc::clone(probe)).collect()
+    }
+
     fn real(&self, (at, number): Place) -> Option<(&VirtualService, &RealServer, &Server)> {
         let service = self.plan.services.get(at)?;
         Some((service, service.reals.get(number)?, self.services.get(at)?.servers.get(number)?))

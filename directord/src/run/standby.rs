@@ -13,7 +13,7 @@
 use super::asked::tell;
 use super::perform::shell;
 use super::tasks::Reply;
-use super::{Daemon, Next};
+use super::{Daemon, GATHER, Next};
 use crate::claim::Claim;
 use crate::config::Phase;
 use crate::control::{Answer, Mode};
@@ -21,6 +21,7 @@ use crate::director::{Event, What};
 use crate::kernel::{Hold, Pass};
 use ipvs::ServiceKey;
 use std::time::SystemTime;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// How the daemon works, and who waits for a change of that.
@@ -31,6 +32,10 @@ pub(super) struct Standby {
     activating: Vec<Reply>,
     /// Who wants them out of it.
     deactivating: Vec<Reply>,
+    /// It was activated, and servers that are not up are not checked again yet.
+    recheck: bool,
+    /// They are being checked again.
+    pub(super) rechecking: bool,
     /// Shell lines that are due when the services have left.
     pub(super) last_words: Vec<String>,
     /// It was told that the claim cannot be written.
@@ -94,6 +99,7 @@ impl Daemon {
             info!("Activated: the services go into the kernel's table");
             self.switch(true);
             self.director.activate();
+            self.standby.recheck = true;
             self.phase = Phase::Starting;
             self.begin_phase(&self.director.probes());
             self.standby.last_words.clear();
@@ -147,6 +153,9 @@ impl Daemon {
                 self.put_on_standby();
             }
         }
+        if self.standby.mode.active && std::mem::take(&mut self.standby.recheck) {
+            self.recheck();
+        }
         let left = self.leaving.is_empty() && errors.is_empty();
         if left && !self.standby.mode.active {
             let words = std::mem::take(&mut self.standby.last_words);
@@ -154,6 +163,18 @@ impl Daemon {
         }
         for answer in self.standby.deactivating.drain(..) {
             tell(&answer, if left { vec![Answer::End] } else { refused(&errors) });
+        }
+    }
+
+    /// Checks servers again that are not up: the way to them may depend on the address that this node has just taken. What
+    /// comes of it is put into the table together, as at a start.
+    fn recheck(&mut self) {
+        let asked = self.director.probes_not_up();
+        let results: Vec<_> = asked.iter().filter_map(|probe| self.checks.now(probe)).collect();
+        if !results.is_empty() {
+            self.standby.rechecking = true;
+            self.gather_until = Some(Instant::now() + GATHER);
+            self.tasks.recheck(results);
         }
     }
 

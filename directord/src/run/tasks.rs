@@ -16,6 +16,7 @@ use crate::thread::on_thread;
 use crate::watch::{Look, Watch};
 use daemon::control::{Connection, ControlError, Listener};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,8 @@ pub(super) enum Event {
     Counted(Purpose, Reply, Result<Counted, String>),
     /// Checks that a tool asked for, of which plan; `None` for what was not run.
     CheckedNow(u64, Vec<(Place, Option<Checked>)>, Reply),
+    /// What was checked again after an activation is known.
+    Rechecked,
     Maintenance(Maintenance, Resting),
     Watched(Watch, Look),
 }
@@ -145,6 +148,14 @@ impl Tasks {
             }
             results.sort_by_key(|(place, _)| *place);
             Event::CheckedNow(epoch, results, reply)
+        });
+    }
+
+    /// Tells when all these results are known.
+    pub(super) fn recheck(&self, results: Vec<oneshot::Receiver<Checked>>) {
+        self.spawn(async move {
+            join_all(results).await;
+            Event::Rechecked
         });
     }
 

@@ -3,6 +3,7 @@
 mod bed;
 
 use crate::control::{Answer, Question};
+use crate::verdict::State::{Down, Up};
 use bed::*;
 
 #[test]
@@ -29,4 +30,24 @@ fn a_kernel_that_does_not_answer_holds_up_a_reload_and_nothing_else() {
     }
     let last = [format!("127.0.0.1:{second} 5")];
     bed.until("the second server alone", || bed.kernel.destinations() == last);
+}
+
+/// A check whose way depends on the address that was just taken fails on standby.
+#[test]
+fn servers_that_were_down_on_standby_are_checked_again_when_it_is_activated() {
+    let checked = "checktype=external; checkcommand=/bin/sh FOLDER/check; checkinterval=3600s";
+    let bed = Bed::prepared(&section(checked, &[81, 82]), true, |folder| {
+        std::fs::write(folder.join("check"), "[ $4 = 82 ] || [ -e ${0%/*}/taken ]\n").unwrap();
+    });
+    bed.until("both are checked", || bed.states() == [Down, Up]);
+    assert_eq!(bed.kernel.destinations(), [""; 0]);
+    std::fs::write(bed.file("taken"), "").unwrap();
+    assert_eq!(bed.ask(Question::Activate), Answer::End);
+    let both = ["127.0.0.1:81 5", "127.0.0.1:82 5"];
+    assert!(bed.kernel.destinations().contains(&both[1].to_owned()), "it waits for no check");
+    bed.until("the other one, too", || bed.kernel.destinations() == both);
+    // Activated again it has nothing to check.
+    std::fs::remove_file(bed.file("taken")).unwrap();
+    assert_eq!(bed.ask(Question::Activate), Answer::End);
+    assert_eq!(bed.states(), [Up, Up]);
 }

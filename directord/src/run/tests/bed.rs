@@ -3,10 +3,12 @@
 use super::super::{Before, Parts, run};
 use crate::config::{SystemNames, load};
 use crate::control::{self, Answer, Mode, Question, Selection, Status};
+use crate::director::ServiceStatus;
 use crate::instance::Instance;
 use crate::kernel::{Access, Kernel};
 use crate::log_settings::{self, log_settings};
 use crate::reconcile::{Action, Counted, Table};
+use crate::verdict::State;
 use crate::watch::Watch;
 use daemon::background;
 use daemon::control::{Listener, RequestError};
@@ -33,23 +35,21 @@ pub(super) struct Bed {
 /// The table, and what of it is known.
 #[derive(Default)]
 pub(super) struct Played {
-    state: Mutex<State>,
+    state: Mutex<Content>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Content {
     table: Table,
     /// Whoever reads the table waits.
     held_up: bool,
     /// So many wait.
     waiting: usize,
-    /// How often the table was read.
-    reads: usize,
 }
 
 impl Played {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Content> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -62,10 +62,6 @@ impl Played {
     /// Somebody waits for the kernel.
     pub(super) fn is_waited_for(&self) -> bool {
         self.state().waiting > 0
-    }
-
-    pub(super) fn reads(&self) -> usize {
-        self.state().reads
     }
 
     /// `ADDRESS:PORT WEIGHT` of all destinations, sorted.
@@ -89,7 +85,6 @@ impl Access for Handle {
             state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.waiting -= 1;
-        state.reads += 1;
         let services = state.table.services.iter().filter(|(service, _)| ours(&service.key));
         Ok(Table { services: services.cloned().collect() })
     }
@@ -107,12 +102,18 @@ impl Access for Handle {
 impl Bed {
     /// Starts a daemon with this configuration.
     pub(super) fn start(config: &str, standby: bool) -> Bed {
+        Bed::prepared(config, standby, |_| {})
+    }
+
+    /// The same, when its folder is prepared. `FOLDER` in it is where [`Bed::file`]s are.
+    pub(super) fn prepared(config: &str, standby: bool, prepare: impl Fn(&Path)) -> Bed {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("directord-loop-{}-{number}", std::process::id()));
         std::fs::create_dir_all(folder.join("directord")).unwrap();
+        prepare(&folder);
         let file = folder.join("test.cf");
-        write(&file, config);
+        write(&file, &config.replace("FOLDER", folder.to_str().unwrap()));
         let instance = Instance::new(file.to_str(), &folder, &folder);
         let kernel = Arc::new(Played::default());
         let (its, played) = (instance.clone(), Arc::clone(&kernel));
@@ -143,6 +144,17 @@ impl Bed {
 
     pub(super) fn status(&self) -> Status {
         control::status(&self.instance.socket, &Question::Status(Selection::default()), LIMIT).unwrap()
+    }
+
+    /// The state of every server, in the order of the file.
+    pub(super) fn states(&self) -> Vec<State> {
+        let of = |service: ServiceStatus| service.servers.into_iter().map(|server| server.state);
+        self.status().services.into_iter().flat_map(of).collect()
+    }
+
+    /// A file of this test.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// Waits for something to become true.
