@@ -4,11 +4,16 @@
 
 mod lab;
 
+use ha_resources::event::GroupResult;
+use lab::wire::Wire;
 use lab::{Lab, Ran};
+use rustix::process::{Pid, Signal};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// What stands at the place of the director's socket, and does with each question what the test says.
 struct Standby {
@@ -164,4 +169,62 @@ fn what_a_dead_director_left_is_given_back_although_it_does_not_run() {
     let ran = run(&lab, "clearnode alpha");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(lab.read("log").ends_with("deactivate\n"), "{}", lab.read("log"));
+}
+
+/// As if it were paused: the kernel takes connections for it, and nobody reads them.
+fn paused(lab: &Lab) -> UnixListener {
+    UnixListener::bind(socket(lab)).unwrap()
+}
+
+/// A run in the background, as heartbeatd orders it.
+fn takes(lab: &Lab) -> Child {
+    let mut command = lab.command_at(&lab.dir.join("ha-resources"));
+    command.args(["--json", "takenode", "alpha"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Far more than it takes, and less than any limit of a director's answer used to be.
+const LONG: Duration = Duration::from_secs(15);
+
+fn within(limit: Duration, mut so: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + limit;
+    while !so() {
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
+#[test]
+fn a_take_that_waits_for_a_paused_director_ends_when_it_is_no_longer_wanted() {
+    let (lab, _) = laboratory();
+    let listener = paused(&lab);
+    let child = takes(&lab);
+    let (_connection, _) = listener.accept().unwrap(); // it asks
+    assert!(lab.has("192.0.2.10"));
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(within(LONG, || !lab.has("192.0.2.10")), "the address stays");
+    drop(listener);
+    let ran = Ran::of(child.wait_with_output().unwrap(), Duration::ZERO);
+    assert_eq!(ran.groups(), [GroupResult::Failed], "{ran:?}");
+    assert!(ran.detail().contains("no longer wanted here"), "{}", ran.detail());
+    assert!(!lab.read("log").contains("start"), "{}", lab.read("log"));
+}
+
+#[test]
+fn addresses_are_announced_on_while_a_director_is_waited_for() {
+    let (lab, _) = laboratory();
+    let mut wire = Wire::listen(&lab);
+    let listener = paused(&lab);
+    let child = takes(&lab);
+    let (mut connection, _) = listener.accept().unwrap();
+    // Request and reply make one announcement: the first, and then those that are repeated.
+    let announced = |wire: &mut Wire| wire.seen().iter().filter(|(_, frame)| frame[31] == 10).count();
+    assert!(within(LONG, || announced(&mut wire) >= 6), "{} frames", announced(&mut wire));
+    let _ = connection.write_all(b"{\"answer\":\"mode\",\"standby\":false,\"active\":true}\n");
+    drop(listener);
+    let ran = Ran::of(child.wait_with_output().unwrap(), Duration::ZERO);
+    assert_eq!(ran.groups(), [GroupResult::Held], "{ran:?}");
 }

@@ -1,21 +1,31 @@
 //! `ldirectord` and `directord`: the suite's own director daemon.
 //!
 //! One that runs on standby is told over its control socket, which takes a millisecond ([`at_once`]). Everything else
-//! is done by the program beside this one: a cold start and its end, and what a daemon that has died has left.
+//! is done by the program beside this one: a cold start and its end, and what a daemon that has died has left, or one
+//! that stands still does not do.
+//!
+//! Nothing of a group waits for a director that stands still: the addresses that were taken before it are announced on,
+//! and a take that is not wanted any more ends at once.
 
 use super::{Settings, script};
+use crate::cancel;
 use crate::haresources::Resource;
 use crate::order::{Action, Outcome};
-use daemon::control::{RequestError, request};
+use daemon::control::{Client, RequestError, Waited, request};
 use daemon::process::Ending;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::warn;
 
-/// The longest that a daemon's answer is waited for before the program has to see to it.
-const LIMIT: Duration = Duration::from_secs(20);
+/// How long an answer is waited for that a daemon always has ready.
+const READY_LIMIT: Duration = Duration::from_secs(2);
+/// How long its work on the kernel's table is waited for, before the program has to see to it: most of that is the first
+/// verdicts of a configuration that it has just read.
+const WORK_LIMIT: Duration = Duration::from_secs(5);
+/// Who has waited so long has something else to do meanwhile. By then the first repeated announcement is due.
+const SOON: Duration = Duration::from_millis(10);
 
 /// What the daemon is asked: of `directord::control::Question`, what is needed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,30 +51,23 @@ pub(super) fn program() -> Option<PathBuf> {
 }
 
 /// Activates or releases a director that was started for standby. `None` if there is none, or if it does not answer:
-/// then [`change`] is needed.
-pub(super) fn at_once(settings: &Settings, resource: &Resource, action: Action) -> Option<(Outcome, String)> {
+/// then [`change`] is needed. `meanwhile` is called as soon as this takes longer than a moment.
+pub(super) fn at_once(
+    settings: &Settings,
+    resource: &Resource,
+    action: Action,
+    meanwhile: impl FnMut(),
+) -> Option<(Outcome, String)> {
     let socket = socket(settings, resource)?;
-    let asked = ask(&socket, Question::Mode, settings.status_limit).and_then(|mode| {
-        let (question, already) = match (mode, action) {
-            (Answer::Mode { standby: true, active }, Action::Start) => (Question::Activate, active),
-            (Answer::Mode { standby: true, active }, Action::Stop) => (Question::Deactivate, !active),
-            // It was started by the program, or is older than these questions.
-            _ => return Ok(None),
-        };
-        // Also if it is so already: its answer comes when the kernel's table is.
-        let answer = ask(&socket, question, settings.limit(action))?;
-        Ok(match answer {
-            Answer::End if already => Some((Outcome::Already, "directord was told before".to_owned())),
-            Answer::End => Some((Outcome::Done, "by the director on standby".to_owned())),
-            Answer::Refused { why } => Some((Outcome::Failed, why)),
-            Answer::Mode { .. } => None,
-        })
-    });
-    match asked {
+    let mut asking = Asking { socket: &socket, action, meanwhile };
+    match asking.told(settings) {
         Ok(outcome) => outcome,
+        Err(Unanswered::NotWanted) => {
+            Some((Outcome::Failed, "no longer wanted here while it was waited for".to_owned()))
+        }
         // Without a trace of a daemon there is no service here, and nothing to tell.
-        Err(RequestError::NotRunning) if !socket.exists() => None,
-        Err(error) => {
+        Err(Unanswered::Failed(RequestError::NotRunning)) if !socket.exists() => None,
+        Err(Unanswered::Failed(error)) => {
             let how = if action == Action::Start { "a cold start is tried" } else { "it is stopped" };
             warn!("{}: the director that was here does not answer, so {how}: {error}", resource.text);
             None
@@ -72,15 +75,77 @@ pub(super) fn at_once(settings: &Settings, resource: &Resource, action: Action) 
     }
 }
 
+/// What a daemon is asked for, and by whom.
+struct Asking<'a, F> {
+    socket: &'a Path,
+    action: Action,
+    meanwhile: F,
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    /// What is being taken is not wanted here any more.
+    NotWanted,
+    Failed(RequestError),
+}
+
+impl From<RequestError> for Unanswered {
+    fn from(error: RequestError) -> Unanswered {
+        Unanswered::Failed(error)
+    }
+}
+
+impl<F: FnMut()> Asking<'_, F> {
+    fn told(&mut self, settings: &Settings) -> Result<Option<(Outcome, String)>, Unanswered> {
+        let mode = self.ask(Question::Mode, settings.status_limit.min(READY_LIMIT))?;
+        let (question, already) = match (mode, self.action) {
+            (Answer::Mode { standby: true, active }, Action::Start) => (Question::Activate, active),
+            (Answer::Mode { standby: true, active }, Action::Stop) => (Question::Deactivate, !active),
+            // It was started by the program, or is older than these questions.
+            _ => return Ok(None),
+        };
+        // Also if it is so already: its answer comes when the kernel's table is.
+        Ok(match self.ask(question, settings.limit(self.action).min(WORK_LIMIT))? {
+            Answer::End if already => Some((Outcome::Already, "directord was told before".to_owned())),
+            Answer::End => Some((Outcome::Done, "by the director on standby".to_owned())),
+            Answer::Refused { why } => Some((Outcome::Failed, why)),
+            Answer::Mode { .. } => None,
+        })
+    }
+
+    fn ask(&mut self, question: Question, limit: Duration) -> Result<Answer, Unanswered> {
+        let deadline = Instant::now() + limit;
+        let mut client = Client::connect(self.socket, limit)?;
+        client.send(&question)?;
+        loop {
+            let wish = cancel::watched().filter(|_| self.action == Action::Start);
+            let left = deadline.saturating_duration_since(Instant::now());
+            match client.wait(left.min(SOON), wish)? {
+                Waited::Answer => break,
+                Waited::Other => return Err(Unanswered::NotWanted),
+                Waited::Nothing if left.is_zero() => return Err(RequestError::TimedOut.into()),
+                Waited::Nothing => (self.meanwhile)(),
+            }
+        }
+        client.recv()?.ok_or_else(|| {
+            RequestError::Garbled("the connection was closed without an answer".to_owned()).into()
+        })
+    }
+}
+
 /// Starts or stops a director by its program.
 pub(super) fn change(settings: &Settings, resource: &Resource, action: Action) -> (Outcome, String) {
     let Some(program) = program() else { return script::change(settings, resource, action) };
-    if action == Action::Start && asked(settings, &program, resource).0 == Ending::Exited(0) {
+    if action == Action::Start && asked(settings, &program, resource, true).0 == Ending::Exited(0) {
         return (Outcome::Already, "directord is running".to_owned());
     }
+    if action == Action::Start && cancel::wished() {
+        return (Outcome::Failed, "no longer wanted here while it was asked".to_owned());
+    }
     let limit = settings.limit(action);
+    let starts = action == Action::Start;
     script::ended(
-        &script::run(command(settings, &program, resource, action), &resource.text, action, limit),
+        &script::run(command(settings, &program, resource, action), &resource.text, action, limit, starts),
         limit,
     )
 }
@@ -88,8 +153,8 @@ pub(super) fn change(settings: &Settings, resource: &Resource, action: Action) -
 /// Whether a director runs and is not on standby, and what it said. [`Outcome::Failed`] if it has died, or does not
 /// answer: then its services may be in the kernel's table.
 pub(super) fn status(settings: &Settings, resource: &Resource) -> (bool, Outcome, String) {
-    let mode = socket(settings, resource).map(|socket| ask(&socket, Question::Mode, settings.status_limit));
-    match mode {
+    let limit = settings.status_limit.min(READY_LIMIT);
+    match socket(settings, resource).map(|socket| request(&socket, &Question::Mode, limit)) {
         Some(Ok(Answer::Mode { active: true, .. })) => {
             return (true, Outcome::Done, "directord is active".to_owned());
         }
@@ -103,16 +168,18 @@ pub(super) fn status(settings: &Settings, resource: &Resource) -> (bool, Outcome
         return (running, Outcome::Done, said);
     };
     // Unlike a script's, its exit code tells the truth (LSB: 0 is running, 3 is not).
-    match asked(settings, &program, resource) {
+    match asked(settings, &program, resource, false) {
         (Ending::Exited(0), said) => (true, Outcome::Done, said),
         (Ending::Exited(3), said) => (false, Outcome::Done, said),
         (_, said) => (false, Outcome::Failed, said),
     }
 }
 
-fn asked(settings: &Settings, program: &Path, resource: &Resource) -> (Ending, String) {
+/// `starts`: it ends early when what is being taken is not wanted any more.
+fn asked(settings: &Settings, program: &Path, resource: &Resource, starts: bool) -> (Ending, String) {
     let (action, limit) = (Action::Status, settings.limit(Action::Status));
-    let finished = script::run(command(settings, program, resource, action), &resource.text, action, limit);
+    let command = command(settings, program, resource, action);
+    let finished = script::run(command, &resource.text, action, limit, starts);
     let said = script::last_line(&finished.output).or_else(|| script::last_line(&finished.errors));
     let said = said.unwrap_or_else(|| script::ended(&finished, limit).1);
     (finished.ending, said)
@@ -130,10 +197,6 @@ fn socket(settings: &Settings, resource: &Resource) -> Option<PathBuf> {
     };
     let run_dir = other_run_dir(settings).unwrap_or(Path::new("/run"));
     Some(run_dir.join("directord").join(format!("{name}.sock")))
-}
-
-fn ask(socket: &Path, question: Question, limit: Duration) -> Result<Answer, RequestError> {
-    request(socket, &question, limit.min(LIMIT))
 }
 
 fn other_run_dir(settings: &Settings) -> Option<&Path> {
@@ -183,8 +246,8 @@ mod tests {
             config_dir: "/etc/ha.d".into(),
             run_dir: crate::RUN_DIR.into(),
             init_dir: "/etc/init.d".into(),
-            script_limit: LIMIT,
-            status_limit: LIMIT,
+            script_limit: WORK_LIMIT,
+            status_limit: READY_LIMIT,
             node: "alpha".into(),
         };
         for run_dir in ["/run", "/tmp/elsewhere"] {

@@ -99,7 +99,7 @@ impl Agents {
                 };
                 answer.unwrap_or_else(|failure| (Outcome::Failed, failure.to_string()))
             }
-            (Kind::Director, _) => match director::at_once(&self.settings, resource, action) {
+            (Kind::Director, _) => match self.director_at_once(resource, action) {
                 Some(ended) => ended,
                 None => {
                     self.before_something_slow();
@@ -144,9 +144,7 @@ impl Agents {
 
     /// Has the announcements of this run repeated in the background. To be called at its end.
     pub fn repeat_announcements(&mut self) {
-        if let Err(error) = self.announcer.repeat_in_background() {
-            warn!("the addresses are announced only once: the background copy does not start: {error}");
-        }
+        repeat(&mut self.announcer);
     }
 
     /// What will run, as people look for it: a path, or who does it. An error if nothing would.
@@ -178,9 +176,20 @@ impl Agents {
         (!places.iter().any(|path| path.is_file())).then_some(file)
     }
 
+    fn director_at_once(&mut self, resource: &Resource, action: Action) -> Option<(Outcome, String)> {
+        let announcer = &mut self.announcer;
+        director::at_once(&self.settings, resource, action, || repeat(announcer))
+    }
+
     /// A script may take a minute, and may change addresses itself.
     fn before_something_slow(&mut self) {
         self.repeat_announcements();
         self.kernel.forget();
+    }
+}
+
+fn repeat(announcer: &mut Announcer) {
+    if let Err(error) = announcer.repeat_in_background() {
+        warn!("the addresses are announced only once: the background copy does not start: {error}");
     }
 }

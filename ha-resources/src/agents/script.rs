@@ -100,14 +100,21 @@ fn call(settings: &Settings, path: &Path, resource: &Resource, action: Action) -
     let mut command = Command::new(path);
     command.args(&resource.arguments).arg(verb(action)).current_dir("/");
     settings.environment(&mut command);
-    run(command, &resource.text, action, settings.limit(action))
+    run(command, &resource.text, action, settings.limit(action), action == Action::Start)
 }
 
-/// Runs a prepared command and writes its output to the log.
-pub(super) fn run(command: Command, resource: &str, action: Action, limit: Duration) -> Finished {
+/// Runs a prepared command and writes its output to the log. `starts`: it ends early when what is being taken is not
+/// wanted any more.
+pub(super) fn run(
+    command: Command,
+    resource: &str,
+    action: Action,
+    limit: Duration,
+    starts: bool,
+) -> Finished {
     let errors = if action == Action::Status { Errors::Apart } else { Errors::Together };
     debug!("running {command:?}");
-    let finished = child::run(command, errors, limit, action == Action::Start);
+    let finished = child::run(command, errors, limit, starts);
     for text in [&finished.output, &finished.errors] {
         for line in String::from_utf8_lossy(text).lines().filter(|line| !line.trim().is_empty()) {
             match action {

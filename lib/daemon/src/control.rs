@@ -7,7 +7,7 @@
 mod client;
 mod listener;
 
-pub use client::{Client, RequestError, request};
+pub use client::{Client, RequestError, Waited, request};
 pub use listener::{BindError, Connection, ControlError, Listener, Peer};
 
 /// The longest line either side sends or accepts, in bytes, with its line feed.

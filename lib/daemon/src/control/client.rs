@@ -1,10 +1,12 @@
 //! The tools' side of the control socket: blocking, every step with a time limit.
 
 use std::io::{self, Read, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::Serialize;
@@ -43,6 +45,17 @@ pub fn request<Q: Serialize, A: DeserializeOwned>(
     client.send_by(question, deadline)?;
     let closed = || RequestError::Garbled("the connection was closed without an answer".to_string());
     client.recv_by(Some(deadline))?.ok_or_else(closed)
+}
+
+/// What [`Client::wait`] saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// Something of an answer, or the end of the connection.
+    Answer,
+    /// The other descriptor can be read.
+    Other,
+    /// Neither within the limit.
+    Nothing,
 }
 
 /// A connection to a daemon, for several questions or a stream of answers.
@@ -90,6 +103,28 @@ impl Client {
         self.recv_by(None)
     }
 
+    /// Waits for an answer, or until `other` can be read. What has come must be [received](Client::recv) before.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn wait(&self, limit: Duration, other: Option<BorrowedFd<'_>>) -> Result<Waited, RequestError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let mut watched = vec![PollFd::new(&self.stream, PollFlags::IN)];
+            watched.extend(other.map(|other| PollFd::from_borrowed_fd(other, PollFlags::IN)));
+            let left = deadline.saturating_duration_since(Instant::now());
+            match poll(&mut watched, Some(&timespec(left))) {
+                Ok(0) if left.is_zero() => return Ok(Waited::Nothing),
+                Ok(0) | Err(Errno::INTR) => continue,
+                Ok(_) => {}
+                Err(error) => return Err(RequestError::Io(error.into())),
+            }
+            // The other one first: it is looked at because it counts for more.
+            let ready = |at: usize| watched.get(at).is_some_and(|fd| !fd.revents().is_empty());
+            return Ok(if ready(1) { Waited::Other } else { Waited::Answer });
+        }
+    }
+
     fn send_by<Q: Serialize>(&mut self, question: &Q, deadline: Instant) -> Result<(), RequestError> {
         let line = to_line(question)?;
         let mut rest = line.as_slice();
@@ -122,6 +157,13 @@ impl Client {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
     }
 }
 
