@@ -143,6 +143,12 @@ impl Director {
         self.services.iter().flat_map(|service| &service.servers).all(|server| server.verdict.is_known())
     }
 
+    /// Whether every server has its first verdict, or a check that ended without one had its try.
+    pub fn is_tried(&self) -> bool {
+        let mut servers = self.services.iter().flat_map(|service| &service.servers);
+        servers.all(|server| server.verdict.is_known() || server.last.is_some())
+    }
+
     /// A check has ended. Returns what to log, and whether what is wanted has changed.
     pub fn observe(&mut self, probe: &Probe, checked: &Checked, now: SystemTime) -> (Vec<Line>, bool) {
         let (mut lines, mut changed, mut concerned) = (Vec::new(), false, Vec::new());
@@ -284,7 +290,7 @@ impl Director {
     pub fn fallback_commands(&mut self) -> Vec<String> {
         let mut commands = Vec::new();
         for (service, state) in self.plan.services.iter().zip(&mut self.services) {
-            let start = !state.any_serving();
+            let start = !state.any_serving(service);
             if service.fallback_command.is_some() && state.announced != Some(start) {
                 state.announced = Some(start);
                 commands.extend(fallback_command(service, start));

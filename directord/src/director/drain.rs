@@ -110,7 +110,7 @@ impl Director {
             }
             let id = service.id();
             match &service.fallback {
-                _ if state.any_serving() => {}
+                _ if state.any_serving(service) => {}
                 Some(fallback) => {
                     warnings.push(format!("{id}: no server is left, the fallback {} serves", fallback.key));
                 }

@@ -27,7 +27,7 @@ impl Director {
             self.notices.push((service.service.key.clone(), text.clone()));
             return Some(Line { warning: true, text });
         }
-        if !service.keep_last || state.any_serving() {
+        if !service.keep_last || state.any_in_use() {
             return None;
         }
         let servers = service.reals.iter().zip(&mut state.servers);

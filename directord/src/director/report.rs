@@ -227,7 +227,7 @@ impl Service {
             scheduler: service.service.scheduler.clone(),
             in_table: table.find(key).is_some(),
             fallback: service.fallback.as_ref().map(|fallback| fallback.key.to_string()),
-            fallback_active: !self.any_serving() && service.fallback.as_ref().is_some_and(serves),
+            fallback_active: !self.any_serving(service) && service.fallback.as_ref().is_some_and(serves),
             kept: self.is_kept(),
             up: servers.iter().filter(|server| server.state == State::Up).count(),
             servers,

@@ -50,8 +50,20 @@ impl Service {
         }
     }
 
-    /// Whether a real server gets new connections.
-    pub(super) fn any_serving(&self) -> bool {
+    /// Whether a real server gets new connections; otherwise the fallback does. A weight of 0 in the file keeps the
+    /// fallback away all the same, as it does with ldirectord. One that a check has said (`weightfromcheck`) does not:
+    /// the servers are all full or going down, and the connections have to go somewhere.
+    pub(super) fn any_serving(&self, service: &VirtualService) -> bool {
+        let in_use = || {
+            let servers = service.reals.iter().zip(&self.servers);
+            servers.filter(|(_, server)| server.verdict.is_up() && server.drained.is_none())
+        };
+        in_use().any(|(real, server)| server.weight.of(real.destination.weight) > 0)
+            || self.any_in_use() && !in_use().any(|(_, server)| server.weight.is_said())
+    }
+
+    /// Whether a real server is up and not drained, whatever its weight.
+    pub(super) fn any_in_use(&self) -> bool {
         self.servers.iter().any(|server| server.verdict.is_up() && server.drained.is_none())
     }
 
@@ -78,7 +90,7 @@ impl Service {
             })
             .collect();
         if let Some(fallback) = &service.fallback {
-            let presence = if self.any_serving() { Presence::Absent } else { Presence::Serving };
+            let presence = if self.any_serving(service) { Presence::Absent } else { Presence::Serving };
             let key = fallback.key;
             let same = destinations.iter().position(|other| other.destination.key == key);
             let wanted = WantedDestination {

@@ -40,6 +40,11 @@ impl Weight {
         self.ramp.map_or(full, |ramp| u32::try_from(part(ramp).div_ceil(u64::from(STEPS))).unwrap_or(full))
     }
 
+    /// Whether a check has said it.
+    pub(super) fn is_said(&self) -> bool {
+        self.said.is_some()
+    }
+
     /// A check has ended.
     pub(super) fn observe(&mut self, outcome: &Outcome) {
         match outcome {

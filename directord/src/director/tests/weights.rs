@@ -153,3 +153,58 @@ fn one_probe_tells_all_services_that_ask_the_same_and_each_counts_for_itself() {
     }
     assert_eq!(seen, [[1, 2, 3], [0, 2, 3], [0, 0, 3], [0, 0, 0], [1, 2, 3]]);
 }
+
+/// `SAID` with a fallback.
+fn said_with_fallback() -> Bench {
+    Bench::new(&SAID.replace("\treal", "\tfallback=192.0.2.99:80 gate\n\treal"))
+}
+
+#[test]
+fn the_fallback_serves_while_the_checks_say_0_for_every_server() {
+    let mut bench = said_with_fallback();
+    say(&mut bench, 0, Outcome::PassedWith(30));
+    say(&mut bench, 1, Outcome::PassedWith(0));
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 30), (11, 0)], "one takes connections");
+    assert!(bench.director.fallback_commands().is_empty() && !bench.status()[0].fallback_active);
+    say(&mut bench, 0, Outcome::PassedWith(0));
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 0), (11, 0), (99, 1)]);
+    let status = &bench.status()[0];
+    assert!(status.fallback_active && status.up == 2, "up, and full");
+    // Another one that says nothing has the weight of the file.
+    say(&mut bench, 1, Outcome::Passed);
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 0), (11, 5)]);
+    say(&mut bench, 1, Outcome::Exited(1));
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 0), (11, 0), (99, 1)]);
+}
+
+#[test]
+fn a_weight_of_0_in_the_file_keeps_the_fallback_away_as_with_ldirectord() {
+    let text =
+        "quiescent=yes\nvirtual=192.0.2.1:80\n\tfallback=192.0.2.99:80 gate\n\treal=192.0.2.10:80 gate 0\n";
+    let mut bench = Bench::new(text);
+    bench.check(10, true);
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 0)]);
+    bench.check(10, false);
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 0), (99, 1)]);
+}
+
+#[test]
+fn servers_that_fail_together_beside_one_that_is_full_are_not_kept() {
+    let text = format!("{SAID}\treal=192.0.2.12:80 gate 5\n");
+    let mut bench = Bench::new(&format!("keeplast=yes\n{text}"));
+    for (number, weight) in [0, 30, 30].into_iter().enumerate() {
+        say(&mut bench, number, Outcome::PassedWith(weight));
+    }
+    bench.pass();
+    say(&mut bench, 1, Outcome::Exited(1));
+    say(&mut bench, 2, Outcome::Exited(1));
+    bench.pass();
+    assert!(!bench.status()[0].kept, "the first one answers: it is not this machine");
+    assert!(bench.weights().iter().all(|(_, weight)| *weight == 0));
+}
