@@ -1,19 +1,79 @@
 //! Work that may block for long, such as a file on a network drive or a name server that does not answer: on a
 //! thread of its own. A shared pool would let one such job hold up all others, checks among them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::oneshot;
+use std::cell::Cell;
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::time::timeout;
 
-/// Jobs that hang for ever are only ever this many: each is a thread.
+/// Threads at the same time. Further jobs wait for one of them to end, in their order.
 const LIMIT: usize = 64;
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
+/// For checks: nothing else may hold them up.
+static OF_CHECKS: Semaphore = Semaphore::const_new(LIMIT);
+/// For everything else.
+static OTHERS: Semaphore = Semaphore::const_new(LIMIT);
+
+tokio::task_local! {
+    /// Whether the check of this task waits for a thread.
+    static WAITS: Cell<bool>;
+}
 
 /// Does the work; `None` if it panicked, or if no thread is to be had.
 pub(crate) async fn on_thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    let place = Place::take()?;
+    run(OTHERS.acquire().await.ok()?, name, work).await
+}
+
+/// The same for a check.
+pub(crate) async fn of_check<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    of_check_among(&OF_CHECKS, name, work).await
+}
+
+async fn of_check_among<T: Send + 'static>(
+    places: &'static Semaphore,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let _ = WAITS.try_with(|waits| waits.set(true));
+    let place = places.acquire().await;
+    let _ = WAITS.try_with(|waits| waits.set(false));
+    run(place.ok()?, name, work).await
+}
+
+/// What a check does until its time is over.
+pub(crate) enum Ended<T> {
+    /// It has ended by itself.
+    ByItself(T),
+    /// It has not.
+    Late,
+    /// It has not, because it still waited for a thread: that is not the server's fault.
+    LateWithoutThread,
+}
+
+/// Ends a check after so long.
+pub(crate) async fn within<T>(limit: Duration, check: impl Future<Output = T>) -> Ended<T> {
+    let watched = async {
+        let ended = timeout(limit, check).await;
+        match (ended, WAITS.with(Cell::get)) {
+            (Ok(outcome), _) => Ended::ByItself(outcome),
+            (Err(_), false) => Ended::Late,
+            (Err(_), true) => Ended::LateWithoutThread,
+        }
+    };
+    WAITS.scope(Cell::new(false), watched).await
+}
+
+/// The place is given back when the thread ends, also by a panic, whether somebody still waits for it or not.
+async fn run<T: Send + 'static>(
+    place: SemaphorePermit<'static>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (sender, result) = oneshot::channel();
     let job = move || {
         let _place = place;
@@ -23,30 +83,46 @@ pub(crate) async fn on_thread<T: Send + 'static>(
     result.await.ok()
 }
 
-/// One of the threads; given back when it ends, also by a panic.
-struct Place;
-
-impl Place {
-    fn take() -> Option<Place> {
-        let taken = RUNNING.fetch_add(1, Ordering::Relaxed);
-        let place = Place;
-        (taken < LIMIT).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        RUNNING.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
 
     #[tokio::test]
     async fn a_result_or_nothing() {
         assert_eq!(on_thread("test", || 7).await, Some(7));
         assert_eq!(on_thread("test", || std::panic::panic_any(1)).await, None::<()>);
+    }
+
+    /// More jobs than there are threads: each has its turn.
+    #[tokio::test]
+    async fn who_finds_no_thread_waits_for_one() {
+        static PLACES: Semaphore = Semaphore::const_new(4);
+        let began = Arc::new(AtomicUsize::new(0));
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let jobs = (0..100).map(|number| {
+            let (began, gate) = (Arc::clone(&began), Arc::clone(&gate));
+            tokio::spawn(of_check_among(&PLACES, "test", move || {
+                began.fetch_add(1, Ordering::Relaxed);
+                let _ = gate.lock().unwrap().recv();
+                number
+            }))
+        });
+        let jobs: Vec<_> = jobs.collect();
+        while began.load(Ordering::Relaxed) < 4 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // One whose time is over before it had a thread says so, and leaves the queue.
+        let late = within(Duration::from_millis(20), of_check_among(&PLACES, "test", || 0)).await;
+        assert!(matches!(late, Ended::LateWithoutThread));
+        assert_eq!(began.load(Ordering::Relaxed), 4, "no more at the same time");
+        drop(go);
+        for (number, job) in jobs.into_iter().enumerate() {
+            assert_eq!(job.await.unwrap(), Some(number));
+        }
+        let late = within(Duration::from_millis(20), std::future::pending::<()>()).await;
+        assert!(matches!(late, Ended::Late));
     }
 }

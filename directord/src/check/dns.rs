@@ -11,7 +11,7 @@ use super::outcome::excerpt;
 use super::pattern::Turn;
 use super::random::random;
 use super::{Dialogue, Outcome};
-use crate::thread::on_thread;
+use crate::thread::of_check;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE, header_buffer};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -144,7 +144,7 @@ impl Query {
                 self.read(&bytes)
             } else {
                 let query = self.clone();
-                let read = on_thread("dns answer", move || query.read(&bytes)).await;
+                let read = of_check("dns answer", move || query.read(&bytes)).await;
                 read.ok_or_else(|| Outcome::NotRun("no thread to read the answer".into()))?
             };
             match heard {

@@ -1,6 +1,6 @@
 //! Host names of redirects. A name server that does not answer holds up the checks that need it, and no others.
 
-use crate::thread::on_thread;
+use crate::thread::of_check;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{SocketAddr, ToSocketAddrs};
 use tokio::sync::Semaphore;
@@ -21,7 +21,7 @@ impl Resolve for Lookup {
                 let _turn = turn; // until the thread ends, whether somebody still waits for it or not
                 (host.as_str(), 0).to_socket_addrs().map(Iterator::collect::<Vec<SocketAddr>>)
             };
-            let found = on_thread("lookup", look).await.ok_or("no thread to look the name up")??;
+            let found = of_check("lookup", look).await.ok_or("no thread to look the name up")??;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }

@@ -40,11 +40,10 @@ pub use pattern::{Pattern, PatternError};
 pub use probe::{Http, Kind, Probe, Route, Script, SimpleTcp};
 
 use crate::config::model::ServiceName;
-use crate::thread::on_thread;
+use crate::thread::{self, Ended};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
 
 /// Every check ends within its limit by itself, and says what was missing until then. One that does not is ended so
 /// much later.
@@ -173,7 +172,8 @@ impl Checker {
             true => tls::Tls::verifying().map_err(|error| error.to_string()),
             false => tls::Tls::unverified().map_err(|error| error.to_string()),
         };
-        let init = async { on_thread("certificates", read).await.unwrap_or_else(|| Err("no thread".into())) };
+        let init =
+            async { thread::of_check("certificates", read).await.unwrap_or_else(|| Err("no thread".into())) };
         let cell = if verify { &self.verifying } else { &self.unverified };
         cell.get_or_try_init(|| init).await
     }
@@ -181,7 +181,15 @@ impl Checker {
 
 /// The last word on how long a check may take, whatever its protocol's code overlooks.
 async fn within(limit: Duration, check: impl Future<Output = Outcome>) -> Outcome {
-    timeout(limit + GRACE, check).await.unwrap_or(Outcome::Unfinished(limit))
+    match thread::within(limit + GRACE, check).await {
+        Ended::ByItself(outcome) => outcome,
+        Ended::Late => Outcome::Unfinished(limit),
+        Ended::LateWithoutThread => {
+            let many =
+                "so many others have work for the processor that its turn did not come within its limit";
+            Outcome::NotRun(many.into())
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::pattern::Turn;
 use super::sql::{self, ROW_LIMIT};
 use super::tls::Tls;
 use super::{Dialogue, Outcome};
-use crate::thread::on_thread;
+use crate::thread::of_check;
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::md5_hash;
@@ -214,7 +214,7 @@ impl Server<'_> {
             return Err(unexpected());
         };
         // Thousands of rounds of SHA-256, as many as the server wants: up to 100,000.
-        let (mut scram, proof) = on_thread("scram", move || {
+        let (mut scram, proof) = of_check("scram", move || {
             let proof = scram.update(body.data()).map(|()| scram.message().to_vec());
             (scram, proof)
         })
