@@ -126,8 +126,8 @@ pub(crate) struct Daemon {
 struct AtPass {
     /// The servers that were down, if anybody is told.
     down: Vec<Down>,
-    /// Every server had its verdict.
-    gathered: bool,
+    /// Every server had its verdict, or its try.
+    tried: bool,
 }
 
 /// Whether the loop goes on.
@@ -271,6 +271,7 @@ impl Daemon {
                 _ = maintenance.tick() => {
                     self.look_at_maintenance();
                     self.remind();
+                    self.end_round();
                     Next::Continue
                 }
                 due = lag.tick() => {

@@ -26,7 +26,7 @@ impl Daemon {
         // On standby nobody is told: the node that is active does it.
         let told = self.alerts.are_wanted() && self.standby.mode.active;
         let down = if told { self.director.down() } else { Vec::new() };
-        self.at_pass = AtPass { down, gathered: self.director.is_gathered() };
+        self.at_pass = AtPass { down, tried: self.director.is_tried() };
     }
 
     /// Tells of what a pass did. `current`: it was one of the plan that is in force.
@@ -35,9 +35,15 @@ impl Daemon {
         for mail in self.alerts.edited(edits, down, self.phase, self.began.elapsed()) {
             self.mailer.send(&mail);
         }
-        if current && (self.at_pass.gathered || Instant::now() >= self.phase_until) {
+        if current && (self.at_pass.tried || Instant::now() >= self.phase_until) {
             self.phase = Phase::Running;
         }
+    }
+
+    /// Has the first round end although no verdict comes any more: by a pass, as what was found is to be in the table.
+    pub(super) fn end_round(&mut self) {
+        let over = || self.director.is_tried() || Instant::now() >= self.phase_until;
+        self.dirty |= self.phase != Phase::Running && over();
     }
 
     /// Tells of what is said of services as a whole.

@@ -13,6 +13,7 @@ pub const TESTS: &[Test] = &[
     ("metrics_count_what_happened", metrics_count_what_happened),
     ("a_watched_daemon_that_dies_shows_no_figure", a_watched_daemon_that_dies_shows_no_figure),
     ("systemd_is_told_when_all_servers_are_known", systemd_is_told_when_all_servers_are_known),
+    ("systemd_is_told_although_a_check_cannot_be_run", systemd_is_told_although_a_check_cannot_be_run),
 ];
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -175,6 +176,23 @@ fn a_watched_daemon_that_dies_shows_no_figure() {
     bed.ok("stop");
 }
 
+/// Starts it as systemd does; what systemd was told until it is ready.
+fn told_systemd(bed: &Bed) -> (Following, String) {
+    let path = bed.config().with_file_name("notify");
+    let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_directord"));
+    command.arg("--run-dir").arg(bed.config().parent().unwrap()).arg("-f").arg(bed.config()).arg("start");
+    let daemon = Following(command.env("NOTIFY_SOCKET", &path).spawn().unwrap());
+    let mut buffer = [0; 512];
+    let mut told = String::new();
+    while !told.contains("READY=1\n") {
+        let count = systemd.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}: {told}"));
+        told += &String::from_utf8_lossy(&buffer[..count]);
+    }
+    (daemon, told)
+}
+
 fn systemd_is_told_when_all_servers_are_known() {
     let bed = Bed::new();
     let _server = Server::start("192.0.2.11");
@@ -182,18 +200,7 @@ fn systemd_is_told_when_all_servers_are_known() {
     let _silent = std::net::TcpListener::bind(("192.0.2.12", PORT)).unwrap();
     let text = section(VIP, "quiescent=yes;negotiatetimeout=5", &["192.0.2.11", "192.0.2.12"]);
     bed.configure(&text);
-    let path = bed.config().with_file_name("notify");
-    let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    systemd.set_read_timeout(Some(LIMIT)).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_directord"));
-    command.arg("--run-dir").arg(bed.config().parent().unwrap()).arg("-f").arg(bed.config()).arg("start");
-    let mut daemon = Following(command.env("NOTIFY_SOCKET", &path).spawn().unwrap());
-    let mut buffer = [0; 512];
-    let mut told = String::new();
-    while !told.contains("READY=1\n") {
-        let count = systemd.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}: {told}"));
-        told += &String::from_utf8_lossy(&buffer[..count]);
-    }
+    let (mut daemon, told) = told_systemd(&bed);
     let (text, _) = says(&bed, "show --json");
     let status: serde_json::Value = serde_json::from_str(&text).unwrap();
     let state =
@@ -201,6 +208,19 @@ fn systemd_is_told_when_all_servers_are_known() {
     assert_eq!([state(0), state(1)], ["up", "down"], "{told}");
     assert_eq!((bed.weight(VIP, A), bed.weight(VIP, B)), (Some(5), Some(0)), "{told}");
     assert!(told.contains("EXTEND_TIMEOUT_USEC="), "{told}");
+    bed.ok("stop");
+    assert!(daemon.0.wait().unwrap().success());
+}
+
+/// Nothing of it changes until it is checked again, in an hour.
+fn systemd_is_told_although_a_check_cannot_be_run() {
+    let bed = Bed::new();
+    let _server = Server::start("192.0.2.11");
+    let text = section(VIP, "sourceaddress=192.0.2.200", &["192.0.2.11"]);
+    bed.configure(&text.replace("virtual", "checkinterval=3600\nvirtual"));
+    let (mut daemon, told) = told_systemd(&bed);
+    let (text, _) = says(&bed, "show --json");
+    assert!(text.contains("192.0.2.200") && text.contains("\"pending\""), "{told}{text}");
     bed.ok("stop");
     assert!(daemon.0.wait().unwrap().success());
 }
