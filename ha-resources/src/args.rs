@@ -131,6 +131,22 @@ pub enum Verb {
         #[arg(value_parser = target)]
         targets: Vec<(u32, IpAddr)>,
     },
+    /// The background copy that repeats the announcement of an address that something else holds
+    #[command(name = crate::agents::send_arp::COMMAND, hide = true)]
+    SendArp {
+        /// Through which interface
+        interface: String,
+        /// Which address
+        ip: IpAddr,
+    },
+    /// The background copy that hands a message to the local mail program
+    #[command(name = crate::agents::mail::COMMAND, hide = true)]
+    SendMail {
+        /// What it says
+        subject: String,
+        /// To whom
+        to: Vec<String>,
+    },
     /// The background copy that reads what a script left running writes
     #[command(name = crate::agents::child::COMMAND, hide = true)]
     DrainOutput,

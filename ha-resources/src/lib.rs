@@ -7,8 +7,9 @@
 //!   args ──► verbs ─────────► agents ──┬─ address    rtnetlink: addresses; packet socket: ARP, NA
 //!              │ lock                  │                └─► announce-burst, a copy in the background
 //!              ▼                       ├─ director   the director on standby over its socket, or the sibling program
-//!            events: one JSON          └─ script     resource.d, /etc/init.d, with a time limit
-//!            line each, on stdout                       └─► drain-output, if something holds its output
+//!            events: one JSON          ├─ built_in   sync daemons, units, OCF agents, mail, held ports ...
+//!            line each, on stdout      └─ script     resource.d, /etc/init.d, with a time limit
+//!                                                       └─► drain-output, if something holds its output
 //! ```
 //!
 //! The program runs for one verb and ends; `heartbeatd` starts it early, and it waits for its verb prepared
@@ -18,6 +19,7 @@
 //! |---|---|
 //! | [`haresources`] | the file: groups, resources, and everything that is wrong with them |
 //! | [`mod@address`] | the argument of `IPaddr` and its relatives |
+//! | [`builtin`] | the arguments of the other agents that need no script |
 //! | [`order`] | what starts and stops when |
 //! | [`agents`] | what starts, stops and asks one resource |
 //! | [`lock`] | one run at a time on each group |
@@ -29,6 +31,7 @@
 pub mod address;
 pub mod agents;
 pub mod args;
+pub mod builtin;
 mod cancel;
 pub mod event;
 pub mod haresources;

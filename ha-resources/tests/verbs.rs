@@ -105,7 +105,7 @@ fn a_plan_shows_what_would_be_done_by_whom() {
 #[test]
 fn a_wrong_file_is_refused_with_everything_that_is_wrong() {
     let lab = Lab::new();
-    lab.haresources("alpha 192.0.2.10/240\nbeta IPv6addr::2001:db8::1\n");
+    lab.haresources("alpha 192.0.2.10/240\nbeta IPaddr::2001:db8::1\n");
     for verb in ["takenode alpha", "givegroup x", "allkeys", "check", "plan takenode alpha"] {
         let ran = lab.text(verb);
         assert_eq!(ran.code, 6, "{verb}");

@@ -122,7 +122,7 @@ pub fn target(text: &str) -> Result<(u32, IpAddr), String> {
     parsed.ok_or_else(|| format!("{text:?} is not INTERFACE-INDEX/ADDRESS"))
 }
 
-fn send(socket: &Socket, link: &Link, ip: IpAddr) -> io::Result<()> {
+pub(super) fn send(socket: &Socket, link: &Link, ip: IpAddr) -> io::Result<()> {
     let Some(mac) = link.ethernet else { return Ok(()) };
     match ip {
         IpAddr::V4(ip) => {

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -50,6 +51,17 @@ pub enum Errors {
 /// Runs a command to its end or to the limit. At the limit its whole group gets SIGTERM, and what is left
 /// of it a second later SIGKILL; earlier, if `starts` and what is being taken is not wanted any more.
 pub fn run(mut command: Command, errors: Errors, limit: Duration, starts: bool) -> Finished {
+    command.stdin(Stdio::null());
+    started(command, errors, limit, starts)
+}
+
+/// The same, with something to read on its standard input.
+pub fn run_with_input(mut command: Command, input: File, errors: Errors, limit: Duration) -> Finished {
+    command.stdin(input);
+    started(command, errors, limit, false)
+}
+
+fn started(mut command: Command, errors: Errors, limit: Duration, starts: bool) -> Finished {
     match start(&mut command, errors) {
         Ok(running) => {
             // It holds the writing ends of the pipes, which would never end.
@@ -84,7 +96,7 @@ fn advice(error: &io::Error) -> &'static str {
 
 fn start(command: &mut Command, errors: Errors) -> io::Result<Running> {
     let (output, writer) = Pipe::new()?;
-    command.stdin(Stdio::null()).process_group(0);
+    command.process_group(0);
     let apart = match errors {
         Errors::Together => {
             command.stderr(writer.try_clone()?);

@@ -2,13 +2,22 @@
 
 pub mod address;
 pub mod announce;
+mod built_in;
 pub mod child;
 mod director;
 mod environment;
 pub mod frame;
+pub mod mail;
 pub mod netlink;
+mod ocf;
+mod port;
 pub mod script;
+pub mod send_arp;
+mod source;
+mod sync;
+mod unit;
 
+use crate::builtin::BuiltIn;
 use crate::haresources::{Kind, Resource};
 use crate::order::{Action, Outcome};
 use announce::Announcer;
@@ -106,7 +115,10 @@ impl Agents {
                     director::change(&self.settings, resource, action)
                 }
             },
-            (Kind::Script, _) => {
+            (Kind::BuiltIn(what), _) if self.own_script(resource).is_none() => {
+                self.change_built_in(what, resource, action == Action::Start).await
+            }
+            (Kind::BuiltIn(_) | Kind::Script, _) => {
                 self.before_something_slow();
                 script::change(&self.settings, resource, action)
             }
@@ -126,7 +138,11 @@ impl Agents {
                 self.kernel.forget();
                 director::status(&self.settings, resource)
             }
-            Kind::Script => {
+            Kind::BuiltIn(what) if self.own_script(resource).is_none() => {
+                self.kernel.forget();
+                self.status_built_in(what, resource).await
+            }
+            Kind::BuiltIn(_) | Kind::Script => {
                 self.kernel.forget();
                 let (running, detail) = script::status(&self.settings, resource);
                 (running, Outcome::Done, detail)
@@ -155,7 +171,30 @@ impl Agents {
             Kind::Director => {
                 director::program().map(|path| path.display().to_string()).map_or_else(script, Ok)
             }
+            Kind::BuiltIn(_) if self.own_script(resource).is_some() => script(),
+            Kind::BuiltIn(BuiltIn::Ocf(agent)) => ocf::find(agent).map(|path| path.display().to_string()),
+            Kind::BuiltIn(BuiltIn::Unit(unit)) => Ok(format!("systemctl, {unit}")),
+            Kind::BuiltIn(_) => Ok("built in".to_owned()),
             Kind::Script => script(),
+        }
+    }
+
+    /// The administrator's script that is used instead of the agent that is built in.
+    pub fn own_script(&self, resource: &Resource) -> Option<PathBuf> {
+        script::own(&self.settings, &resource.script)
+    }
+
+    /// What is to be said about a resource that can be started, and might not do what it should: the piece of its text,
+    /// what is wrong, what helps.
+    pub fn advice(&self, resource: &Resource) -> Vec<(String, String, String)> {
+        match &resource.kind {
+            Kind::BuiltIn(_) if self.own_script(resource).is_some() => Vec::new(),
+            Kind::BuiltIn(BuiltIn::Ocf(agent)) => ocf::advice(&self.settings, agent, resource),
+            Kind::BuiltIn(BuiltIn::Unit(unit)) => unit::advice(&self.settings, unit, resource)
+                .map(|(message, help)| (String::new(), message, help))
+                .into_iter()
+                .collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -169,7 +208,7 @@ impl Agents {
     pub fn missing_director_file<'a>(&self, resource: &'a Resource) -> Option<&'a str> {
         let file = match resource.kind {
             Kind::Director => resource.arguments.last().map_or("ldirectord.cf", String::as_str),
-            Kind::Address(_) | Kind::Script => return None,
+            Kind::Address(_) | Kind::BuiltIn(_) | Kind::Script => return None,
         };
         let (inside, folder) = (file.trim_start_matches('/'), &self.settings.config_dir);
         let places = [folder.join(inside), folder.join("conf").join(inside), Path::new("/").join(file)];

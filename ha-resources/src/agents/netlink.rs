@@ -6,6 +6,10 @@
 //! came or went. Where it does not (IPv6), the list is asked for again. So what is reported is what the
 //! kernel has, not what it was told, and a thousand addresses do not need a thousand lists.
 
+mod routes;
+
+pub use routes::Route;
+
 use futures_util::{StreamExt, TryStreamExt};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::child::{self, Errors, Finished};
-use crate::haresources::{NATIVE, Resource};
+use crate::haresources::{Resource, native};
 use crate::order::{Action, Outcome};
 use daemon::process::Ending;
 use std::fs;
@@ -29,13 +29,32 @@ pub fn find(settings: &Settings, name: &str) -> Result<PathBuf, String> {
         return Err(format!("{0} is not executable: chmod +x {0}", path.display()));
     }
     let present: Vec<String> = folders.iter().flat_map(|folder| names(folder)).collect();
-    let known = present.iter().map(String::as_str).chain(NATIVE);
+    let known = present.iter().map(String::as_str).chain(native());
     let hint = match config::nearest(name, known) {
         Some(nearest) => format!("did you mean {nearest:?}?"),
         None => "install its package, or correct haresources".to_owned(),
     };
     let [resources, init] = folders;
     Err(format!("there is no script {name:?} in {} or {}; {hint}", resources.display(), init.display()))
+}
+
+/// The administrator's own script under the name of an agent that is built in. Debian's wrappers around OCF agents are
+/// not meant, nor this program under that name.
+pub(super) fn own(settings: &Settings, name: &str) -> Option<PathBuf> {
+    let executable = |path: &Path| {
+        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    let script = settings.resource_dir().join(name);
+    if executable(&script) {
+        let wraps = fs::read(&script).is_ok_and(|text| position(&text, b"ra_execocf").is_some());
+        return Some(script).filter(|script| !wraps && !is_this_program(script));
+    }
+    Some(settings.init_dir.join(name)).filter(|script| executable(script))
+}
+
+fn is_this_program(path: &Path) -> bool {
+    let target = path.canonicalize().ok();
+    target.as_deref().and_then(Path::file_name).is_some_and(|name| name == "ha-resources")
 }
 
 fn names(folder: &Path) -> Vec<String> {

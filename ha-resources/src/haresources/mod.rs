@@ -14,7 +14,7 @@
 mod lexer;
 mod resource;
 
-pub(crate) use resource::NATIVE;
+pub(crate) use resource::native;
 pub use resource::{Kind, Resource};
 
 use config::{Diagnostic, Report, Source, Span, nearest};

@@ -2,6 +2,7 @@
 
 use super::lexer::Word;
 use crate::address::Address;
+use crate::builtin::{BuiltIn, Wrong, in_full};
 use config::{Diagnostic, Report, Span};
 use std::net::Ipv6Addr;
 use std::ops::Range;
@@ -28,20 +29,31 @@ pub enum Kind {
     Address(Address),
     /// `ldirectord` and `directord`: the suite's director daemon.
     Director,
+    /// An agent of this program that is no address, unless `resource.d` has a script of that name.
+    BuiltIn(BuiltIn),
     /// Everything else: a script in `resource.d` or `/etc/init.d`.
     Script,
 }
 
-/// Names of agents that need no script.
-pub(crate) const NATIVE: [&str; 5] = ["IPaddr", "IPaddr2", "IPv6addr", "ldirectord", "directord"];
+const NATIVE: [&str; 5] = ["IPaddr", "IPaddr2", "IPv6addr", "ldirectord", "directord"];
+
+/// Names of agents that need no script, for hints.
+pub(crate) fn native<'a>() -> impl Iterator<Item = &'a str> + Clone {
+    NATIVE.into_iter().chain(crate::builtin::NAMES)
+}
 
 impl Resource {
     /// The address, if it is one.
     pub fn address(&self) -> Option<&Address> {
         match &self.kind {
             Kind::Address(address) => Some(address),
-            Kind::Director | Kind::Script => None,
+            Kind::Director | Kind::BuiltIn(_) | Kind::Script => None,
         }
+    }
+
+    /// Whether it makes an address the source of what this machine sends.
+    pub fn is_source(&self) -> bool {
+        matches!(self.kind, Kind::BuiltIn(BuiltIn::Source(_)))
     }
 
     /// Parses one resource as it stands on a command line; the errors are those of a file with that text.
@@ -60,17 +72,28 @@ pub(super) fn parse(word: Word, report: &mut Report) -> Resource {
     } else {
         text.split_once("::").unwrap_or((text.as_str(), ""))
     };
-    let arguments: Vec<String> = rest.split("::").filter(|a| !a.is_empty()).map(str::to_owned).collect();
+    let mut arguments: Vec<String> = rest.split("::").filter(|a| !a.is_empty()).map(str::to_owned).collect();
+    if matches!(script, "IPv6addr" | "IPaddr2") && is_short_ipv6(rest) {
+        // No other argument of theirs can look like that.
+        arguments = vec![rest.to_owned()];
+    }
     let kind = match script {
         "IPaddr" | "IPaddr2" | "IPv6addr" => {
             let whole = Place { span, length: text.len() };
             address(script, rest, &arguments, whole, report)
         }
         "ldirectord" | "directord" => Kind::Director,
-        _ => {
-            check_script(&text, script, span, report);
-            Kind::Script
-        }
+        _ => match BuiltIn::parse(script, &arguments) {
+            Some(Ok(built_in)) => Kind::BuiltIn(built_in),
+            Some(Err(wrong)) => {
+                report.push(wrong_argument(wrong, Place { span, length: text.len() }, &text));
+                Kind::Script
+            }
+            None => {
+                check_script(&text, script, span, report);
+                Kind::Script
+            }
+        },
     };
     Resource { script: script.to_owned(), arguments, kind, span, text }
 }
@@ -82,12 +105,23 @@ fn is_shorthand(text: &str) -> bool {
     digit(parts.next()) && digit(parts.next()) && digit(parts.next()) && digit(parts.next())
 }
 
+/// `2001:db8::10/64/eth0`: the `::` is part of the address.
+fn is_short_ipv6(rest: &str) -> bool {
+    rest.split('/').next().is_some_and(|ip| ip.contains("::") && ip.parse::<Ipv6Addr>().is_ok())
+}
+
+fn wrong_argument(wrong: Wrong, word: Place, text: &str) -> Diagnostic {
+    let at = text.rfind(&wrong.piece).filter(|_| !wrong.piece.is_empty());
+    let place = at.map_or(word.span, |at| word.part(at, &(0..wrong.piece.len())));
+    Diagnostic::error(place, wrong.message).help(wrong.help)
+}
+
 /// An address agent's one argument. What is wrong with it is reported; then it is kept as a script, which
 /// nobody runs because the file is refused.
 fn address(script: &str, rest: &str, arguments: &[String], word: Place, report: &mut Report) -> Kind {
     let span = word.span;
     let argument = match arguments {
-        [argument] if !rest.starts_with("::") => argument,
+        [argument] if !rest.starts_with("::") || argument == rest => argument,
         [] => {
             report.push(
                 Diagnostic::error(span, format!("{script} needs an address"))
@@ -143,17 +177,11 @@ fn too_many(script: &str, rest: &str, span: Span) -> Diagnostic {
     let (ip, more) =
         rest.split_once('/').map_or((rest, String::new()), |(ip, more)| (ip, format!("/{more}")));
     match ip.parse::<Ipv6Addr>() {
-        Ok(ip) => Diagnostic::error(span, "an IPv6 address cannot be shortened with `::` here")
-            .label("`::` separates arguments")
-            .help(format!("write {script}::{}{more}", in_full(ip))),
+        Ok(ip) => Diagnostic::error(span, format!("{script} cannot hold the IPv6 address {ip}"))
+            .help(format!("write IPv6addr::{}{more}", in_full(ip))),
         Err(_) => Diagnostic::error(span, format!("{script} takes one argument"))
             .help("its parts are separated by `/`: ip/maskbits/interface:label/broadcast"),
     }
-}
-
-/// Eight groups, none left out.
-fn in_full(ip: Ipv6Addr) -> String {
-    ip.segments().map(|segment| format!("{segment:x}")).join(":")
 }
 
 fn check_script(text: &str, script: &str, span: Span, report: &mut Report) {

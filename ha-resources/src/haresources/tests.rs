@@ -85,16 +85,40 @@ fn spans_point_at_the_words() {
 }
 
 #[test]
-fn ipv6_is_refused_with_the_form_to_write() {
-    assert_eq!(
-        only_error("alpha IPv6addr::2001:db8::10/64/eth0"),
-        "haresources:1:7: error: an IPv6 address cannot be shortened with `::` here; write IPv6addr::2001:db8:0:0:0:0:0:10/64/eth0"
-    );
-    assert!(only_error("alpha IPv6addr::::1/128").contains("write IPv6addr::0:0:0:0:0:0:0:1/128"));
+fn ipv6_addresses_may_be_shortened_where_the_agent_is_named() {
+    for text in ["IPv6addr::2001:db8::10/64/eth0", "IPaddr2::2001:db8:0:0:0:0:0:10/64/eth0"] {
+        let (file, lines) = parsed(&format!("alpha {text}"));
+        assert!(lines.is_empty(), "{lines:?}");
+        let address = file.groups.first().unwrap().first.address().unwrap().clone();
+        let wanted: std::net::IpAddr = "2001:db8::10".parse().unwrap();
+        assert_eq!(
+            (address.ip, address.prefix, address.interface.as_deref()),
+            (wanted, Some(64), Some("eth0"))
+        );
+    }
+    for text in ["IPv6addr::2001:db8::", "IPv6addr::fe80::1/64/eth0", "IPv6addr::::1/128"] {
+        assert_eq!(shape(&format!("alpha {text}")).len(), 1, "{text}");
+    }
+    assert!(only_error("alpha IPaddr::2001:db8::10/64").contains("write IPv6addr::2001:db8:0:0:0:0:0:10/64"));
     assert!(only_error("alpha 2001:db8::10/64").contains("write IPv6addr::2001:db8:0:0:0:0:0:10/64"));
     assert!(only_error("alpha 2001:db8:0:0:0:0:0:10").contains("no shorthand for IPv6"));
     assert!(only_error("alpha IPv6addr::192.0.2.10").contains("write IPaddr2::192.0.2.10"));
-    assert_eq!(shape("alpha IPv6addr::2001:db8:0:0:0:0:0:1/64/eth0").len(), 1);
+    assert!(only_error("alpha IPv6addr::2001:db8::10::20").contains("IPv6addr takes one argument"));
+}
+
+#[test]
+fn what_is_wrong_with_an_agents_argument_is_underlined() {
+    for (text, expected) in [
+        (
+            "alpha LVSSyncDaemonSwap::slave\n",
+            "haresources:1:26: error: \"slave\" is no role: master or backup; write LVSSyncDaemonSwap::master",
+        ),
+        ("alpha systemd\n", "haresources:1:7: error: systemd needs a unit; write systemd::nginx"),
+        ("alpha 192.0.2.1 ocf:heartbeat:Dummy::x\n", "haresources:1:38: error: \"x\" is no parameter; "),
+    ] {
+        let found = only_error(text);
+        assert!(found.starts_with(expected), "{text:?}:\n{found}\n{expected}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use tracing::{error, warn};
 
 /// Agents that only tell somebody, or only wait: each group may have one of its own.
-const STATELESS: [&str; 4] = ["AudibleAlarm", "Delay", "MailTo", "WinPopup"];
+const STATELESS: [&str; 2] = ["AudibleAlarm", "WinPopup"];
 
 impl Run {
     /// Exit code 6 for a file that is refused, or that names scripts which are not there.
@@ -53,6 +53,9 @@ impl Run {
                 let (message, help) = why.split_once("; ").unwrap_or((&why, "the group cannot be started"));
                 report.push(Diagnostic::error(part(resource, &resource.script), message).help(help));
             }
+            for (piece, message, help) in self.agents.advice(resource) {
+                report.push(Diagnostic::warning(part(resource, &piece), message).help(help));
+            }
             if let Some(address) = resource.address() {
                 report_interface(resource, address, interfaces, report);
             }
@@ -87,12 +90,13 @@ fn twice(file: &Haresources, report: &mut Report) {
                 format!("the address {}", address.ip),
                 "an address belongs to one group: both nodes would hold it at the same time",
             ),
-            Kind::Script | Kind::Director if !STATELESS.contains(&resource.script.as_str()) => (
+            Kind::BuiltIn(what) if what.stateless() => continue,
+            _ if !STATELESS.contains(&resource.script.as_str()) => (
                 scripts.insert((&resource.script, &resource.arguments), resource.span),
                 format!("the resource {}", resource.text),
                 "what is stopped with one group is then gone for the other, too",
             ),
-            Kind::Script | Kind::Director => continue,
+            Kind::Script | Kind::BuiltIn(_) | Kind::Director => continue,
         };
         if let Some(earlier) = earlier {
             let line = report.source().position(earlier.start).line;
@@ -105,7 +109,7 @@ fn twice(file: &Haresources, report: &mut Report) {
 /// The place of the last such piece of a resource; of one that is written in two lines, the whole.
 fn part(resource: &Resource, piece: &str) -> Span {
     let span = resource.span;
-    match resource.text.rfind(piece) {
+    match resource.text.rfind(piece).filter(|_| !piece.is_empty()) {
         Some(at) if span.end - span.start == resource.text.len() => {
             Span::new(span.start + at, span.start + at + piece.len())
         }

@@ -115,7 +115,12 @@ impl Run {
 
     /// Every address of some groups, at once and whatever else works on them. The groups are given afterwards.
     pub(super) async fn let_go(&mut self, groups: &[&Group]) {
-        for resource in groups.iter().flat_map(|group| group.resources()) {
+        let all = || groups.iter().flat_map(|group| group.resources());
+        // The kernel removes the default route together with the address that it names.
+        for resource in all().filter(|resource| resource.is_source()) {
+            self.agents.change(resource, Action::Stop).await;
+        }
+        for resource in all() {
             if resource.address().is_some() {
                 let done = self.agents.change(resource, Action::Stop).await;
                 warn!("removed before anything else: {}{}", resource.text, because(&done.detail));
@@ -140,7 +145,7 @@ impl Run {
     /// Whether a resource says that it runs; one that cannot be asked may.
     async fn may_run(&mut self, resource: &Resource) -> bool {
         let (running, asked) = self.agents.status(resource).await;
-        running || asked.outcome != Outcome::Done
+        running || asked.outcome != Outcome::Done || self.agents.rests_otherwise(resource)
     }
 
     /// Announces the addresses of a node's groups that are here.

@@ -7,7 +7,7 @@ pub mod guard;
 pub mod prepared;
 
 use crate::agents::announce;
-use crate::agents::{Agents, Settings, child};
+use crate::agents::{Agents, Settings, child, mail, send_arp};
 use crate::args::{Args, Verb};
 use crate::event::Printer;
 use crate::haresources::{self, Group, Haresources};
@@ -35,6 +35,8 @@ pub async fn run(args: &Args) -> ExitCode {
             child::drain();
             return ExitCode::SUCCESS;
         }
+        Verb::SendMail { subject, to } => return exit(mail::deliver(subject, to)),
+        Verb::SendArp { interface, ip } => return exit(send_arp::repeat(interface, *ip).await.is_ok()),
         _ => {}
     }
     let settings = args.settings();
@@ -49,6 +51,10 @@ pub async fn run(args: &Args) -> ExitCode {
     let code = run.verb(&args.verb).await;
     run.agents.repeat_announcements();
     ExitCode::from(code)
+}
+
+fn exit(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }
 
 /// One run of the program.
@@ -109,6 +115,8 @@ impl Run {
             | Verb::Guard
             | Verb::Await
             | Verb::AnnounceBurst { .. }
+            | Verb::SendArp { .. }
+            | Verb::SendMail { .. }
             | Verb::DrainOutput => 0, // done above
         }
     }
