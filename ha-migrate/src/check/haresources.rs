@@ -78,7 +78,8 @@ fn judge_resource(agents: &Agents, resource: &Resource, file: &mut FileFindings)
             }
             file.same(resource.span, &resource.text);
         }
-        Kind::Script => match agents.who(resource) {
+        Kind::BuiltIn(_) if agents.who(resource).is_ok() => file.same(resource.span, &resource.text),
+        Kind::BuiltIn(_) | Kind::Script => match agents.who(resource) {
             Ok(_) if SHIPPED.contains(&script) => {
                 let message = "its script belongs to the old package heartbeat";
                 let advice = "do not purge that package before the script is elsewhere: in resource.d under your own care, or built in (\"ha-resources check\" tells)";

@@ -17,7 +17,7 @@ use lab::{Lab, Node, Result, Spec, check, fail, pair, wait_until, web};
 
 const VIRTUAL: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 0, 2, 10);
 /// Beyond what any step takes in a slow kernel with one processor.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Lines that are exchanged before and after a move. IPVS tells its peer about a connection after three packets.
 const ENOUGH: usize = 10;
 
@@ -119,7 +119,7 @@ impl Pair {
     }
 
     fn connect(&self) -> Result<Conversation> {
-        let words = ["timeout", "300", "perl", "-e", CLIENT];
+        let words = ["timeout", "900", "perl", "-e", CLIENT];
         let conversation = Conversation { process: self.client.spawn(&words)? };
         conversation.goes_on()?;
         Ok(conversation)
