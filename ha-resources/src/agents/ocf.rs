@@ -36,6 +36,7 @@ pub(super) fn change(settings: &Settings, ocf: &Ocf, resource: &Resource, action
         &resource.text,
         action,
         limit,
+        action == Action::Start,
     );
     let (outcome, detail) = match finished.ending {
         Ending::Exited(0) => return (Outcome::Done, String::new()),
@@ -65,6 +66,7 @@ pub(super) fn status(settings: &Settings, ocf: &Ocf, resource: &Resource) -> (bo
         &resource.text,
         Action::Status,
         limit,
+        false,
     );
     match finished.ending {
         Ending::Exited(0) => (true, Outcome::Done, "it runs".to_owned()),

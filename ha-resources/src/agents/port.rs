@@ -49,5 +49,5 @@ fn nft(settings: &Settings, words: &[&str], resource: &Resource, action: Action)
     let mut command = Command::new("nft");
     command.args(words).current_dir("/");
     settings.environment(&mut command);
-    script::run(command, &resource.text, action, settings.limit(action))
+    script::run(command, &resource.text, action, settings.limit(action), action == Action::Start)
 }

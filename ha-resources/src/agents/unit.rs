@@ -1,8 +1,8 @@
 //! systemd units, by systemctl: it waits for the unit's job, and here never longer than the limit.
 
+use super::Settings;
 use super::built_in::Ended;
 use super::script::{self, last_line};
-use super::{Settings, child};
 use crate::haresources::Resource;
 use crate::order::{Action, Outcome};
 use daemon::process::Ending;
@@ -11,12 +11,13 @@ use std::process::Command;
 
 /// Starts or stops a unit.
 pub(super) fn change(settings: &Settings, unit: &str, resource: &Resource, action: Action) -> Ended {
+    let starts = action == Action::Start;
     // As sd_booted(3) sees it.
     if !Path::new("/run/systemd/system").is_dir() {
         let why = "systemd is not the init system of this machine".to_owned();
-        return (if action == Action::Start { Outcome::Failed } else { Outcome::Already }, why);
+        return (if starts { Outcome::Failed } else { Outcome::Already }, why);
     }
-    match (show(settings, unit, resource), action) {
+    match (show(settings, unit, resource, starts), action) {
         (Ok(state), Action::Start) if state.load == "not-found" || state.load == "masked" => {
             return (Outcome::Failed, format!("unit {unit} is {}", state.load));
         }
@@ -32,12 +33,12 @@ pub(super) fn change(settings: &Settings, unit: &str, resource: &Resource, actio
     let mut command = systemctl(settings);
     command.arg(script::verb(action)).arg("--").arg(unit);
     let limit = settings.limit(action);
-    let finished = script::run(command, &resource.text, action, limit);
+    let finished = script::run(command, &resource.text, action, limit, starts);
     let (outcome, said) = script::ended(&finished, limit);
     if outcome == Outcome::Done {
         return (outcome, said);
     }
-    match show(settings, unit, resource) {
+    match show(settings, unit, resource, starts) {
         Ok(state) if action == Action::Stop && state.rests() => {
             (Outcome::Done, format!("{said}; but {unit} is {}", state.active))
         }
@@ -51,7 +52,7 @@ pub(super) fn status(settings: &Settings, unit: &str, resource: &Resource) -> (b
     if !Path::new("/run/systemd/system").is_dir() {
         return (false, Outcome::Done, "systemd is not the init system of this machine".to_owned());
     }
-    match show(settings, unit, resource) {
+    match show(settings, unit, resource, false) {
         Ok(state) => {
             let running = matches!(state.active.as_str(), "active" | "reloading");
             // On its way up or down it is neither.
@@ -69,7 +70,7 @@ pub(super) fn advice(settings: &Settings, unit: &str, resource: &Resource) -> Op
     if !Path::new("/run/systemd/system").is_dir() {
         return None;
     }
-    let state = show(settings, unit, resource).ok()?;
+    let state = show(settings, unit, resource, false).ok()?;
     let enabled = || {
         (
             format!("{unit} is enabled: systemd starts it at boot on both nodes"),
@@ -117,11 +118,11 @@ impl State {
     }
 }
 
-fn show(settings: &Settings, unit: &str, resource: &Resource) -> Result<State, String> {
+fn show(settings: &Settings, unit: &str, resource: &Resource, starts: bool) -> Result<State, String> {
     let mut command = systemctl(settings);
     command.args(["show", "--property=LoadState,ActiveState,SubState,Result,UnitFileState", "--"]).arg(unit);
     let limit = settings.status_limit;
-    let finished: child::Finished = script::run(command, &resource.text, Action::Status, limit);
+    let finished = script::run(command, &resource.text, Action::Status, limit, starts);
     match finished.ending {
         Ending::Exited(0) => Ok(State::parse(&String::from_utf8_lossy(&finished.output))),
         _ => Err(last_line(&finished.errors).unwrap_or_else(|| script::ended(&finished, limit).1)),
