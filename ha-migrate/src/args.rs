@@ -1,10 +1,11 @@
 //! The command line.
 
 use crate::check::Places;
-use clap::{Parser, Subcommand};
+use crate::import::Settings;
+use clap::{Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 
-/// Says what becomes of the files of heartbeat 3.0.6 and ldirectord 4.12. It only reads.
+/// Says what becomes of the files of heartbeat 3.0.6 and ldirectord 4.12, and makes such files of those of other programs.
 #[derive(Debug, Parser)]
 #[command(name = "ha-migrate", version, max_term_width = 100)]
 pub struct Args {
@@ -23,6 +24,73 @@ pub enum Verb {
     ///
     /// Exit code: 0 nothing must change, 1 something must, 2 wrong usage, 3 there is nothing to check.
     Check(Check),
+    /// Make ha.cf, authkeys, haresources and ldirectord.cf of another program's files
+    ///
+    /// What has no equivalent is said, with its file and line. Exit code: 0 everything was taken over, 1 something has no
+    /// equivalent, 2 wrong usage, 3 nothing was written.
+    Import(Import),
+}
+
+/// `import`.
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// Whose files they are
+    #[arg(value_enum)]
+    pub program: Program,
+    /// The files; - is standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Where the new files are written
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Overwrite files that are there
+    #[arg(long)]
+    pub force: bool,
+    /// The node that the files are of [default: this machine's name]
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// The other node; without it only ldirectord.cf is written
+    #[arg(long, value_name = "NAME")]
+    peer: Option<String>,
+    /// Also list what was taken over
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// Whose files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Program {
+    /// keepalived.conf; what it includes is read, too
+    Keepalived,
+    /// piranha's lvs.cf
+    Piranha,
+    /// A table saved by ipvsadm -S or ipvsadm -Sn
+    Ipvsadm,
+}
+
+impl Import {
+    /// For whom, and where to.
+    ///
+    /// # Errors
+    /// A name cannot be one, or the system has no random numbers.
+    pub fn settings(&self) -> Result<Settings, String> {
+        let own =
+            || heartbeatd::config::node_name(Path::new("/nonexistent")).map_err(|error| error.to_string());
+        let node = self.node.clone().map_or_else(own, Ok)?.to_lowercase();
+        let peer = self.peer.as_ref().map(|name| name.to_lowercase());
+        for name in std::iter::once(&node).chain(&peer) {
+            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+                return Err(format!("{name:?} is no name of a node: write it as \"uname -n\" prints it"));
+            }
+        }
+        if peer.as_ref() == Some(&node) {
+            return Err(format!("{node} is both nodes: say with --node whose files they are"));
+        }
+        let output = std::path::absolute(&self.output)
+            .map_err(|error| format!("{}: {error}", self.output.display()))?;
+        let secret = crate::import::secret().map_err(|error| format!("/dev/urandom: {error}"))?;
+        Ok(Settings { node, peer, output, secret })
+    }
 }
 
 /// `check`.

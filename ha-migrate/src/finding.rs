@@ -18,12 +18,15 @@ pub enum Verdict {
     Differs,
     /// As it is it does not work with the new programs.
     Change,
+    /// What is imported has nothing that does the same.
+    Lost,
 }
 
 impl Verdict {
     /// As a headline.
     fn title(self) -> &'static str {
         match self {
+            Self::Lost => "has no equivalent",
             Self::Change => "must change",
             Self::Differs => "differs",
             Self::Look => "worth a look",
@@ -136,7 +139,7 @@ impl FileFindings {
 
     fn text(&self, out: &mut String, verbose: bool) {
         let _ = writeln!(out, "{}", self.file.display());
-        for verdict in [Verdict::Change, Verdict::Differs, Verdict::Look, Verdict::Same] {
+        for verdict in [Verdict::Lost, Verdict::Change, Verdict::Differs, Verdict::Look, Verdict::Same] {
             let mut found = self.findings.iter().filter(|finding| finding.verdict == verdict).peekable();
             if found.peek().is_none() {
                 continue;
@@ -185,11 +188,13 @@ fn subjects<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
 impl Summary {
     /// Over these files, read for this node.
     pub fn new(node: String, mut files: Vec<FileFindings>) -> Summary {
-        let mut counts = BTreeMap::from([("change", 0), ("differs", 0), ("look", 0), ("same", 0)]);
+        let mut counts =
+            BTreeMap::from([("lost", 0), ("change", 0), ("differs", 0), ("look", 0), ("same", 0)]);
         for file in &mut files {
             file.sort();
             for finding in &file.findings {
                 let name = match finding.verdict {
+                    Verdict::Lost => "lost",
                     Verdict::Change => "change",
                     Verdict::Differs => "differs",
                     Verdict::Look => "look",
@@ -206,6 +211,11 @@ impl Summary {
         self.count("change") > 0
     }
 
+    /// Whether anything was not taken over.
+    pub fn loses(&self) -> bool {
+        self.count("lost") > 0
+    }
+
     fn count(&self, name: &str) -> usize {
         self.counts.get(name).copied().unwrap_or_default()
     }
@@ -220,6 +230,9 @@ impl Summary {
     pub fn text(&self, verbose: bool) -> String {
         let mut text = format!("Read for the node {}.\n\n", self.node);
         self.files.iter().for_each(|file| file.text(&mut text, verbose));
+        if self.count("lost") > 0 {
+            let _ = write!(text, "{} without equivalent, ", self.count("lost"));
+        }
         let _ = writeln!(
             text,
             "{} must change, {} behave differently, {} worth a look, {} the same",
