@@ -19,6 +19,7 @@ mod drain;
 mod drift;
 mod execute;
 mod mail;
+mod migration;
 mod monitor;
 mod operate;
 mod pace;
@@ -45,6 +46,7 @@ const TESTS: &[&[Test]] = &[
     drain::TESTS,
     operate::TESTS,
     standby::TESTS,
+    migration::TESTS,
     pace::TESTS,
 ];
 
