@@ -110,7 +110,8 @@ fn global_definitions(block: &Statement, notes: &mut Notes) {
         let (name, place) = (statement.name(), statement.place);
         match name {
             "router_id" => notes.look(place, name, "a node is called what \"uname -n\" says"),
-            "notification_email" | "notification_email_from" | "smtp_server" => notes.same(place, name),
+            "notification_email" => {} // see the services
+            "notification_email_from" | "smtp_server" => notes.same(place, name),
             "smtp_connect_timeout" | "smtp_helo_name" => {
                 notes.differs(place, name, "mail has limits of its own")
             }

@@ -18,7 +18,7 @@ pub(super) fn director(
     let mut director =
         Director { comments: vec!["Imported from keepalived.".to_owned()], ..Director::default() };
     let mut scripts: Vec<NewFile> = Vec::new();
-    mail(statements, &mut director);
+    mail(statements, &mut director, notes);
     for server in statements.iter().filter(|each| each.name() == "virtual_server") {
         let keys = keys(server, statements, notes);
         let protocol = protocol(server, notes);
@@ -47,7 +47,7 @@ pub(super) fn director(
 }
 
 /// Who is told by mail.
-fn mail(statements: &[Statement], director: &mut Director) {
+fn mail(statements: &[Statement], director: &mut Director, notes: &mut Notes) {
     let globals = statements.iter().filter(|each| each.name() == "global_defs").flat_map(|each| &each.block);
     for statement in globals {
         match statement.name() {
@@ -56,7 +56,15 @@ fn mail(statements: &[Statement], director: &mut Director) {
                     statement.block.iter().flat_map(|line| line.words.iter().map(String::as_str)).collect();
                 let to: Vec<&str> =
                     to.into_iter().filter(|address| plain(address) && address.contains('@')).collect();
-                if !to.is_empty() {
+                if to.is_empty() {
+                    notes.lost(
+                        statement.place,
+                        "notification_email",
+                        "has no address",
+                        "write emailalert=USER@HOST",
+                    );
+                } else {
+                    notes.same(statement.place, "notification_email");
                     director.globals.push(("emailalert", to.join(", ")));
                 }
             }

@@ -118,7 +118,13 @@ fn instance(instance: &Statement, pair: &mut Pair, notes: &mut Notes) -> Vec<Str
     pair.keepalive = if pair.keepalive.is_zero() { advert } else { pair.keepalive.min(advert) };
     pair.deadtime = pair.deadtime.max(dead);
     for link in links(instance, &interface, router) {
-        if !pair.links.contains(&link) {
+        // One group of multicast is enough for an interface, however many instances it has.
+        let group = link.split(" 239.").next().filter(|_| link.starts_with("mcast "));
+        if !pair
+            .links
+            .iter()
+            .any(|known| *known == link || group.is_some_and(|group| known.starts_with(group)))
+        {
             pair.links.push(link);
         }
     }
