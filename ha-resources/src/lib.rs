@@ -25,6 +25,7 @@
 //! | [`lock`] | one run at a time on each group |
 //! | [`taken`] | what is to be given back, whatever the file says by then |
 //! | [`event`] | what is printed |
+//! | [`by_hand`] | the program under the names of scripts |
 //! | [`args`], [`verbs`] | the command line and what its verbs do |
 #![deny(unsafe_code)]
 
@@ -32,6 +33,7 @@ pub mod address;
 pub mod agents;
 pub mod args;
 pub mod builtin;
+pub mod by_hand;
 mod cancel;
 pub mod event;
 pub mod haresources;

@@ -4,13 +4,34 @@
 use clap::Parser;
 use daemon::log::{self, Facility, Format, Log, Target};
 use ha_resources::args::Args;
+use ha_resources::by_hand;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let mut words = std::env::args_os();
+    let called = words.next().unwrap_or_default();
+    let name = by_hand::name(&called);
+    if by_hand::is_agent(name) {
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        let _log = start_log(false, false);
+        return in_runtime(async { ExitCode::from(by_hand::run(name, &words).await) });
+    }
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            // Its scripts knew one exit code for wrong usage.
+            let code = if name == by_hand::RESOURCE_MANAGER { 1 } else { error.exit_code() };
+            return ExitCode::from(u8::try_from(code).unwrap_or(2));
+        }
+    };
     let _log = start_log(args.debug, args.json);
+    in_runtime(ha_resources::verbs::run(&args))
+}
+
+fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(ha_resources::verbs::run(&args)),
+        Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             eprintln!("error: cannot start: {error}");
             ExitCode::FAILURE

@@ -41,12 +41,15 @@ impl Run {
         for resource in group.resources() {
             running += usize::from(self.ask(group.key(), resource).await.0);
         }
-        if !self.printer.json {
-            say(match running {
-                0 => "NONE",
-                all if all == group.size() => "ALL",
-                _ => "SOME",
-            });
+        let state = match running {
+            0 => "NONE",
+            all if all == group.size() => "ALL",
+            _ => "SOME",
+        };
+        if self.printer.json {
+            say(&serde_json::json!({"event": "state", "group": group.key(), "state": state}).to_string());
+        } else {
+            say(state);
         }
         0
     }
@@ -172,16 +175,29 @@ fn nodes_of_ha_cf(path: &Path) -> Vec<String> {
     nodes
 }
 
-/// `listkeys`, `allkeys`: the keys, one a line.
-pub(super) fn keys<'a>(groups: impl IntoIterator<Item = &'a Group>) -> u8 {
-    groups.into_iter().for_each(|group| say(group.key()));
-    0
+/// How groups are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// `listkeys`, `allkeys`: the keys, one a line.
+    Keys,
+    /// `ourkeys`, `otherkeys`: every resource of each group, each followed by a blank, as the old callers expect.
+    Whole,
 }
 
-/// `ourkeys`, `otherkeys`: every resource of each group, each followed by a blank, as the old callers expect.
-pub(super) fn whole<'a>(groups: impl IntoIterator<Item = &'a Group>) -> u8 {
+/// Prints groups; with `json` one object a line that says everything about each, whatever the list.
+pub(super) fn list<'a>(groups: impl IntoIterator<Item = &'a Group>, list: List, json: bool) -> u8 {
     for group in groups {
-        say(&group.resources().map(|resource| format!("{} ", resource.text)).collect::<String>());
+        let resources = group.resources().map(|resource| resource.text.as_str());
+        if json {
+            let resources: Vec<_> = resources.collect();
+            let line = serde_json::json!({"key": group.key(), "node": group.node, "resources": resources});
+            say(&line.to_string());
+        } else {
+            match list {
+                List::Keys => say(group.key()),
+                List::Whole => say(&resources.map(|text| format!("{text} ")).collect::<String>()),
+            }
+        }
     }
     0
 }

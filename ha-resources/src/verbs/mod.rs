@@ -13,6 +13,7 @@ use crate::event::Printer;
 use crate::haresources::{self, Group, Haresources};
 use crate::order::Action;
 use crate::taken;
+use ask::List;
 use config::Report;
 use group::Which;
 use std::process::ExitCode;
@@ -90,6 +91,7 @@ impl Run {
             Ok(file) => file,
             Err(code) => return code,
         };
+        let (json, here) = (self.printer.json, &self.settings.node);
         match verb {
             Verb::TakeGroup { key, .. } => self.one(&file, key, Action::Start).await,
             Verb::GiveGroup { key, .. } => self.one(&file, key, Action::Stop).await,
@@ -102,11 +104,13 @@ impl Run {
             Verb::ClearNode { node } => self.node(&file, node, Action::Stop, Which::Running).await,
             Verb::Announce { node } => self.announce(&file, node).await,
             Verb::StatGroup { key } => self.stat_group(&file, key).await,
-            Verb::ListKeys { node } => ask::keys(file.of_node(node)),
-            Verb::AllKeys => ask::keys(file.groups.iter()),
-            Verb::OurKeys => ask::whole(file.groups.iter().filter(|group| group.node == self.settings.node)),
+            Verb::ListKeys { node } => ask::list(file.of_node(node), List::Keys, json),
+            Verb::AllKeys => ask::list(&file.groups, List::Keys, json),
+            Verb::OurKeys => {
+                ask::list(file.groups.iter().filter(|group| group.node == *here), List::Whole, json)
+            }
             Verb::OtherKeys => {
-                ask::whole(file.groups.iter().filter(|group| group.node != self.settings.node))
+                ask::list(file.groups.iter().filter(|group| group.node != *here), List::Whole, json)
             }
             Verb::VerifyAllIdle => self.verify_all_idle(&file).await,
             Verb::Plan { what, name } => self.plan(&file, *what, name),
