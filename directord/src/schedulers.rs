@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 /// What is to be said about schedulers that this machine's kernel does not have. Blocks: reads files. Where the
 /// kernel's modules cannot be seen, as in a container, nothing is said.
@@ -9,6 +10,28 @@ pub(crate) fn warnings(wanted: &BTreeSet<String>) -> Vec<String> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let modules = Path::new("/lib/modules").join(&release);
     missing(wanted, &modules, Path::new("/sys/module"), &release)
+}
+
+/// The modules of these schedulers that this kernel has and has not loaded. Blocks. To place the first service of a
+/// scheduler the kernel loads it by a program of its own: tens of milliseconds that a take-over need not wait for.
+pub(crate) fn not_loaded(wanted: &BTreeSet<String>) -> Vec<String> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    loadable(wanted, &Path::new("/lib/modules").join(release), Path::new("/sys/module"))
+}
+
+/// What loads modules.
+pub(crate) fn loading(modules: &[String]) -> Command {
+    let mut command = Command::new("/sbin/modprobe");
+    command.args(["-q", "-a", "--"]).args(modules).current_dir("/");
+    command
+}
+
+fn loadable(wanted: &BTreeSet<String>, modules: &Path, loaded: &Path) -> Vec<String> {
+    let list = std::fs::read(modules.join("modules.dep")).unwrap_or_default();
+    let list = String::from_utf8_lossy(&list);
+    let known: BTreeSet<&str> = list.lines().filter_map(of_line).collect();
+    let wanted = wanted.iter().filter(|name| known.contains(name.as_str()));
+    wanted.map(|name| format!("ip_vs_{name}")).filter(|module| !loaded.join(module).exists()).collect()
 }
 
 fn missing(wanted: &BTreeSet<String>, modules: &Path, loaded: &Path, release: &str) -> Vec<String> {
@@ -59,6 +82,8 @@ mod tests {
         std::fs::write(folder.join("modules.dep"), modules).unwrap();
         std::fs::write(folder.join("modules.builtin"), format!("{ipvs}/ip_vs_mh.ko\n")).unwrap();
         let found = missing(&wanted, &folder, &folder, "6.1");
+        // rr is a module, mh built in, sh loaded, and wlcc nothing.
+        assert_eq!(loadable(&wanted, &folder, &folder), ["ip_vs_rr"]);
         std::fs::remove_dir_all(&folder).unwrap();
         assert_eq!(
             found,

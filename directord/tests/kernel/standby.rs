@@ -7,6 +7,7 @@ use std::time::Instant;
 
 pub const TESTS: &[Test] = &[
     ("standby_checks_and_places_nothing_until_it_is_activated", on_standby_nothing_until_activated),
+    ("standby_has_the_scheduler_loaded_before_it_is_activated", has_the_scheduler_loaded),
     ("standby_knows_the_servers_when_it_is_activated", knows_the_servers_when_it_is_activated),
     ("standby_is_activated_by_start_and_ended_by_stop", activated_by_start_and_ended_by_stop),
     ("standby_killed_while_active_comes_back_active", killed_while_active_comes_back_active),
@@ -69,6 +70,28 @@ fn on_standby_nothing_until_activated() {
     bed.ok("stop");
     assert_eq!((bed.table().len(), bed.code("status")), (0, 3));
     assert!(!claim(&bed).exists() && !bed.pid_file().exists());
+}
+
+/// To load it when it is needed would cost a take-over tens of milliseconds.
+fn has_the_scheduler_loaded() {
+    let module = std::path::Path::new("/sys/module/ip_vs_ovf");
+    let bed = Bed::new();
+    let list = format!("/lib/modules/{}/modules.dep", bed.must("uname", "-r").trim());
+    if !std::fs::read_to_string(list).is_ok_and(|list| list.contains("/ip_vs_ovf.ko")) {
+        return println!("  this kernel's schedulers are no modules, or cannot be seen here");
+    }
+    if module.join("refcnt").exists() {
+        bed.must("/sbin/modprobe", "-r ip_vs_ovf"); // nothing else here uses it
+        assert!(!module.exists());
+    }
+    let _a = Server::start("192.0.2.11");
+    bed.configure(&section(VIP, "scheduler=ovf", &["192.0.2.11"]));
+    bed.ok("start --standby");
+    bed.until("the module", LIMIT, |_| module.exists());
+    on_standby(&bed, "with the module");
+    bed.ok("activate");
+    assert_eq!(bed.table()[0], "-A -t 203.0.113.202:80 -s ovf");
+    bed.ok("stop");
 }
 
 fn knows_the_servers_when_it_is_activated() {
