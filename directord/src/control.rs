@@ -1,7 +1,7 @@
 //! What tools ask the running daemon, and what it answers: one JSON value a line.
 //!
 //! A status is several lines, since one line has a limit and a table has none: first [`Answer::Status`], then
-//! [`Answer::Service`] for every service (again for every thousand of its servers), then [`Answer::End`].
+//! [`Answer::Service`] for every service (again for every hundred of its servers), then [`Answer::End`].
 
 use crate::director::{CheckResult, Event, ServiceStatus};
 use daemon::control::{Client, RequestError};
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Servers in one line.
-const CHUNK: usize = 1000;
+const CHUNK: usize = 100;
 
 /// Bytes of a text in one line; quotation marks make it longer there.
 const PIECE: usize = 128 * 1024;
@@ -180,15 +180,14 @@ impl Status {
         let mut lines = vec![Answer::Status(self.daemon)];
         lines.extend(self.warnings.into_iter().map(|text| Answer::Warning { text }));
         for mut service in self.services {
-            let servers = std::mem::take(&mut service.servers);
-            let mut chunks = servers.chunks(CHUNK);
-            let first = chunks.next().unwrap_or(&[]).to_vec();
-            lines.push(Answer::Service(ServiceStatus { servers: first, ..service.clone() }));
-            lines.extend(
-                chunks.map(|chunk| {
-                    Answer::Service(ServiceStatus { servers: chunk.to_vec(), ..service.clone() })
-                }),
-            );
+            let mut servers = std::mem::take(&mut service.servers).into_iter();
+            loop {
+                let chunk = servers.by_ref().take(CHUNK).collect();
+                lines.push(Answer::Service(ServiceStatus { servers: chunk, ..service.clone() }));
+                if servers.len() == 0 {
+                    break;
+                }
+            }
         }
         lines.push(Answer::End);
         lines
@@ -322,7 +321,7 @@ mod tests {
             services: vec![service("fwm:1", 0), service("fwm:2", 2500), service("fwm:3", 1)],
         };
         let lines = status.clone().lines();
-        assert_eq!(lines.len(), 1 + 1 + 1 + 3 + 1 + 1);
+        assert_eq!(lines.len(), 1 + 1 + 1 + 25 + 1 + 1);
         for line in &lines {
             assert!(serde_json::to_vec(line).unwrap().len() < daemon::control::LINE_LIMIT);
         }

@@ -30,7 +30,7 @@ pub use events::{Event, What};
 use lines::{describe, no_weight, not_run};
 pub use monitored::Monitored;
 pub use report::{CheckResult, ServerStatus, ServiceStatus};
-pub use select::Place;
+pub use select::{Piece, Place};
 use server::{Last, Server};
 use service::Service;
 
@@ -76,7 +76,12 @@ pub type Leaving = (ServiceKey, Vec<(DestinationKey, SocketAddr, Role)>);
 impl Director {
     /// A plan that begins: what the table holds with a weight is adopted as up.
     pub fn new(plan: Plan, table: &Table, now: SystemTime) -> Director {
-        let services = plan.services.iter().map(|service| Service::adopt(service, table, now)).collect();
+        let held = table.index();
+        let adopt = |service: &VirtualService| {
+            let found = held.get(&service.service.key).map_or(&[][..], |(_, found)| found.as_slice());
+            Service::adopt(service, found, now)
+        };
+        let services = plan.services.iter().map(adopt).collect();
         Director { holders: holders(&plan), services, plan, events: Vec::new(), notices: Vec::new() }
     }
 
@@ -86,17 +91,25 @@ impl Director {
         next.restore(&self.drained());
         next.events = std::mem::take(&mut self.events);
         next.notices = std::mem::take(&mut self.notices);
+        let before: HashMap<&ServiceKey, (&VirtualService, &Service)> = self
+            .plan
+            .services
+            .iter()
+            .zip(&self.services)
+            .map(|(service, state)| (&service.service.key, (service, state)))
+            .collect();
         for (service, state) in next.plan.services.iter().zip(&mut next.services) {
-            let Some((old, old_state)) = self.find(&service.service.key) else { continue };
+            let Some((old, old_state)) = before.get(&service.service.key) else { continue };
+            let old_servers: HashMap<DestinationKey, (&RealServer, &Server)> = old
+                .reals
+                .iter()
+                .zip(&old_state.servers)
+                .map(|(real, server)| (real.destination.key, (real, server)))
+                .collect();
             state.fallback_served = old_state.fallback_served;
             state.took = old_state.took.clone();
             for (real, server) in service.reals.iter().zip(&mut state.servers) {
-                let twin = old
-                    .reals
-                    .iter()
-                    .zip(&old_state.servers)
-                    .find(|(other, _)| other.destination.key == real.destination.key);
-                if let Some((other, old_server)) = twin {
+                if let Some((other, old_server)) = old_servers.get(&real.destination.key) {
                     server.tally = old_server.tally.clone();
                     server.inherit(old_server, real.check == other.check);
                     if !service.keep_last {
@@ -106,9 +119,10 @@ impl Director {
                 }
             }
         }
-        let stays = |key: &ServiceKey| next.plan.has(key);
-        let leaving =
-            self.plan.services.iter().filter(|service| !stays(&service.service.key)).map(leaving).collect();
+        let stay: HashSet<&ServiceKey> =
+            next.plan.services.iter().map(|service| &service.service.key).collect();
+        let left = self.plan.services.iter().filter(|service| !stay.contains(&service.service.key));
+        let leaving = left.map(leaving).collect();
         *self = next;
         leaving
     }
@@ -259,20 +273,18 @@ impl Director {
 
     /// The table was edited as wanted, except for what failed, and is `table` now.
     pub fn placed(&mut self, wanted: &[Wanted], failed: &[Failed], table: &Table, now: SystemTime) {
-        for want in wanted {
-            let key = &want.service.key;
-            let Some(at) = self.plan.services.iter().position(|service| service.service.key == *key) else {
-                continue;
-            };
-            let (Some(service), Some(state)) = (self.plan.services.get(at), self.services.get_mut(at)) else {
-                continue;
-            };
+        let held = table.index();
+        let wanted: HashMap<&ServiceKey, &Wanted> =
+            wanted.iter().map(|want| (&want.service.key, want)).collect();
+        for (service, state) in self.plan.services.iter().zip(&mut self.services) {
+            let key = &service.service.key;
+            let Some(want) = wanted.get(key) else { continue };
             let failed: HashSet<Option<DestinationKey>> = failed
                 .iter()
                 .filter(|(service, _)| service == key)
                 .map(|(_, destination)| *destination)
                 .collect();
-            let there = table.find(key).is_some();
+            let there = held.contains_key(key);
             state.settled = there && !failed.contains(&None);
             // What is refused of ours does not keep strangers from being left alone from now on.
             let ours: HashSet<DestinationKey> =
@@ -334,10 +346,6 @@ impl Director {
     pub fn count(&self) -> (usize, usize) {
         let servers = || self.services.iter().flat_map(|service| &service.servers);
         (servers().filter(|server| server.verdict.is_up()).count(), servers().count())
-    }
-
-    fn find(&self, key: &ServiceKey) -> Option<(&VirtualService, &Service)> {
-        self.plan.services.iter().zip(&self.services).find(|(service, _)| service.service.key == *key)
     }
 }
 

@@ -230,16 +230,13 @@ impl Access for Client {
     }
 
     fn count(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Counted, Error> {
-        let mut counted = Counted::default();
-        for (entry, found) in self.table_of(ours)? {
-            let key = &entry.service.key;
-            counted
-                .connections
-                .extend(found.iter().map(|real| ((key.clone(), real.destination.key), real.connections)));
-            let destinations = found.into_iter().map(|entry| entry.destination).collect();
-            counted.table.services.push((entry.service, destinations));
-        }
-        Ok(counted)
+        let weight_and_counts = |(entry, found): listing::Entry| {
+            let one = |real: ipvs::DestinationEntry| {
+                (real.destination.key, (real.destination.weight, Some(real.connections)))
+            };
+            (entry.service.key, found.into_iter().map(one).collect())
+        };
+        Ok(Counted { services: self.table_of(ours)?.into_iter().map(weight_and_counts).collect() })
     }
 
     fn apply(&mut self, action: &Action) -> Result<(), Error> {

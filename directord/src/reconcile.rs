@@ -9,8 +9,12 @@
 //!   differs is repaired.
 //! * Additions come before removals: there is no moment without a server when the fallback takes over.
 
+mod table;
+
+pub use table::{Counted, Table};
+
 use crate::config::plan::shown;
-use ipvs::{Connections, Destination, DestinationKey, Forwarding, Service, ServiceKey};
+use ipvs::{Destination, DestinationKey, Forwarding, Service, ServiceKey};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -79,22 +83,6 @@ impl Presence {
     pub fn is_like(self, other: Presence) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
-}
-
-/// The part of the kernel's table that concerns us.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Table {
-    /// The services with their destinations.
-    pub services: Vec<(Service, Vec<Destination>)>,
-}
-
-/// Services as they are in the kernel at one moment, with the connections it counts.
-#[derive(Clone, Debug, Default)]
-pub struct Counted {
-    /// The services.
-    pub table: Table,
-    /// The connections of their destinations.
-    pub connections: HashMap<(ServiceKey, DestinationKey), Connections>,
 }
 
 /// One edit of the kernel's table.
@@ -190,8 +178,9 @@ impl Action {
 /// The edits that turn the table into what is wanted.
 pub fn reconcile(wanted: &[Wanted], table: &Table) -> Vec<Edit> {
     let (mut services, mut additions, mut removals) = (Vec::new(), Vec::new(), Vec::new());
+    let held = table.index();
     for want in wanted {
-        let found = table.find(&want.service.key);
+        let found = held.get(&want.service.key).copied();
         services.extend(service_edit(want, found.map(|(service, _)| service)));
         let destinations = found.map_or(&[][..], |(_, destinations)| destinations.as_slice());
         for edit in destination_edits(want, destinations) {
@@ -378,39 +367,6 @@ impl Role {
         match self {
             Role::Real => "real server",
             Role::Fallback => "fallback server",
-        }
-    }
-}
-
-impl Table {
-    /// A service with its destinations.
-    pub fn find(&self, key: &ServiceKey) -> Option<&(Service, Vec<Destination>)> {
-        self.services.iter().find(|(service, _)| service.key == *key)
-    }
-
-    /// A destination.
-    pub fn destination(&self, service: &ServiceKey, key: &DestinationKey) -> Option<&Destination> {
-        self.find(service)?.1.iter().find(|destination| destination.key == *key)
-    }
-
-    /// What the table is after an edit.
-    pub fn apply(&mut self, action: &Action) {
-        let at = self.services.iter().position(|(service, _)| service.key == *action.service());
-        let entry = at.and_then(|at| self.services.get_mut(at));
-        match (action, entry) {
-            (Action::AddService(service), None) => self.services.push((service.clone(), Vec::new())),
-            (Action::UpdateService(service), Some((found, _))) => *found = service.clone(),
-            (Action::DeleteService(key), _) => self.services.retain(|(service, _)| service.key != *key),
-            (Action::AddDestination(_, new), Some((_, destinations))) => destinations.push(new.clone()),
-            (Action::UpdateDestination(_, new), Some((_, destinations))) => {
-                for found in destinations.iter_mut().filter(|found| found.key == new.key) {
-                    *found = new.clone();
-                }
-            }
-            (Action::DeleteDestination(_, key), Some((_, destinations))) => {
-                destinations.retain(|found| found.key != *key);
-            }
-            _ => {}
         }
     }
 }

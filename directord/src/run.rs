@@ -4,15 +4,17 @@ mod alert;
 mod asked;
 mod commands;
 pub(crate) mod drains;
+mod found;
 mod journal;
 mod others;
 mod perform;
 mod reload;
 mod standby;
 mod tasks;
+mod telling;
 
 use crate::alerts::Alerts;
-use crate::checks::Checks;
+use crate::checks::{self, Checks};
 use crate::config::{Loaded, Phase};
 use crate::control::DaemonStatus;
 use crate::director::{Director, Down, Drained, Event as Change, Leaving, Line, What};
@@ -162,13 +164,15 @@ pub(crate) async fn run(parts: Parts, listener: daemon::control::Listener) -> Ex
         Ok(table) => table,
         Err(why) => return parts.starting.failed(&format!("directord: {why}"), 1),
     };
-    let checks = Checks::new(tasks::results(events.clone()));
+    // Apart from all else: whoever wants to activate it does not stand behind a thousand results.
+    let (results, checked) = mpsc::channel(1024);
+    let checks = Checks::new(results);
     checks.preparing().plan(&parts.loaded.plan).await;
     let tasks = match Tasks::start(events, listener) {
         Ok(tasks) => tasks,
         Err(error) => return parts.starting.failed(&format!("directord: signals: {error}"), 1),
     };
-    Daemon::new(parts, table, checks, tasks).events(inbox).await
+    Daemon::new(parts, table, checks, tasks).events(inbox, checked).await
 }
 
 impl Daemon {
@@ -238,7 +242,11 @@ impl Daemon {
         daemon
     }
 
-    async fn events(mut self, mut inbox: mpsc::Receiver<Event>) -> ExitCode {
+    async fn events(
+        mut self,
+        mut inbox: mpsc::Receiver<Event>,
+        mut checked: mpsc::Receiver<checks::Result>,
+    ) -> ExitCode {
         let mut beat = self.beat();
         let mut maintenance = every(MAINTENANCE_EVERY);
         let mut lag = every(LAG_EVERY);
@@ -262,6 +270,10 @@ impl Daemon {
                     Some(event) => self.event(event),
                     None => Next::Stop("no more events"),
                 },
+                Some(result) = checked.recv() => {
+                    self.checked(result);
+                    Next::Continue
+                }
                 _ = beat.tick() => {
                     self.dirty = true;
                     self.look_at_file();
@@ -316,15 +328,6 @@ impl Daemon {
 
     fn event(&mut self, event: Event) -> Next {
         match event {
-            Event::Checked((probe, checked, asked)) => {
-                self.monitor_result(&probe, &checked);
-                let (lines, changed) = self.director.observe(&probe, &checked, SystemTime::now());
-                log(&lines);
-                self.dirty |= changed;
-                self.tell_notices();
-                self.checks.doubt(&probe, self.director.is_in_doubt(&probe));
-                asked.into_iter().for_each(|asked| drop(asked.send(checked.clone())));
-            }
             Event::Passed(epoch, wanted, leaving, result) => {
                 return self.passed(epoch, &wanted, leaving, result);
             }
@@ -341,19 +344,10 @@ impl Daemon {
             Event::Asked(question, reply) => return self.asked(question, reply),
             Event::Granted(of, reply, warnings) => self.show(of, reply, warnings),
             Event::Counted(purpose, reply, result) => self.counted(purpose, reply, result),
+            Event::Piece(telling) => self.next_piece(*telling),
             Event::CheckedNow(epoch, results, reply) => self.checked_now(epoch, &results, &reply),
             Event::Rechecked => self.standby.rechecking = false,
-            Event::Maintenance(maintenance, resting) => {
-                let directory = self.director.plan().settings.maintenance_dir.as_deref();
-                if self.maintenance.is_some() || maintenance.directory() != directory {
-                    return Next::Continue; // a reload has brought another directory
-                }
-                self.maintenance = Some(maintenance);
-                if self.resting != resting {
-                    self.resting = resting;
-                    self.rest();
-                }
-            }
+            Event::Maintenance(maintenance, resting) => self.rested(maintenance, resting),
             Event::Watched(watch, look) => {
                 if self.watch.is_none() {
                     self.watch = Some(watch);
@@ -362,22 +356,6 @@ impl Daemon {
             }
         }
         Next::Continue
-    }
-
-    /// Takes servers out of service, or back, as the maintenance directory says.
-    fn rest(&mut self) {
-        let (lines, changed) = self.director.maintain(|real| self.resting.includes(real), SystemTime::now());
-        log(&lines);
-        self.dirty |= changed;
-        self.checks.rest(&self.director.idle_probes());
-    }
-
-    fn look_at_maintenance(&mut self) {
-        if self.maintenance.as_ref().is_some_and(|maintenance| maintenance.directory().is_some()) {
-            if let Some(maintenance) = self.maintenance.take() {
-                self.tasks.look_at_maintenance(maintenance, self.resting.clone());
-            }
-        }
     }
 }
 

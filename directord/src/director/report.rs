@@ -1,10 +1,10 @@
 //! What status shows of the services.
 
-use super::{Director, Drain, Place, Server, Service};
+use super::{Director, Drain, Piece, Place, Server, Service};
 use crate::check::{Checked, Outcome, Probe};
 use crate::config::{Check, RealServer, VirtualService};
 use crate::metrics::{Histogram, Tally};
-use crate::reconcile::{Counted, Presence, Table};
+use crate::reconcile::{Counted, Presence};
 use crate::verdict::State;
 use ipvs::{Destination, ServiceKey};
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,14 @@ pub struct CheckResult {
     pub state: State,
 }
 
+impl ServiceStatus {
+    /// More servers of the same service.
+    pub fn extend(&mut self, more: ServiceStatus) {
+        self.up += more.up;
+        self.servers.extend(more.servers);
+    }
+}
+
 impl Director {
     /// The probes of some servers, each with those it is for; `None` for servers that are not checked.
     pub fn probes_of(&self, places: &[Place]) -> Vec<(Option<Arc<Probe>>, Vec<Place>)> {
@@ -153,12 +161,11 @@ impl Director {
         })
     }
 
-    /// Of every service: how long checks took, and how they ended for each of its servers.
-    pub fn tallies(&self) -> Vec<(Histogram, Vec<Tally>)> {
-        let of = |state: &Service| {
-            (state.took.clone(), state.servers.iter().map(|server| server.tally.clone()).collect())
-        };
-        self.services.iter().map(of).collect()
+    /// Of a service: how long checks took, and how they ended for some of its servers.
+    pub fn tallies(&self, piece: &Piece) -> (Histogram, Vec<Tally>) {
+        let Some(state) = self.services.get(piece.service) else { return Default::default() };
+        let servers = piece.servers.iter().filter_map(|number| state.servers.get(*number));
+        (state.took.clone(), servers.map(|server| server.tally.clone()).collect())
     }
 
     /// The services of some servers.
@@ -167,23 +174,14 @@ impl Director {
         places.iter().filter_map(of).collect()
     }
 
-    /// Some servers with their services, as they are believed to be, and as they are in the kernel.
-    pub fn status(&self, places: &[Place], kernel: &Counted) -> Vec<ServiceStatus> {
-        let wanted: HashSet<&Place> = places.iter().collect();
-        let all = places.len() == self.count().1;
-        let services = self.plan.services.iter().zip(&self.services).enumerate();
-        let mut statuses = Vec::new();
-        for (at, (service, state)) in services {
-            let servers = service.reals.iter().zip(&state.servers).enumerate();
-            let servers: Vec<ServerStatus> = servers
-                .filter(|(number, _)| all || wanted.contains(&(at, *number)))
-                .map(|(_, (real, server))| self.server_status(service, real, server, kernel))
-                .collect();
-            if all || !servers.is_empty() {
-                statuses.push(state.status(service, servers, &kernel.table));
-            }
-        }
-        statuses
+    /// Some servers with their service, as they are believed to be, and as they are in the kernel.
+    pub fn status(&self, piece: &Piece, kernel: &Counted) -> Option<ServiceStatus> {
+        let (service, state) = (self.plan.services.get(piece.service)?, self.services.get(piece.service)?);
+        let servers = piece.servers.iter().filter_map(|number| {
+            let (real, server) = (service.reals.get(*number)?, state.servers.get(*number)?);
+            Some(self.server_status(service, real, server, kernel))
+        });
+        Some(state.status(service, servers.collect(), kernel))
     }
 
     fn server_status(
@@ -194,10 +192,11 @@ impl Director {
         kernel: &Counted,
     ) -> ServerStatus {
         let (service_key, key) = (&service.service.key, real.destination.key);
-        let connections = kernel.connections.get(&(service_key.clone(), key));
+        let found = kernel.find(service_key, &key);
+        let connections = found.and_then(|(_, connections)| connections.as_ref());
         let presence = server.presence(real, service.quiescent, self.plan.settings.readd_quiescent);
         let mut status = of(real, server);
-        status.table_weight = kernel.table.destination(service_key, &key).map(|found| found.weight);
+        status.table_weight = found.map(|(weight, _)| *weight);
         status.wanted_weight = match presence {
             Presence::Serving => Some(server.weight.of(real.destination.weight)),
             // Not there, and not to be added.
@@ -216,16 +215,21 @@ impl Director {
 }
 
 impl Service {
-    fn status(&self, service: &VirtualService, servers: Vec<ServerStatus>, table: &Table) -> ServiceStatus {
+    fn status(
+        &self,
+        service: &VirtualService,
+        servers: Vec<ServerStatus>,
+        kernel: &Counted,
+    ) -> ServiceStatus {
         let key = &service.service.key;
         let serves =
-            |fallback: &Destination| table.destination(key, &fallback.key).is_some_and(|f| f.weight > 0);
+            |fallback: &Destination| kernel.find(key, &fallback.key).is_some_and(|(weight, _)| *weight > 0);
         ServiceStatus {
             service: service.id(),
             name: service.name.clone(),
             comment: service.comment.clone(),
             scheduler: service.service.scheduler.clone(),
-            in_table: table.find(key).is_some(),
+            in_table: kernel.services.contains_key(key),
             fallback: service.fallback.as_ref().map(|fallback| fallback.key.to_string()),
             fallback_active: !self.any_serving(service) && service.fallback.as_ref().is_some_and(serves),
             kept: self.is_kept(),

@@ -4,10 +4,20 @@ use super::Director;
 use crate::config::{RealServer, VirtualService};
 use crate::control::Selection;
 use config::nearest;
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 /// A service and a real server, by position in the plan.
 pub type Place = (usize, usize);
+
+/// Some servers of one service, by position in the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The service.
+    pub service: usize,
+    /// Its servers.
+    pub servers: Vec<usize>,
+}
 
 impl Director {
     /// The servers of a selection.
@@ -32,6 +42,22 @@ impl Director {
             Some(word) if places.is_empty() => Err(no_real(word, of, &services)),
             _ => Ok(places),
         }
+    }
+
+    /// A selection in pieces of so many servers at most. Services without a server are among them if all are selected.
+    pub fn pieces(&self, places: &[Place], size: usize) -> VecDeque<Piece> {
+        let all = places.len() == self.count().1;
+        let (mut pieces, mut rest) = (VecDeque::new(), places);
+        for service in 0..self.plan.services.len() {
+            let (own, others) = rest.split_at(rest.iter().take_while(|(at, _)| *at == service).count());
+            rest = others;
+            if all && own.is_empty() {
+                pieces.push_back(Piece { service, servers: Vec::new() });
+            }
+            let numbers = |chunk: &[Place]| chunk.iter().map(|(_, number)| *number).collect();
+            pieces.extend(own.chunks(size).map(|chunk| Piece { service, servers: numbers(chunk) }));
+        }
+        pieces
     }
 
     fn no_service(&self, word: &str) -> String {

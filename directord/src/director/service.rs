@@ -3,8 +3,9 @@
 use super::server::Server;
 use crate::config::VirtualService;
 use crate::metrics::Histogram;
-use crate::reconcile::{Presence, Role, Table, Wanted, WantedDestination};
-use ipvs::Destination;
+use crate::reconcile::{Presence, Role, Wanted, WantedDestination};
+use ipvs::{Destination, DestinationKey};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
@@ -27,10 +28,13 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn adopt(service: &VirtualService, table: &Table, now: SystemTime) -> Service {
+    /// `found` is what the table holds of it.
+    pub(super) fn adopt(service: &VirtualService, found: &[Destination], now: SystemTime) -> Service {
+        let found: HashMap<DestinationKey, u32> =
+            found.iter().map(|found| (found.key, found.weight)).collect();
         let servers = service.reals.iter().map(|real| {
-            let found = table.destination(&service.service.key, &real.destination.key);
-            Server::adopt(real, found.map(|found| found.weight), now)
+            let weight = found.get(&real.destination.key);
+            Server::adopt(real, weight.copied(), now)
         });
         Service {
             servers: servers.collect(),

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::config::{SystemNames, load_source};
+use crate::control::Selection;
+use crate::reconcile::Counted;
 use crate::reconcile::Presence;
 use crate::reconcile::{Action, Edit, reconcile, remove};
 use config::Source;
@@ -67,9 +69,9 @@ impl Bench {
 
     /// Of everything.
     fn status(&self) -> Vec<ServiceStatus> {
-        let counted = crate::reconcile::Counted { table: self.table.clone(), ..Default::default() };
-        let all = self.director.select(&crate::control::Selection::default()).unwrap();
-        self.director.status(&all, &counted)
+        let counted = Counted::from(&self.table);
+        let all = self.director.select(&Selection::default()).unwrap();
+        pieces(&self.director, &all, &counted, usize::MAX)
     }
 
     fn weights(&self) -> Vec<(u8, u32)> {
@@ -86,6 +88,44 @@ impl Bench {
         weights.sort_unstable();
         weights
     }
+}
+
+/// The status of some servers, made in pieces.
+fn pieces(director: &Director, places: &[Place], counted: &Counted, size: usize) -> Vec<ServiceStatus> {
+    let mut whole: Vec<ServiceStatus> = Vec::new();
+    for piece in director.pieces(places, size) {
+        assert!(piece.servers.len() <= size);
+        let status = director.status(&piece, counted).unwrap();
+        match whole.last_mut() {
+            Some(last) if last.service == status.service => last.extend(status),
+            _ => whole.push(status),
+        }
+    }
+    whole
+}
+
+#[test]
+fn a_status_in_pieces_is_the_same_as_in_one() {
+    let services = ["192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"].map(|vip| {
+        let reals = if vip.contains("2.2:") { 0 } else { 7 };
+        let reals = (0..reals).map(|last| format!("\treal=192.0.2.{}:80 gate\n", 10 + last));
+        format!("virtual={vip}\n\tfallback=192.0.2.99:80 gate\n{}", reals.collect::<String>())
+    });
+    let mut bench = Bench::new(&services.concat());
+    bench.check(12, true);
+    bench.pass();
+    let counted = Counted::from(&bench.table);
+    let all = bench.director.select(&Selection::default()).unwrap();
+    let whole = pieces(&bench.director, &all, &counted, usize::MAX);
+    let counts: Vec<_> = whole.iter().map(|service| (service.servers.len(), service.up)).collect();
+    assert_eq!(counts, [(7, 1), (0, 0), (7, 1)]);
+    for size in 1..9 {
+        assert_eq!(pieces(&bench.director, &all, &counted, size), whole, "{size}");
+    }
+    let some = [all[2], all[9], all[13]];
+    let services: Vec<String> =
+        pieces(&bench.director, &some, &counted, 1).into_iter().map(|service| service.service).collect();
+    assert_eq!(services, ["tcp:192.0.2.1:80", "tcp:192.0.2.3:80"]);
 }
 
 #[test]

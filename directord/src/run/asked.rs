@@ -1,12 +1,11 @@
 //! What the loop answers to tools.
 
-use super::tasks::{Purpose, Reply};
+use super::tasks::Reply;
+use super::telling::Purpose;
 use super::{Daemon, Next, log, seconds};
 use crate::check::Checked;
-use crate::control::{Answer, DaemonStatus, Question, Selection, Status};
+use crate::control::{Answer, DaemonStatus, Question, Selection};
 use crate::director::{Drain, Place};
-use crate::metrics::Snapshot;
-use crate::reconcile::Counted;
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tracing::info;
@@ -38,11 +37,7 @@ impl Daemon {
             Question::Drain { of, by } => self.drain(of, &by, true, reply),
             Question::Undrain { of, by } => self.drain(of, &by, false, reply),
             Question::CheckNow(of) => self.check_now(&of, reply),
-            Question::Metrics => {
-                let all = self.director.select(&Selection::default()).unwrap_or_default();
-                let counting = self.kernel.count(self.director.services_of(&all));
-                self.tasks.count(counting, Purpose::Metrics, reply);
-            }
+            Question::Metrics => self.count(Purpose::Metrics, reply),
             Question::Events { follow } => self.journal.answer(follow, reply),
         }
         Next::Continue
@@ -82,49 +77,6 @@ impl Daemon {
         }
     }
 
-    /// Answers with the status of some servers, as the kernel has them now.
-    pub(super) fn show(&self, of: Selection, reply: Reply, warnings: Vec<String>) {
-        match self.director.select(&of) {
-            Ok(places) => {
-                let counting = self.kernel.count(self.director.services_of(&places));
-                self.tasks.count(counting, Purpose::Status(of, warnings), reply);
-            }
-            Err(why) => tell(&reply, vec![Answer::Refused { why }]),
-        }
-    }
-
-    /// The kernel has been asked.
-    pub(super) fn counted(&self, purpose: Purpose, reply: Reply, result: Result<Counted, String>) {
-        let (of, warnings) = match &purpose {
-            Purpose::Status(of, warnings) => (of.clone(), warnings.clone()),
-            Purpose::Metrics => (Selection::default(), Vec::new()),
-        };
-        let places = match self.director.select(&of) {
-            Ok(places) => places,
-            // A reload has just taken it away.
-            Err(why) => return tell(&reply, vec![Answer::Refused { why }]),
-        };
-        let (counted, table_unknown) = match result {
-            Ok(counted) => (counted, None),
-            Err(why) => (Counted::default(), Some(why)),
-        };
-        let daemon = DaemonStatus { table_unknown, ..self.daemon_status() };
-        let services = self.director.status(&places, &counted);
-        match purpose {
-            Purpose::Status(..) => tell(&reply, Status { daemon, services, warnings }.lines()),
-            Purpose::Metrics => self.tasks.metrics(
-                Snapshot {
-                    daemon,
-                    services,
-                    tallies: self.director.tallies(),
-                    edits: self.edits.clone(),
-                    lag: self.lag.clone(),
-                },
-                reply,
-            ),
-        }
-    }
-
     /// Runs the checks of some servers now.
     fn check_now(&self, of: &Selection, reply: Reply) {
         let places = match self.director.select(of) {
@@ -161,7 +113,7 @@ impl Daemon {
         tell(reply, lines);
     }
 
-    fn daemon_status(&self) -> DaemonStatus {
+    pub(super) fn daemon_status(&self) -> DaemonStatus {
         let (mails_sent, mails_lost) = self.mailer.counts();
         DaemonStatus {
             log_dropped: self.log.dropped(),

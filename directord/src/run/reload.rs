@@ -95,7 +95,7 @@ impl Daemon {
         for line in expiry_warnings(self.director.plan()) {
             warn!("{line}");
         }
-        self.tasks.look_for_schedulers(self.director.plan());
+        self.tasks.look_for_schedulers(self.director.plan(), self.standby.mode.standby);
         let probes = self.director.probes();
         self.begin_phase(&probes);
         self.checks.set(&probes);

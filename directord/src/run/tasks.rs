@@ -2,19 +2,21 @@
 
 use super::commands::Commands;
 use super::reload::NextPlan;
+use super::telling::{Purpose, Telling, Told};
 use crate::check::Checked;
-use crate::checks::{self, Preparing};
+use crate::checks::Preparing;
 use crate::config::{LoadError, Loaded, Plan, SystemNames, load};
 use crate::control::{self, Answer, Question, Selection};
 use crate::director::{Leaving, Place};
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
-use crate::metrics::{self, Snapshot};
+use crate::metrics;
 use crate::reconcile::{Counted, Table, Wanted};
 use crate::schedulers;
 use crate::thread::on_thread;
 use crate::watch::{Look, Watch};
 use daemon::control::{Connection, ControlError, Listener};
+use daemon::process::{self, Ending};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -24,12 +26,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 /// How long a tool's next question is waited for, and how long it may take to read a line of the answer.
 const TOOL_LIMIT: Duration = Duration::from_secs(10);
 /// Tools that are served at the same time: their descriptors must not be missing for checks.
 const TOOLS: usize = 32;
+
+/// How long the loading of modules may take.
+const MODULES_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long the kernel's counting is waited for.
 const COUNT_LIMIT: Duration = Duration::from_secs(5);
@@ -49,7 +54,6 @@ pub(super) struct Read {
 
 /// What the loop waits for.
 pub(super) enum Event {
-    Checked(checks::Result),
     /// Of which plan, with what, and how it went.
     Passed(u64, Vec<Wanted>, Vec<Leaving>, Result<Done, String>),
     Signal(i32),
@@ -61,19 +65,14 @@ pub(super) enum Event {
     Granted(Selection, Reply, Vec<String>),
     /// The kernel's part of an answer.
     Counted(Purpose, Reply, Result<Counted, String>),
+    /// An answer that is not complete.
+    Piece(Box<Telling>),
     /// Checks that a tool asked for, of which plan; `None` for what was not run.
     CheckedNow(u64, Vec<(Place, Option<Checked>)>, Reply),
     /// What was checked again after an activation is known.
     Rechecked,
     Maintenance(Maintenance, Resting),
     Watched(Watch, Look),
-}
-
-/// What the kernel's counts are for.
-pub(super) enum Purpose {
-    /// A status, with what else is to be known.
-    Status(Selection, Vec<String>),
-    Metrics,
 }
 
 /// Starts tasks.
@@ -159,14 +158,23 @@ impl Tasks {
         });
     }
 
-    /// Makes the text beside the loop, as it may be long.
-    pub(super) fn metrics(&self, snapshot: Snapshot, reply: Reply) {
+    /// Goes on with an answer when the loop has seen what else there is.
+    pub(super) fn next_piece(&self, telling: Telling) {
+        self.spawn(async move { Event::Piece(Box::new(telling)) });
+    }
+
+    /// Makes the lines of an answer beside the loop, as it may be long; and forgets there what it was made of.
+    pub(super) fn tell(&self, told: Told, counted: Counted, reply: Reply) {
         tokio::spawn(async move {
-            let text = on_thread("metrics", move || metrics::render(snapshot)).await;
-            let lines = match text {
-                Some(Ok(text)) => control::pieces(&text),
-                _ => vec![Answer::Refused { why: "the text could not be made".into() }],
+            let make = move || {
+                drop(counted);
+                match told {
+                    Told::Status(status) => Some(status.lines()),
+                    Told::Metrics(snapshot) => Some(control::pieces(&metrics::render(snapshot).ok()?)),
+                }
             };
+            let refused = || vec![Answer::Refused { why: "the answer could not be made".into() }];
+            let lines = on_thread("answer", make).await.flatten().unwrap_or_else(refused);
             let _ = reply.send(lines).await;
         });
     }
@@ -228,12 +236,25 @@ impl Tasks {
     }
 
     /// Tells of schedulers that the kernel does not have. What it has besides those that it shows here is seen when
-    /// it refuses the service.
-    pub(super) fn look_for_schedulers(&self, plan: &Plan) {
+    /// it refuses the service. With `load` it has them loaded that will be needed later.
+    pub(super) fn look_for_schedulers(&self, plan: &Plan, load: bool) {
         let wanted = plan.services.iter().map(|service| service.service.scheduler.clone()).collect();
         tokio::spawn(async move {
-            let warnings = on_thread("schedulers", move || schedulers::warnings(&wanted)).await;
-            warnings.into_iter().flatten().for_each(|line| warn!("{line}"));
+            let look = move || {
+                let modules = if load { schedulers::not_loaded(&wanted) } else { Vec::new() };
+                (schedulers::warnings(&wanted), modules)
+            };
+            let (warnings, modules) = on_thread("schedulers", look).await.unwrap_or_default();
+            warnings.iter().for_each(|line| warn!("{line}"));
+            if !modules.is_empty() {
+                let finished = process::run(schedulers::loading(&modules), MODULES_LIMIT).await;
+                let modules = modules.join(" ");
+                match finished.ending {
+                    Ending::Exited(0) => info!("Loaded for a later activation: {modules}"),
+                    // The kernel tries it once more itself.
+                    ending => debug!("{modules}: {ending:?}"),
+                }
+            }
         });
     }
 
@@ -257,19 +278,6 @@ fn read(path: &Path) -> Read {
     let directory = result.as_ref().ok().and_then(|loaded| loaded.plan.settings.maintenance_dir.as_deref());
     let maintenance = Maintenance::new(directory);
     Read { resting: maintenance.addresses(), result, maintenance, watch }
-}
-
-/// Where check results go, to come back as events.
-pub(super) fn results(events: mpsc::Sender<Event>) -> mpsc::Sender<checks::Result> {
-    let (sender, mut inbox) = mpsc::channel(1024);
-    tokio::spawn(async move {
-        while let Some(result) = inbox.recv().await {
-            if events.send(Event::Checked(result)).await.is_err() {
-                return;
-            }
-        }
-    });
-    sender
 }
 
 async fn listen(listener: Listener, events: mpsc::Sender<Event>) {

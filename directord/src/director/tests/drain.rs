@@ -62,8 +62,9 @@ fn a_drained_server_that_died_meanwhile_is_as_dead_as_others() {
     assert_eq!(bench.weights(), [(11, 5)]);
     bench.drain("192.0.2.10");
     assert!(bench.pass().is_empty(), "removed already, it is not put back");
-    let kernel = crate::reconcile::Counted { table: bench.table.clone(), ..Default::default() };
-    let status = bench.director.status(&bench.director.select(&of("192.0.2.10")).unwrap(), &kernel);
+    let kernel = Counted::from(&bench.table);
+    let status =
+        pieces(&bench.director, &bench.director.select(&of("192.0.2.10")).unwrap(), &kernel, usize::MAX);
     let server = &status[0].servers[0];
     assert_eq!((status[0].servers.len(), server.wanted_weight, server.table_weight), (1, None, None));
 }

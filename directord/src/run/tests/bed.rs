@@ -90,7 +90,7 @@ impl Access for Handle {
     }
 
     fn count(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Counted, Error> {
-        Ok(Counted { table: self.read(ours)?, ..Counted::default() })
+        Ok(Counted::from(&self.read(ours)?))
     }
 
     fn apply(&mut self, action: &Action) -> Result<(), Error> {
