@@ -205,9 +205,8 @@ pub struct Client(TcpStream);
 impl Client {
     pub fn connect(service: &str) -> Client {
         let address: SocketAddr = service.parse().unwrap();
-        let stream =
-            TcpStream::connect_timeout(&address, Duration::from_secs(3)).expect("a connection through IPVS");
-        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        let stream = TcpStream::connect_timeout(&address, LIMIT).expect("a connection through IPVS");
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
         let mut client = Client(stream);
         client.lives("begin");
         client
