@@ -4,6 +4,7 @@
 //! finds it without a daemon knows that the daemon has died while it held the services: a daemon that starts takes
 //! them over, a release removes them. The table itself cannot tell: its entries have no owner.
 
+use crate::replace::{remove, replace};
 use ipvs::ServiceKey;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -36,6 +37,11 @@ impl Claim {
         Claim { path }
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The services that were placed and are to be removed at the end; `None` if nothing is held. A file that is not
     /// understood claims nothing.
     pub fn read(&self) -> Option<Vec<ServiceKey>> {
@@ -49,10 +55,7 @@ impl Claim {
     /// Those of the file system, with the path.
     pub fn write(&self, services: &[ServiceKey]) -> io::Result<()> {
         let content = Content { table: TableId::current(), services: services.to_vec() };
-        let part = self.path.with_extension("part");
-        std::fs::write(&part, serde_json::to_vec(&content)?)
-            .and_then(|()| std::fs::rename(&part, &self.path))
-            .map_err(|error| self.named(&error))
+        replace(&self.path, &serde_json::to_vec(&content)?).map_err(|error| self.named(&error))
     }
 
     /// Removes the file, if it is there.
@@ -60,10 +63,7 @@ impl Claim {
     /// # Errors
     /// Those of the file system, with the path.
     pub fn remove(&self) -> io::Result<()> {
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.named(&error)),
-            _ => Ok(()),
-        }
+        remove(&self.path).map_err(|error| self.named(&error))
     }
 
     fn named(&self, error: &io::Error) -> io::Error {

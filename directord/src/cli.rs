@@ -35,6 +35,8 @@ Usage: directord [-d] [-f] [--run-dir DIR] [--config-dir DIR] [CONFIG] VERB [REA
            undrain REAL   the checks decide again
            check-now [REAL]   run the checks at once (they count) and show the results
            events         the last 500 changes of state since the daemon started
+           prepare ACCOUNT  as root, before the daemon is started as ACCOUNT: gives it the files that it
+                          writes, and has a daemon that runs hand over the kernel's table
            table          the kernel's whole table as ipvsadm -Ln prints it; needs no daemon
            metrics        OpenMetrics text
   REAL     a real server: ADDRESS, ADDRESS:PORT, NAME or NAME:PORT as in the configuration
@@ -77,6 +79,7 @@ pub enum Verb {
     Reload,
     Status,
     Check,
+    Prepare,
     Show,
     Drain,
     Undrain,
@@ -98,6 +101,7 @@ impl Verb {
             "reload" | "force-reload" => Verb::Reload,
             "status" => Verb::Status,
             "check" => Verb::Check,
+            "prepare" => Verb::Prepare,
             "show" => Verb::Show,
             "drain" => Verb::Drain,
             "undrain" => Verb::Undrain,
@@ -123,6 +127,11 @@ impl Verb {
         )
     }
 
+    /// How many words it is given, at least and at most.
+    fn words(self) -> (usize, usize) {
+        if self == Verb::Prepare { (1, 1) } else { self.servers() }
+    }
+
     /// How many real servers it is given, at least and at most.
     fn servers(self) -> (usize, usize) {
         match self {
@@ -140,7 +149,7 @@ pub struct Arguments {
     pub config: Option<String>,
     /// What to do.
     pub verb: Verb,
-    /// The real server it concerns, as written.
+    /// The real server that it concerns, or the account for which it prepares, as written.
     pub real: Option<String>,
     /// `--service`.
     pub service: Option<String>,
@@ -263,9 +272,10 @@ fn with_words(mut found: Arguments, words: &[String]) -> Result<Arguments, Strin
     found.verb = verb;
     if verb.is_new() {
         let rest = rest.unwrap_or_default();
-        let (least, most) = verb.servers();
+        let (least, most) = verb.words();
         if rest.len() < least {
-            return Err("which real server?".into());
+            let what = if verb == Verb::Prepare { "which account?" } else { "which real server?" };
+            return Err(what.into());
         }
         if let Some(excess) = rest.get(most) {
             return Err(format!("\"{excess}\" is one word too many"));
@@ -280,7 +290,7 @@ fn with_words(mut found: Arguments, words: &[String]) -> Result<Arguments, Strin
         ("--standby", found.standby && verb != Verb::Start),
         ("--service", found.service.is_some() && verb.servers() == (0, 0)),
         ("--strict", found.strict && verb != Verb::Check),
-        ("--json", found.json && matches!(verb, Verb::Table | Verb::Metrics)),
+        ("--json", found.json && matches!(verb, Verb::Table | Verb::Metrics | Verb::Prepare)),
     ];
     match misplaced.iter().find(|(_, misplaced)| *misplaced) {
         Some((option, _)) => Err(format!("{option} has no meaning here")),
@@ -331,6 +341,7 @@ mod tests {
             ("www.cf show", text("www.cf"), Verb::Show, None),
             ("www.cf drain 192.0.2.1:80 --wait", text("www.cf"), Verb::Drain, text("192.0.2.1:80")),
             ("drain [2001:db8::1]:80", None, Verb::Drain, text("[2001:db8::1]:80")),
+            ("www.cf prepare nobody", text("www.cf"), Verb::Prepare, text("nobody")),
             ("drain start", text("drain"), Verb::Start, None),
             ("show show", text("show"), Verb::Show, None),
             ("start start", text("start"), Verb::Start, None),
@@ -353,6 +364,7 @@ mod tests {
         }
         for line in [
             "drain",
+            "prepare",
             "a.cf drain",
             "drain 192.0.2.1 more",
             "show --wait",

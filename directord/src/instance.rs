@@ -89,6 +89,11 @@ impl Instance {
         self.running().pid().is_some() || self.claim.read().is_some()
     }
 
+    /// Another instance of the same folders.
+    pub fn sibling(&self, config: &str) -> Instance {
+        Instance::new(Some(config), &self.config_dir, &self.run_dir)
+    }
+
     /// This program with a verb, for an instance of the same folders.
     ///
     /// # Errors

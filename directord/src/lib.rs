@@ -20,6 +20,7 @@
 //! * [`kernel`] the thread that reads and edits the table; [`claim`] the file that says what of it is ours.
 //! * [`control`] questions and answers of the control socket.
 //! * `resource` what whoever holds the addresses asks for: activation and release, whatever runs at that moment.
+//! * `prepare`, `privileges` what a daemon needs that does not run as root, and what it gives up.
 //! * `run`, `start`, `verbs`, `operate` the shell around it: loop, start-up, command line.
 #![forbid(unsafe_code)]
 // A probe is a key, and its compiled expression keeps scratch space for matching; only its text is hashed.
@@ -41,7 +42,10 @@ mod maintenance;
 pub mod metrics;
 mod monitor;
 mod operate;
+mod prepare;
+mod privileges;
 pub mod reconcile;
+mod replace;
 mod resource;
 mod run;
 mod schedulers;

@@ -6,6 +6,7 @@ use crate::control;
 use crate::instance::Instance;
 use crate::kernel::Kernel;
 use crate::log_settings::{Mode, log_settings};
+use crate::privileges::narrow;
 use crate::resource::{self, Found};
 use crate::run::{Before, Parts, drains, run};
 use crate::watch::Watch;
@@ -96,6 +97,11 @@ fn serve(
         Err(PidFileError::Held(_)) => return overtaken(arguments, instance, starting),
         Err(error) => return starting.failed(&format!("directord: {error}"), 1),
     };
+    // The first thread: it keeps what the others do not get.
+    let kernel = Kernel::open(instance.claim.clone());
+    if let Err(why) = narrow(!loaded.plan.settings.execute.is_empty() && !arguments.standby) {
+        return starting.failed(&format!("directord: {why}"), 1);
+    }
     let log = match daemon::log::start(log_settings(&loaded.plan.settings, &instance.name, mode)) {
         Ok(log) => Arc::new(log),
         Err(error) => {
@@ -119,7 +125,7 @@ fn serve(
         Ok(runtime) => runtime,
         Err(error) => return starting.failed(&format!("directord: {error}"), 1),
     };
-    let kernel = match Kernel::open(instance.claim.clone()) {
+    let kernel = match kernel {
         Ok(kernel) => kernel,
         Err(why) => {
             tracing::error!("{why}");

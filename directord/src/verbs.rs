@@ -5,6 +5,7 @@ use crate::config::{Source, SystemNames, ldirectords_view, load};
 use crate::control::{self, Answer, Mode, Question};
 use crate::instance::{Instance, Running};
 use crate::operate;
+use crate::prepare::prepare;
 use crate::resource::{self, signal};
 use crate::show;
 use crate::start::{read, start};
@@ -55,6 +56,7 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         Verb::Reload => reload(&instance),
         Verb::Status => status(&arguments, &instance),
         Verb::Check => check(&arguments, &instance),
+        Verb::Prepare => prepare(&instance, arguments.real.as_deref().unwrap_or_default()),
         Verb::Show => operate::show(&arguments, &instance),
         Verb::Drain => operate::drain(&arguments, &instance),
         Verb::Undrain => operate::undrain(&arguments, &instance),

@@ -17,7 +17,6 @@ use crate::alerts::Mail;
 use crate::config::MailHost;
 use route::Queued;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -28,6 +27,8 @@ use tracing::{info, warn};
 
 /// The machine's own mailer, where Debian's policy has it.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
+/// Where the machine's own mail server listens.
+const LOCAL: &str = "127.0.0.1";
 
 /// What sending may take.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +53,8 @@ pub(crate) const LIMITS: Limits = Limits {
 
 /// See the module.
 pub(crate) struct Mailer {
-    sendmail: PathBuf,
+    /// Without a mail server in the configuration.
+    local: route::Way,
     limits: Limits,
     routes: HashMap<Option<MailHost>, Route>,
     counts: Arc<Counts>,
@@ -78,14 +80,20 @@ struct Counts {
 }
 
 impl Mailer {
-    /// With the machine's own mailer at its usual place.
+    /// With the machine's own mailer at its usual place. Most mailers change to an account of their own by the rights of
+    /// their file; where this process and its children may not do that, the machine's own mail server is asked.
     pub(crate) fn new(limits: Limits) -> Mailer {
-        Mailer::with(Path::new(SENDMAIL), limits)
+        let confined = rustix::thread::no_new_privs().unwrap_or(false);
+        let local = match confined {
+            true => route::Way::Smtp(MailHost { host: LOCAL.into(), port: 25 }),
+            false => route::Way::Sendmail(SENDMAIL.into()),
+        };
+        Mailer::with(local, limits)
     }
 
-    fn with(sendmail: &Path, limits: Limits) -> Mailer {
+    fn with(local: route::Way, limits: Limits) -> Mailer {
         Mailer {
-            sendmail: sendmail.to_path_buf(),
+            local,
             limits,
             routes: HashMap::new(),
             counts: Arc::default(),
@@ -139,7 +147,7 @@ impl Mailer {
             let (queue, inbox) = mpsc::unbounded_channel();
             let way = match via {
                 Some(host) => route::Way::Smtp(host.clone()),
-                None => route::Way::Sendmail(self.sendmail.clone()),
+                None => self.local.clone(),
             };
             let counts = Arc::clone(&self.counts);
             let worker = route::Worker::new(way, self.limits, counts, self.hurry.subscribe());

@@ -2,6 +2,7 @@
 
 use super::message::tests::mail;
 use super::*;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -272,7 +273,7 @@ impl Mta {
     }
 
     fn mailer(&self) -> Mailer {
-        Mailer::with(&self.0.join("sendmail"), QUICK)
+        Mailer::with(route::Way::Sendmail(self.0.join("sendmail")), QUICK)
     }
 
     fn file(&self, name: &str) -> String {
@@ -315,7 +316,7 @@ async fn a_sendmail_that_fails_or_is_missing_is_no_reason_to_wait() {
     mailer.send(&mail(&["root"]));
     until("it is lost", || mailer.counts() == (0, 1)).await;
     mailer.finish(LONG).await;
-    let mut mailer = Mailer::with(Path::new("/nonexistent/sendmail"), QUICK);
+    let mut mailer = Mailer::with(route::Way::Sendmail("/nonexistent/sendmail".into()), QUICK);
     mailer.send(&mail(&["root"]));
     until("it is lost", || mailer.counts() == (0, 1)).await;
     mailer.finish(LONG).await;

@@ -2,6 +2,7 @@
 //! removes as `/run` does not outlive it.
 
 use crate::director::Drained;
+use crate::replace::{remove, replace};
 use crate::thread::on_thread;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,15 +70,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Drained>, String> {
 /// The file has the old list or the new one, never half of one.
 fn write(path: &Path, drained: &[Drained]) -> io::Result<()> {
     if drained.is_empty() {
-        return match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
+        return remove(path);
     }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    std::fs::write(&beside, serde_json::to_vec_pretty(drained)?)?;
-    std::fs::rename(&beside, path)
+    replace(path, &serde_json::to_vec_pretty(drained)?)
 }
 
 #[cfg(test)]

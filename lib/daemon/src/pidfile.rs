@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// How long [`create`] asks for the lock: [`running`] takes it for an instant to find out who holds it,
 /// and that must not look like a daemon.
@@ -60,10 +60,13 @@ pub fn lock(path: &Path) -> Result<PidFile, PidFileError> {
 }
 
 fn lock_file(path: &Path) -> Result<PidFile, PidFileError> {
+    let target = target(path);
+    let path = target.as_path();
+    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o644);
+        options.read(true).write(true).create(true).truncate(false).mode(0o644).custom_flags(no_follow);
         let file = options.open(path).map_err(|error| named(path, &error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             // Its former owner may have removed the name between our open and our lock.
@@ -73,6 +76,15 @@ fn lock_file(path: &Path) -> Result<PidFile, PidFileError> {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(PidFileError::Held(read(path).unwrap_or(0))),
             Err(error) => return Err(PidFileError::Io(named(path, &error.into()))),
         }
+    }
+}
+
+/// Where the file itself is: an account that may not write in `/run` has its pid files elsewhere, and a link there. The
+/// link stays when the file goes. A second link is not followed: it may lie in a folder of that account's.
+fn target(path: &Path) -> PathBuf {
+    match (std::fs::read_link(path), path.parent()) {
+        (Ok(to), Some(folder)) => folder.join(to),
+        _ => path.to_path_buf(),
     }
 }
 

@@ -109,3 +109,24 @@ fn errors_name_the_file() {
     let error = create(path).unwrap_err();
     assert!(error.to_string().contains("/nonexistent/folder/d.pid"), "{error}");
 }
+
+#[test]
+fn a_link_leads_to_the_file_and_outlives_it() {
+    let scratch = Scratch::new();
+    let (link, folder) = (scratch.path("d.pid"), scratch.path("own"));
+    std::fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink("own/d.pid", &link).unwrap();
+    assert_eq!((read(&link), running(&link)), (None, None));
+    for _ in 0..2 {
+        let held = create(&link).unwrap();
+        assert_eq!(running(&link), Some(std::process::id()));
+        drop(held);
+        assert!(!link.exists() && link.symlink_metadata().is_ok());
+    }
+    // What the folder's owner puts there leads nowhere.
+    let dear = scratch.path("dear");
+    std::fs::write(&dear, "dear").unwrap();
+    std::os::unix::fs::symlink(&dear, folder.join("d.pid")).unwrap();
+    assert!(matches!(create(&link), Err(PidFileError::Io(_))));
+    assert_eq!(std::fs::read_to_string(&dear).unwrap(), "dear");
+}
