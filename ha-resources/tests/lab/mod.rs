@@ -260,9 +260,9 @@ pub fn ran(command: &mut Command) -> Ran {
     Ran::of(output, started.elapsed())
 }
 
-/// Waits until something is so; false after five seconds.
+/// Waits until something is so; false after half a minute.
 pub fn soon(mut so: impl FnMut() -> bool) -> bool {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(30);
     while Instant::now() < until {
         if so() {
             return true;
