@@ -122,6 +122,8 @@ pub enum Verb {
     },
     /// Check haresources
     Check,
+    /// On a real server: take packets for virtual addresses that a director routes here, and never announce them
+    RealServer(RealServer),
     /// The background copy that repeats announcements
     #[command(name = crate::agents::announce::COMMAND, hide = true)]
     AnnounceBurst {
@@ -156,6 +158,35 @@ pub enum Verb {
     /// A run that is prepared and waits on its standard input for what it is to do
     #[command(name = crate::verbs::prepared::COMMAND, hide = true)]
     Await,
+}
+
+/// `realserver`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Exit code: 0 the machine is as it was asked to be, 1 it is not; what is wrong is said in words.
+
+The address goes on lo (/32, /128), with net.ipv4.conf.all.arp_ignore=1 and arp_announce=2; with --redirect
+nftables redirects packets for it, and the machine has it nowhere. What is there already stays as it is."
+)]
+pub struct RealServer {
+    /// The virtual addresses
+    #[arg(required = true)]
+    pub vips: Vec<IpAddr>,
+    /// Change nothing: say what is wrong
+    #[arg(long, conflicts_with_all = ["persist", "remove"])]
+    pub check: bool,
+    /// Write, too, what sets it up after the next start of the machine
+    #[arg(long, conflicts_with = "remove")]
+    pub persist: bool,
+    /// Undo it: what this program did, and nothing else
+    #[arg(long, conflicts_with = "redirect")]
+    pub remove: bool,
+    /// By nftables instead of an address on lo; servers then see an own address of the machine
+    #[arg(long)]
+    pub redirect: bool,
+    /// Write files below this folder
+    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
+    pub root: PathBuf,
 }
 
 /// What `plan` plans.

@@ -24,6 +24,7 @@
 //! | [`agents`] | what starts, stops and asks one resource |
 //! | [`lock`] | one run at a time on each group |
 //! | [`taken`] | what is to be given back, whatever the file says by then |
+//! | [`realserver`] | what a real server by direct routing needs |
 //! | [`event`] | what is printed |
 //! | [`by_hand`] | the program under the names of scripts |
 //! | [`args`], [`verbs`] | the command line and what its verbs do |
@@ -39,7 +40,8 @@ pub mod event;
 pub mod haresources;
 pub mod lock;
 pub mod order;
-mod sys;
+pub mod realserver;
+pub mod sys;
 pub mod taken;
 pub mod verbs;
 

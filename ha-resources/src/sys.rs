@@ -5,12 +5,12 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 
 /// A socket that sends whole Ethernet frames. It has protocol 0, so it receives nothing.
-pub(crate) fn packet_socket() -> io::Result<Socket> {
+pub fn packet_socket() -> io::Result<Socket> {
     Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None)
 }
 
 /// Sends a frame of a protocol (its EtherType) through the interface with that index.
-pub(crate) fn send_frame(socket: &Socket, interface: u32, ethertype: u16, frame: &[u8]) -> io::Result<()> {
+pub fn send_frame(socket: &Socket, interface: u32, ethertype: u16, frame: &[u8]) -> io::Result<()> {
     let interface = i32::try_from(interface).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
     // SAFETY: the storage is zeroed, larger than a sockaddr_ll and aligned for every socket address; its
     // family is AF_PACKET, so it is written and measured as a sockaddr_ll.

@@ -5,6 +5,7 @@ mod check;
 mod group;
 pub mod guard;
 pub mod prepared;
+mod realserver;
 
 use crate::agents::announce;
 use crate::agents::{Agents, Settings, child, mail, send_arp};
@@ -38,6 +39,10 @@ pub async fn run(args: &Args) -> ExitCode {
         }
         Verb::SendMail { subject, to } => return exit(mail::deliver(subject, to)),
         Verb::SendArp { interface, ip } => return exit(send_arp::repeat(interface, *ip).await.is_ok()),
+        Verb::RealServer(asked) => {
+            let code = realserver::run(asked, &args.settings(), args.json, args.lock_wait).await;
+            return ExitCode::from(code);
+        }
         _ => {}
     }
     let settings = args.settings();
@@ -116,6 +121,7 @@ impl Run {
             Verb::Plan { what, name } => self.plan(&file, *what, name),
             Verb::Status { .. }
             | Verb::Check
+            | Verb::RealServer(_)
             | Verb::Guard
             | Verb::Await
             | Verb::AnnounceBurst { .. }

@@ -1,0 +1,162 @@
+//! What the kernel has, and changes of it: addresses over rtnetlink, values in `/proc/sys`, the table through nft.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use super::{Address, Facts, MAKER, TABLE};
+use crate::agents::netlink::{Kernel, New};
+
+/// The kernel's constant index of `lo`.
+const LOOPBACK: u32 = 1;
+const CONF: &str = "/proc/sys/net/ipv4/conf";
+
+/// Asks for everything that matters.
+pub async fn facts(kernel: &mut Kernel) -> io::Result<Facts> {
+    kernel.forget();
+    let held = kernel.addresses().await?.to_vec();
+    let mut names = BTreeMap::new();
+    let mut addresses = Vec::new();
+    for each in held {
+        if let std::collections::btree_map::Entry::Vacant(entry) = names.entry(each.interface) {
+            entry.insert(kernel.link(each.interface).await?.map(|link| link.name).unwrap_or_default());
+        }
+        let interface = names.get(&each.interface).cloned().unwrap_or_default();
+        addresses.push(Address { ip: each.ip, prefix: each.prefix, interface });
+    }
+    let mut facts = Facts { addresses, ..Facts::default() };
+    for entry in fs::read_dir(CONF)?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match name.as_str() {
+            "lo" | "default" => {}
+            "all" => facts.all = values(&entry.path())?,
+            // one that goes away meanwhile has nothing to say
+            _ => drop(values(&entry.path()).map(|values| facts.interfaces.insert(name, values))),
+        }
+    }
+    (facts.nft, facts.redirected) = redirected()?;
+    facts.proxied = proxied();
+    Ok(facts)
+}
+
+fn values(folder: &Path) -> io::Result<[u32; 2]> {
+    Ok([number(&folder.join("arp_ignore"))?, number(&folder.join("arp_announce"))?])
+}
+
+fn number(path: &Path) -> io::Result<u32> {
+    let text = fs::read_to_string(path).map_err(|error| naming(path, &error))?;
+    text.trim().parse().map_err(|_| naming(path, &io::Error::other(format!("{text:?} is no number"))))
+}
+
+fn naming(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// A value now; `name` as in `net/ipv4/conf/all/arp_ignore`.
+pub fn value(name: &str) -> io::Result<u32> {
+    number(&Path::new("/proc/sys").join(name))
+}
+
+/// Sets a value.
+pub fn set(name: &str, value: u32) -> io::Result<()> {
+    let path = Path::new("/proc/sys").join(name);
+    fs::write(&path, value.to_string()).map_err(|error| naming(&path, &error))
+}
+
+/// Adds an address to `lo`, which is switched on.
+pub async fn add(kernel: &mut Kernel, ip: IpAddr) -> io::Result<()> {
+    let new = New { ip, prefix: whole(ip), interface: LOOPBACK, label: None, broadcast: None, maker: MAKER };
+    kernel.set_up(LOOPBACK).await?;
+    kernel.add(&new).await
+}
+
+/// Removes an address from `lo`; whether it was there.
+pub async fn remove(kernel: &mut Kernel, ip: IpAddr) -> io::Result<bool> {
+    kernel.forget();
+    let is = |held: &&crate::agents::netlink::Held| {
+        held.ip == ip && held.interface == LOOPBACK && held.prefix == whole(ip)
+    };
+    let Some(held) = kernel.addresses().await?.iter().find(is).cloned() else { return Ok(false) };
+    kernel.remove(&held).await.map(|_| true)
+}
+
+/// Whether an address on `lo` says that it was added by this program.
+pub async fn ours(kernel: &mut Kernel, ip: IpAddr) -> io::Result<bool> {
+    let all = kernel.addresses().await?;
+    Ok(all.iter().any(|held| held.ip == ip && held.interface == LOOPBACK && held.maker == MAKER))
+}
+
+fn whole(ip: IpAddr) -> u8 {
+    if ip.is_ipv4() { 32 } else { 128 }
+}
+
+/// Whether nft is there, and what its table redirects.
+fn redirected() -> io::Result<(bool, Vec<IpAddr>)> {
+    let output = match nft(&["-j", "list", "table", "inet", TABLE], "") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((false, Vec::new())),
+        other => other?,
+    };
+    if !output.status.success() {
+        return Ok((true, Vec::new())); // no such table
+    }
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let objects = value.get("nftables").and_then(|all| all.as_array()).cloned().unwrap_or_default();
+    // sets that no rule uses redirect nothing
+    let rules = objects.iter().filter(|object| object.get("rule").is_some()).count();
+    let sets = objects.iter().filter_map(|object| object.get("set")?.get("elem")?.as_array());
+    let elements = sets.flatten().filter_map(|element| element.as_str()?.parse().ok());
+    Ok((true, if rules >= 2 { elements.collect() } else { Vec::new() }))
+}
+
+/// Makes the table redirect these, and no others, in one step; without any it is gone.
+pub fn redirect(all: &[IpAddr]) -> io::Result<()> {
+    let output = nft(&["-f", "-"], &table(all))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("nft: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+fn table(all: &[IpAddr]) -> String {
+    let mut text = format!("table inet {TABLE} {{ }}\ndelete table inet {TABLE}\n");
+    if all.is_empty() {
+        return text;
+    }
+    let set = |name: &str, kind: &str, v4: bool| {
+        let list: Vec<String> = all.iter().filter(|ip| ip.is_ipv4() == v4).map(IpAddr::to_string).collect();
+        let elements =
+            if list.is_empty() { String::new() } else { format!("elements = {{ {} }}; ", list.join(", ")) };
+        format!("set {name} {{ type {kind}; {elements}}}\n")
+    };
+    text += &format!(
+        "table inet {TABLE} {{\n{}{}chain prerouting {{ type nat hook prerouting priority dstnat; policy accept;\n\
+         ip daddr @vip4 redirect\nip6 daddr @vip6 redirect\n}}\n}}\n",
+        set("vip4", "ipv4_addr", true),
+        set("vip6", "ipv6_addr", false)
+    );
+    text
+}
+
+fn nft(words: &[&str], input: &str) -> io::Result<Output> {
+    let mut child = Command::new("nft")
+        .args(words)
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes())?;
+    }
+    child.wait_with_output()
+}
+
+/// Addresses that are answered for by proxy. Without the program ip nobody can say; the rest matters more.
+fn proxied() -> Vec<IpAddr> {
+    let output = Command::new("ip").args(["-6", "neigh", "show", "proxy"]).stderr(Stdio::null()).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+}
