@@ -1,5 +1,7 @@
 //! `realserver`: a neighbour on the wire asks for the address before and after, and sends to it as a director does.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod lab;
 
 use lab::{Lab, Ran, soon};

@@ -3,13 +3,13 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use ha_drill::probe::owner;
+
 use crate::failure::Result;
 use crate::frames;
 use crate::moment::{Moment, wait_for};
 use crate::node::Node;
 use crate::process::Process;
-
-const ETHERTYPE_ARP: u16 = 0x0806;
 
 /// An ARP packet that says who has an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,24 +61,14 @@ impl ArpWatcher {
 
 /// Print every ARP packet that arrives until standard input ends.
 pub fn run() -> Result<()> {
-    frames::tell(ETHERTYPE_ARP, |at, frame| parse_frame(at, frame).as_ref().map(line))
+    frames::tell(owner::ARP, |at, frame| parse_frame(at, frame).as_ref().map(line))
 }
 
-/// An Ethernet frame with an ARP packet for IPv4 (RFC 826).
 fn parse_frame(at: Moment, frame: &[u8]) -> Option<Claim> {
-    let arp = frame.get(14..42)?;
-    if frame.get(12..14)? != ETHERTYPE_ARP.to_be_bytes() || arp.get(..6)? != [0, 1, 8, 0, 6, 4] {
-        return None;
-    }
-    let operation = match arp.get(6..8)? {
-        [0, 1] => "request",
-        [0, 2] => "reply",
-        _ => return None,
-    };
-    let mac = arp.get(8..14)?.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
-    let address = |range| Some(Ipv4Addr::from(<[u8; 4]>::try_from(arp.get(range)?).ok()?));
-    let (sender, target) = (address(14..18)?, address(24..28)?);
-    Some(Claim { at, operation: operation.to_owned(), address: sender, mac, gratuitous: sender == target })
+    let claim = owner::Claim::parse(frame)?;
+    let operation = if claim.reply { "reply" } else { "request" }.to_owned();
+    let owner::Claim { address, gratuitous, .. } = claim;
+    Some(Claim { at, operation, address, mac: claim.mac.to_string(), gratuitous })
 }
 
 fn line(claim: &Claim) -> String {

@@ -1,56 +1,11 @@
 //! One clock for every process on a kernel, and waiting with a limit.
 
-use std::fmt;
 use std::thread::sleep;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+pub use ha_drill::moment::Moment;
 
 use crate::failure::{Result, fail};
-
-/// A point on the monotonic clock in nanoseconds: the same clock in every process and namespace, so that what the prober in
-/// one node writes down can be compared with what the story saw in another.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(u64);
-
-impl Moment {
-    /// Now.
-    pub fn now() -> Self {
-        let time = clock_gettime(ClockId::Monotonic);
-        Self(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
-    }
-
-    /// From nanoseconds of the monotonic clock, as [`Moment::nanos`] gave them.
-    pub fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
-    }
-
-    /// Nanoseconds of the monotonic clock.
-    pub fn nanos(self) -> u64 {
-        self.0
-    }
-
-    /// Time from `earlier` to this moment; zero if it was later.
-    pub fn since(self, earlier: Moment) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
-    }
-
-    /// Time from this moment to now.
-    pub fn elapsed(self) -> Duration {
-        Self::now().since(self)
-    }
-
-    /// This moment and `span` later.
-    pub fn plus(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(span.as_nanos() as u64))
-    }
-}
-
-impl fmt::Debug for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.6} s", self.0 as f64 / 1e9)
-    }
-}
 
 /// Milliseconds with one decimal, as the timelines print a span.
 pub fn millis(span: Duration) -> String {

@@ -139,8 +139,7 @@ impl Story {
             Ok(Spec::new(name)
                 .link("eth0", "inside", &[&format!("{address}/24")])
                 .boot("ip route add default via 192.168.0.254")
-                .boot("sysctl -qw net.ipv4.conf.all.rp_filter=0")
-                .boot(format!("ha-resources realserver {VIRTUAL}"))
+                .boot(web::direct_routing(&VIRTUAL.to_string()))
                 .boot(web::boot_line(name, "80")?))
         };
         let web = [lab.boot(server(WEB[0], SERVERS[0])?)?, lab.boot(server(WEB[1], SERVERS[1])?)?];

@@ -44,8 +44,5 @@ pub fn stop(node: &Node) -> Result<()> {
 
 /// The commands that make a node a real server by direct routing: it accepts packets for `address`, and answers no ARP for it.
 pub fn direct_routing(address: &str) -> String {
-    format!(
-        "sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.rp_filter=0 && \
-         ip address add {address}/32 dev lo"
-    )
+    format!("sysctl -qw net.ipv4.conf.all.rp_filter=0 && ha-resources realserver {address}")
 }

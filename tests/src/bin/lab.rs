@@ -38,13 +38,13 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["init", name] => init::run(name, None)?,
         ["init", name, directory] => init::run(name, Some(Path::new(directory)))?,
         ["probe-http", target, interval, limit] => {
-            probe::http::run(target.parse().context(|| *target)?, micros(interval)?, micros(limit)?)?;
+            probe::run_http(target.parse().context(|| *target)?, micros(interval)?, micros(limit)?)?;
         }
         ["probe-icmp", target, interval, limit] => {
-            probe::icmp::run(target.parse().context(|| *target)?, micros(interval)?, micros(limit)?)?;
+            probe::run_icmp(target.parse().context(|| *target)?, micros(interval)?, micros(limit)?)?;
         }
         ["ask", target, count] => {
-            probe::http::ask(target.parse().context(|| *target)?, count.parse().context(|| *count)?)?;
+            probe::ask(target.parse().context(|| *target)?, count.parse().context(|| *count)?)?;
         }
         ["flood", target, count, seed, rate] => {
             flood::run(target.parse().context(|| *target)?, number(count)?, number(seed)?, number(rate)?)?;

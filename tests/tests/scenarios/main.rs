@@ -3,6 +3,7 @@
 
 mod calm;
 mod commands;
+mod drill;
 mod fencing;
 mod guard;
 mod hostile;
