@@ -109,10 +109,16 @@ pub fn outages(samples: &[Sample], counts: impl Fn(&str) -> bool) -> Vec<Outage>
     found
 }
 
+/// The outages that have a beginning and an end.
+pub fn between_answers(samples: &[Sample], counts: impl Fn(&str) -> bool) -> Vec<Outage> {
+    let mut all = outages(samples, counts);
+    all.retain(|outage| outage.begun && outage.ended);
+    all
+}
+
 /// The longest outage that has a beginning and an end, if there is one.
 pub fn longest_outage(samples: &[Sample], counts: impl Fn(&str) -> bool) -> Option<Outage> {
-    let whole = outages(samples, counts).into_iter().filter(|outage| outage.begun && outage.ended);
-    whole.max_by_key(Outage::span)
+    between_answers(samples, counts).into_iter().max_by_key(Outage::span)
 }
 
 /// Times in which no request left, though one was due every `interval`: what happened then is not known.

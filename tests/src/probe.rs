@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-pub use ha_drill::outage::{Outage, Sample, longest_outage};
+pub use ha_drill::outage::{Outage, Sample, between_answers as outages, longest_outage};
 use ha_drill::probe::Pace;
 use ha_drill::probe::icmp::Pinger;
 use ha_drill::probe::tcp::{self, Question};
