@@ -150,6 +150,7 @@ pub fn history(views: &[View]) -> Vec<Happened> {
     let mut all = Vec::new();
     let mut known: Vec<Event> = Vec::new();
     let mut life = None;
+    let mut certain: Option<&View> = None;
     for (place, view) in views.iter().enumerate() {
         if let Some(status) = view.status() {
             if life != Some(status.pid) {
@@ -171,7 +172,14 @@ pub fn history(views: &[View]) -> Vec<Happened> {
             known.clone_from(&status.events);
         }
         if let Some(before) = place.checked_sub(1).and_then(|before| views.get(before)) {
-            changes(before, view, &mut all);
+            moved(before, view, &mut all);
+        }
+        // what could not be asked in between changes nothing
+        match &view.daemon {
+            Daemon::Unknown(_) => {}
+            _ => {
+                daemons(certain.replace(view), view, &mut all);
+            }
         }
     }
     all.sort_by_key(|happened| happened.latest);
@@ -192,27 +200,35 @@ fn fresh<'a>(known: &[Event], events: &'a [Event]) -> &'a [Event] {
     events.get(shared..).unwrap_or_default()
 }
 
-/// What is different from one answer to the next.
-fn changes(before: &View, view: &View, all: &mut Vec<Happened>) {
-    let mut tell = |severity, text: &str| {
-        all.push(Happened { earliest: before.asked, latest: view.answered, severity, text: text.to_owned() });
-    };
+/// Whether its kernel has or has lost the address from one answer to the next.
+fn moved(before: &View, view: &View, all: &mut Vec<Happened>) {
     match (before.holds, view.holds) {
-        (Some(false), Some(true)) => tell(Severity::Info, "its kernel has the address"),
-        (Some(true), Some(false)) => tell(Severity::Info, "its kernel no longer has the address"),
+        (Some(false), Some(true)) => {
+            all.push(between(before, view, Severity::Info, "its kernel has the address"))
+        }
+        (Some(true), Some(false)) => {
+            all.push(between(before, view, Severity::Info, "its kernel no longer has the address"));
+        }
         _ => {}
     }
-    match (&before.daemon, &view.daemon) {
+}
+
+/// Whether its daemon has ended or begun since it was known last.
+fn daemons(before: Option<&View>, view: &View, all: &mut Vec<Happened>) {
+    let Some(before) = before else { return };
+    let (severity, text) = match (&before.daemon, &view.daemon) {
         (Daemon::Running(old), Daemon::Running(new)) if old.pid != new.pid => {
-            tell(Severity::Warning, "the daemon runs again");
+            (Severity::Warning, "the daemon runs again, as another process")
         }
-        (Daemon::Running(_), Daemon::Stopped) => tell(Severity::Warning, "the daemon does not run any more"),
-        (Daemon::Stopped, Daemon::Running(_)) => tell(Severity::Info, "the daemon runs"),
-        (Daemon::Running(_), Daemon::Unknown(why)) => {
-            tell(Severity::Warning, &format!("the daemon cannot be asked: {why}"))
-        }
-        _ => {}
-    }
+        (Daemon::Running(_), Daemon::Stopped) => (Severity::Warning, "the daemon does not run any more"),
+        (Daemon::Stopped, Daemon::Running(_)) => (Severity::Info, "the daemon runs"),
+        _ => return,
+    };
+    all.push(between(before, view, severity, text));
+}
+
+fn between(before: &View, view: &View, severity: Severity, text: &str) -> Happened {
+    Happened { earliest: before.asked, latest: view.answered, severity, text: text.to_owned() }
 }
 
 #[cfg(test)]

@@ -54,6 +54,18 @@ fn events_stand_where_they_happened() {
     assert_eq!((told[1].earliest, told[1].latest), (at(2000), at(3004)));
 }
 
+#[test]
+fn an_answer_that_says_nothing_hides_no_end() {
+    let views = [
+        view(&running(7, &[]), "", 1000),
+        view(r#"{"error":"reset","running":null}"#, "", 2000),
+        view(r#"{"running":false}"#, "", 3000),
+    ];
+    let told = history(&views);
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].earliest, told[0].latest), (at(1000), at(3004)));
+}
+
 proptest! {
     /// A log of any words, of which the last so many are shown each time: every word is told once.
     #[test]
