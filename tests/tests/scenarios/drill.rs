@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use lab::{Context, Node, Result, check, fail, millis, pair, programs, wait_until};
 use serde_json::Value;
@@ -11,6 +12,13 @@ use crate::world::{ADDRESSES, LIMIT, Options, Pair};
 
 /// Far more than a move takes on a busy machine.
 const GENEROUS: [&str; 2] = ["--max-outage", "30s"];
+
+/// A pair that no busy machine makes nervous.
+const DEADTIME: Duration = Duration::from_secs(3);
+
+fn options() -> Options {
+    Options { deadtime: DEADTIME, ..Options::default() }
+}
 
 /// The command by which an administrator outside reaches a node.
 fn reach(node: &Node) -> Result<String> {
@@ -116,7 +124,7 @@ impl Drill {
 }
 
 fn started() -> Result<(Pair, String)> {
-    Ok((Pair::started(Options::default())?, ADDRESSES[0].to_string()))
+    Ok((Pair::started(options())?, ADDRESSES[0].to_string()))
 }
 
 #[test]
@@ -211,7 +219,7 @@ fn drill_cuts_an_interface_and_heals_it() -> Result<()> {
     let (pair, vip) = started()?;
     let cut = drill(
         &pair,
-        &["cut", &vip, "--on", "beta", "--link", "eth0", "--for", "4s", GENEROUS[0], GENEROUS[1]],
+        &["cut", &vip, "--on", "beta", "--link", "eth0", "--for", "8s", GENEROUS[0], GENEROUS[1]],
     )?;
     cut.has(0, "within")?;
     cut.event("alpha", "node beta: is dead")?;
@@ -248,7 +256,7 @@ fn drill_refuses_what_makes_no_sense() -> Result<()> {
 
 #[test]
 fn drill_watches_what_is_done_by_hand_over_ipv6() -> Result<()> {
-    let pair = Pair::new(Options::default())?;
+    let pair = Pair::new(options())?;
     let vip = "2001:db8::100";
     for node in pair.nodes() {
         node.write("/etc/ha.d/haresources", "alpha IPv6addr::2001:db8:0:0:0:0:0:100/64/eth0\n")?;
@@ -258,7 +266,7 @@ fn drill_watches_what_is_done_by_hand_over_ipv6() -> Result<()> {
     wait_until(LIMIT, "alpha holds it", || pair.alpha.holds(address))?;
     pair.wait_status(&pair.alpha, "beta", "active")?;
     pair.wait_status(&pair.beta, "alpha", "active")?;
-    let mut watch = start(&pair, &["watch", vip, "--for", "8s", "--max-outage", "30s"])?;
+    let mut watch = start(&pair, &["watch", vip, "--for", "10s", "--max-outage", "30s"])?;
     let mut said = BufReader::new(watch.stderr.take().context(|| "no pipe")?);
     let mut line = String::new();
     while !line.contains("is probed while you do something") {
