@@ -1,8 +1,8 @@
 //! A blocking generic-netlink socket to the kernel.
 use netlink_sys::protocols::NETLINK_GENERIC;
-use rustix::net::netlink::SocketAddrNetlink;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use rustix::net::sockopt::{self, Timeout};
-use rustix::net::{RecvFlags, recvfrom};
 use std::io;
 use std::time::Duration;
 
@@ -60,18 +60,16 @@ impl Socket {
     /// The next datagram from the kernel. Another process could send to this socket's port: what does not
     /// come from port 0 is dropped.
     pub(crate) fn receive(&mut self) -> io::Result<Received<'_>> {
-        use rustix::io::Errno;
+        let flags = i32::try_from(RecvFlags::TRUNC.bits()).unwrap_or(0);
         let length = loop {
-            match recvfrom(&self.socket, self.buffer.as_mut_slice(), RecvFlags::TRUNC) {
-                Err(Errno::INTR) => {}
-                Err(Errno::NOBUFS | Errno::AGAIN) => return Ok(Received::Lost),
-                Err(error) => return Err(error.into()),
-                Ok((_, length, from)) => {
-                    let sender = from.and_then(|from| SocketAddrNetlink::try_from(from).ok());
-                    if sender.is_some_and(|sender| sender.pid() == 0) {
-                        break length;
-                    }
-                }
+            match self.socket.recv_from(&mut self.buffer.as_mut_slice(), flags) {
+                Ok((length, from)) if from.port_number() == 0 => break length,
+                Ok(_) => {}
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::INTR) => {}
+                    Some(Errno::NOBUFS | Errno::AGAIN) => return Ok(Received::Lost),
+                    _ => return Err(error),
+                },
             }
         };
         Ok(self.buffer.get(..length).map_or(Received::Lost, Received::Datagram))
