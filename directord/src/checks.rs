@@ -1,7 +1,7 @@
 //! The checks in motion: one task for each different probe.
 //!
-//! The first run of every new probe starts at once. The next ones are spread over the interval, so that checks do
-//! not come in bursts; from then on each has its own beat. A run that is longer than the interval leaves a beat
+//! The first run of every new probe starts almost at once, one shortly after the other. The next ones are spread over the
+//! interval, so that checks do not come in bursts; from then on each has its own beat. A run that is longer than the interval leaves a beat
 //! out: no probe ever runs twice at the same time. While a result has to be confirmed (`recheckinterval`) runs come
 //! sooner, beside the beat.
 
@@ -116,7 +116,8 @@ impl Checks {
         for (number, probe) in new.iter().enumerate() {
             let pace = Arc::new(Pace::default());
             let beat = Beat::spread(now, number, new.len(), probe.interval);
-            let repeat = repeat(Arc::clone(&self.shared), Arc::clone(probe), beat, Arc::clone(&pace));
+            let first = Beat::begin(now, number, probe.interval);
+            let repeat = repeat(Arc::clone(&self.shared), Arc::clone(probe), first, beat, Arc::clone(&pace));
             let task = tokio::spawn(repeat).abort_handle();
             self.running.insert(Arc::clone(probe), Running { task, pace });
         }
@@ -155,8 +156,9 @@ impl Drop for Running {
 }
 
 /// The life of one probe.
-async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, beat: Beat, pace: Arc<Pace>) {
+async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, first: Instant, beat: Beat, pace: Arc<Pace>) {
     let mut memory = Memory::default();
+    sleep_until(first).await;
     loop {
         let began = Instant::now();
         let asked = std::mem::take(&mut *pace.asked());
@@ -167,7 +169,8 @@ async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, beat: Beat, pace: Arc<Pa
                 &shared.turns
             };
             let Ok(turn) = turns.acquire().await else { return };
-            let checked = shared.checker.run_from(probe.source, &probe.kind, &mut memory).await;
+            // Boxed: a probe that waits for its beat keeps no room for a check that runs.
+            let checked = Box::pin(shared.checker.run_from(probe.source, &probe.kind, &mut memory)).await;
             drop(turn);
             if shared.results.send((Arc::clone(&probe), checked, asked)).await.is_err() {
                 return;

@@ -20,7 +20,7 @@ use crate::config::{Check, Plan, RealServer, VirtualService};
 use crate::reconcile::{Role, Table, Wanted};
 use crate::verdict::{Change, Counts, State};
 use ipvs::{DestinationKey, ServiceKey};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -39,6 +39,8 @@ use service::Service;
 pub struct Director {
     plan: Plan,
     services: Vec<Service>,
+    /// Where check results have changed what is wanted, until somebody asks.
+    touched: BTreeSet<usize>,
     /// Who is concerned by a probe: service and real server by position in the plan.
     holders: HashMap<Arc<Probe>, Vec<(usize, usize)>>,
     /// What has happened, until somebody asks.
@@ -82,7 +84,8 @@ impl Director {
             Service::adopt(service, found, now)
         };
         let services = plan.services.iter().map(adopt).collect();
-        Director { holders: holders(&plan), services, plan, events: Vec::new(), notices: Vec::new() }
+        let touched = BTreeSet::new();
+        Director { holders: holders(&plan), services, plan, touched, events: Vec::new(), notices: Vec::new() }
     }
 
     /// Another plan takes over: what did not change keeps its verdict. Returns the services that left.
@@ -163,9 +166,10 @@ impl Director {
         servers.all(|server| server.verdict.is_known() || server.last.is_some())
     }
 
-    /// A check has ended. Returns what to log, and whether what is wanted has changed.
-    pub fn observe(&mut self, probe: &Probe, checked: &Checked, now: SystemTime) -> (Vec<Line>, bool) {
-        let (mut lines, mut changed, mut concerned) = (Vec::new(), false, Vec::new());
+    /// A check has ended. Returns what to log. Where it has changed what is wanted is remembered for
+    /// [`Director::take_touched`].
+    pub fn observe(&mut self, probe: &Probe, checked: &Checked, now: SystemTime) -> Vec<Line> {
+        let (mut lines, mut concerned) = (Vec::new(), Vec::new());
         for (at, number) in self.holders.get(probe).into_iter().flatten() {
             let (Some(service), Some(state)) = (self.plan.services.get(*at), self.services.get_mut(*at))
             else {
@@ -189,9 +193,12 @@ impl Director {
             let weight = server.weight;
             server.weight.observe(&checked.outcome);
             server.turned(before.state(), service, now);
-            changed |= matches!(change, Change::Up | Change::Down)
+            if matches!(change, Change::Up | Change::Down)
                 || before.is_known() != server.verdict.is_known()
-                || weight != server.weight;
+                || weight != server.weight
+            {
+                self.touched.insert(*at);
+            }
             let what = match change {
                 Change::Up => Some(What::Up),
                 Change::Down => Some(What::Down),
@@ -205,10 +212,21 @@ impl Director {
         for (at, held) in concerned {
             if let Some(line) = self.keep_last(at, checked.outcome.passed(), held, now) {
                 lines.push(line);
-                changed = true;
+                self.touched.insert(at);
             }
         }
-        (lines, changed)
+        lines
+    }
+
+    /// Whether check results have changed what is wanted since [`Director::take_touched`].
+    pub fn is_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// What the table shall hold of the services whose check results have changed that since the last call.
+    pub fn take_touched(&mut self) -> Vec<Wanted> {
+        let touched = std::mem::take(&mut self.touched);
+        touched.into_iter().filter_map(|at| self.wanted_of(at)).collect()
     }
 
     /// Whether somebody waits for more results of a probe to know what its last one means.
@@ -262,13 +280,12 @@ impl Director {
 
     /// What the kernel's table shall hold now.
     pub fn wanted(&self) -> Vec<Wanted> {
-        let readd = self.plan.settings.readd_quiescent;
-        self.plan
-            .services
-            .iter()
-            .zip(&self.services)
-            .map(|(service, state)| state.wanted(service, readd))
-            .collect()
+        (0..self.services.len()).filter_map(|at| self.wanted_of(at)).collect()
+    }
+
+    fn wanted_of(&self, at: usize) -> Option<Wanted> {
+        let (service, state) = (self.plan.services.get(at)?, self.services.get(at)?);
+        Some(state.wanted(service, self.plan.settings.readd_quiescent))
     }
 
     /// The table was edited as wanted, except for what failed, and is `table` now.

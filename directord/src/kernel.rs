@@ -7,11 +7,14 @@
 use crate::claim::Claim;
 use crate::director::{Failed, Leaving};
 use crate::reconcile::{Action, Counted, Edit, Table, Wanted, reconcile, remove};
-use ipvs::{Client, Error, ServiceKey, listing};
+use ipvs::{Client, Error, Reason, ServiceKey, listing};
 use std::collections::HashSet;
 use std::io;
 use std::sync::mpsc;
 use tokio::sync::oneshot;
+
+/// So many services are asked for one by one; for more, the list of all is shorter work.
+const FEW: usize = 8;
 
 /// The thread's address. The thread ends when this is dropped and its last pass is done.
 #[derive(Debug)]
@@ -61,8 +64,8 @@ pub struct Done {
 
 /// What there is to read and to edit: the kernel over netlink.
 pub(crate) trait Access: Send + 'static {
-    /// Services with their destinations.
-    fn read(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Table, Error>;
+    /// These services with their destinations, as far as they are there.
+    fn read(&mut self, ours: &HashSet<&ServiceKey>) -> Result<Table, Error>;
 
     /// The same with their connections.
     fn count(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Counted, Error>;
@@ -197,7 +200,7 @@ fn perform(access: &mut impl Access, pass: &Pass) -> Result<Done, Error> {
     let wanted_keys = wanted.iter().map(|want| &want.service.key);
     let ours: HashSet<&ServiceKey> =
         wanted_keys.chain(&pass.read).chain(leaving.iter().map(|(service, _)| service)).collect();
-    let mut done = Done { table: access.read(|key| ours.contains(key))?, ..Done::default() };
+    let mut done = Done { table: access.read(&ours)?, ..Done::default() };
     let mut edits: Vec<Edit> =
         leaving.iter().flat_map(|(key, named)| remove(key, named, &done.table, stage)).collect();
     edits.extend(reconcile(wanted, &done.table));
@@ -222,11 +225,11 @@ fn perform(access: &mut impl Access, pass: &Pass) -> Result<Done, Error> {
 }
 
 impl Access for Client {
-    fn read(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Table, Error> {
+    fn read(&mut self, ours: &HashSet<&ServiceKey>) -> Result<Table, Error> {
         let without_counts = |(entry, found): listing::Entry| {
             (entry.service, found.into_iter().map(|entry| entry.destination).collect())
         };
-        Ok(Table { services: self.table_of(ours)?.into_iter().map(without_counts).collect() })
+        Ok(Table { services: entries(self, ours)?.into_iter().map(without_counts).collect() })
     }
 
     fn count(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Counted, Error> {
@@ -249,6 +252,25 @@ impl Access for Client {
             Action::DeleteDestination(service, key) => self.delete_destination(service, key),
         }
     }
+}
+
+/// Services with their destinations. A few are asked for one by one: what a check finds is in the table at once,
+/// however long the kernel's list of services is.
+fn entries(client: &mut Client, ours: &HashSet<&ServiceKey>) -> Result<Vec<listing::Entry>, Error> {
+    if ours.len() > FEW {
+        return client.table_of(|key| ours.contains(key));
+    }
+    let mut entries = Vec::new();
+    for key in ours {
+        let Some(service) = client.service(key)? else { continue };
+        match client.destinations(key) {
+            Ok(destinations) => entries.push((service, destinations)),
+            // Somebody deleted it between the two questions.
+            Err(error) if error.reason() == Some(&Reason::NoService) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(entries)
 }
 
 /// An error with what can be done about it.

@@ -93,7 +93,7 @@ fn line(name: &str, state: &str, why: &str) -> String {
 
 /// `200 OK`.
 fn status_line(status: u16) -> String {
-    reqwest::StatusCode::from_u16(status).map_or_else(|_| status.to_string(), |status| status.to_string())
+    hyper::StatusCode::from_u16(status).map_or_else(|_| status.to_string(), |status| status.to_string())
 }
 
 fn start() -> Option<Writer> {

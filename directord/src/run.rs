@@ -79,7 +79,7 @@ pub(crate) struct Daemon {
     epoch: u64,
     table: Table,
     leaving: Vec<Leaving>,
-    /// What is wanted has changed since the last pass began.
+    /// All of the table is to be looked at, more than the services that check results have touched.
     dirty: bool,
     /// The table is being read or edited.
     in_pass: bool,
@@ -130,6 +130,8 @@ struct AtPass {
     down: Vec<Down>,
     /// Every server had its verdict, or its try.
     tried: bool,
+    /// The pass is one over all services.
+    whole: bool,
 }
 
 /// Whether the loop goes on.
@@ -258,7 +260,7 @@ impl Daemon {
             }
             let ripe = self.gather_until.is_none() || self.standby.is_leaving();
             self.read_for_next_plan();
-            if self.dirty && !self.in_pass && ripe {
+            if (self.dirty || self.director.is_touched()) && !self.in_pass && ripe {
                 self.pass();
             }
             let epoch = self.epoch;

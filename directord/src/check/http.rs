@@ -4,23 +4,39 @@
 //! the system's authorities (unless `tlsverify=no`), the name in them is not; a body cut off by the server's close
 //! counts as far as it came. Other than there: a name is sent in the TLS handshake (`virtualhost`), and a body that
 //! does not end within the limit is a failure.
+//!
+//! One connection for each request, and hyper's protocol on it: a client that keeps connections costs five times as much.
 
-use super::lookup::Lookup;
+use super::link::Progress;
+use super::lookup::addresses;
 use super::outcome::excerpt;
 use super::pattern::Turn;
 use super::tls::Tls;
 use super::{Http, Outcome, Route, source};
-use reqwest::header::{CONNECTION, HOST, HeaderValue, LOCATION};
-use reqwest::{Client, Method, Response, Url};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderValue, LOCATION, USER_AGENT};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
 use std::error::Error;
-use std::time::Duration;
-use tokio::time::timeout;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::OnceLock;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use url::{Host, Position, Url};
 
 /// Redirects that are followed.
 const REDIRECTS: usize = 7;
 /// No more of a body is read or kept.
 const BODY_LIMIT: usize = 1024 * 1024;
-const USER_AGENT: &str = concat!("directord/", env!("CARGO_PKG_VERSION"));
+/// No head of an answer is longer, in bytes.
+const HEAD_LIMIT: usize = 256 * 1024;
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("directord/", env!("CARGO_PKG_VERSION")));
 
 /// Fetches and judges.
 ///
@@ -35,121 +51,231 @@ pub(super) async fn check(
         Ok(tls) => tls,
         Err(why) => return Outcome::NotRun(format!("TLS cannot be set up: {why}")),
     };
-    match timeout(probe.timeout, fetch(probe, tls, status, turn)).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => of_error(&error, probe.timeout),
-        Err(_) if status.is_some() => Outcome::Unfinished(probe.timeout),
-        Err(_) => Outcome::Silent(probe.timeout),
-    }
+    let progress = Progress::default();
+    let success = OnceLock::new();
+    let outcome = progress.within(probe.timeout, fetch(probe, tls, &success, turn, &progress)).await;
+    *status = success.into_inner();
+    outcome
 }
 
-fn client(probe: &Http, tls: &Tls) -> reqwest::Result<Client> {
-    let mut builder = Client::builder()
-        .no_proxy() // none of the environment
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .http1_only()
-        .http1_title_case_headers()
-        .referer(false)
-        .user_agent(USER_AGENT)
-        .dns_resolver(Lookup)
-        // A little less than the whole limit, so that this is what is reported: no connection.
-        .connect_timeout(probe.timeout - probe.timeout / 50)
-        // For plain HTTP, too: without it every client reads the certificates again.
-        .tls_backend_preconfigured(tls.connector());
-    if let Some(source) = source::current() {
-        builder = builder.local_address(source); // a redirect to the other family leaves it aside
-    }
-    match probe.route {
-        Route::Resolved => {}
-        Route::To(address) => {
-            let url = Url::parse(&probe.url).ok();
-            let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-            builder = builder.resolve(host, address);
-        }
-        Route::Through(proxy) => builder = builder.proxy(reqwest::Proxy::all(format!("http://{proxy}"))?),
-    }
-    builder.build()
+/// What an answer leads to.
+enum Answer {
+    Outcome(Outcome),
+    /// The status, and where to go on.
+    Redirect(String, Url),
 }
 
-async fn fetch(probe: &Http, tls: &Tls, success: &mut Option<u16>, turn: &Turn) -> reqwest::Result<Outcome> {
-    let client = client(probe, tls)?;
-    let method = if probe.head { Method::HEAD } else { Method::GET };
+async fn fetch(
+    probe: &Http,
+    tls: &Tls,
+    success: &OnceLock<u16>,
+    turn: &Turn,
+    progress: &Progress,
+) -> Result<Outcome, Outcome> {
     let Ok(mut url) = Url::parse(&probe.url) else {
         return Ok(Outcome::NotRun(format!("{} is not a URL", probe.url)));
     };
+    let configured = url.host_str().map(str::to_owned);
     let mut host = probe.host.as_ref().and_then(|host| HeaderValue::from_str(host).ok());
     let mut last = String::new();
     for _ in 0..=REDIRECTS {
-        let mut request = client.request(method.clone(), url.clone()).header(CONNECTION, "close");
-        if let Some(host) = host.take() {
-            request = request.header(HOST, host); // of the first request only: a redirect names its own
+        let request = request(probe, &url, host.take())?; // a redirect names its own host
+        let stream = connect(probe, &url, configured.as_deref()).await?;
+        progress.connected();
+        let judge = |answer| judge(probe, &url, answer, success, turn, progress);
+        let answer = if url.scheme() == "https" {
+            let to = stream.peer_addr().map_err(|error| Outcome::of_io(&error))?;
+            let stream = tls.connect(stream, to, url.host_str()).await?;
+            exchange(stream, request, judge).await?
+        } else {
+            exchange(stream, request, judge).await?
+        };
+        match answer {
+            Answer::Outcome(outcome) => return Ok(outcome),
+            Answer::Redirect(status, next) => (last, url) = (status, next),
         }
-        let response = request.send().await?;
-        let status = response.status();
-        let shown = status.to_string();
-        if status.is_success() {
-            *success = Some(status.as_u16());
-            return judge(probe, response, turn).await;
-        }
-        match redirect(&response).and_then(|location| url.join(&location).ok()) {
-            Some(next) if matches!(next.scheme(), "http" | "https") => url = next,
-            _ => return Ok(Outcome::Status(shown)),
-        }
-        last = shown;
     }
     Ok(Outcome::Redirects(last))
 }
 
-fn redirect(response: &Response) -> Option<String> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+/// Whether a URL is asked of the proxy itself, with its whole name.
+fn is_asked_of_proxy(probe: &Http, url: &Url) -> bool {
+    matches!(probe.route, Route::Through(_)) && url.scheme() == "http"
+}
+
+fn request(probe: &Http, url: &Url, host: Option<HeaderValue>) -> Result<Request<Empty<Bytes>>, Outcome> {
+    let from = if is_asked_of_proxy(probe, url) { Position::BeforeScheme } else { Position::BeforePath };
+    let mut plain = url.clone();
+    let named = plain.set_username("").and_then(|()| plain.set_password(None));
+    let unfit = |error: hyper::http::Error| Outcome::NotRun(format!("{url}: {error}"));
+    let host = match host {
+        Some(host) => Ok(host),
+        None => HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]),
+    };
+    let mut request = Request::builder()
+        .method(if probe.head { Method::HEAD } else { Method::GET })
+        .uri(if named.is_ok() { &plain } else { url }[from..Position::AfterQuery].to_owned())
+        .header(HOST, host.map_err(|error| unfit(error.into()))?)
+        .header(USER_AGENT, AGENT)
+        .header(ACCEPT, "*/*")
+        .header(CONNECTION, "close");
+    if !url.username().is_empty() || url.password().is_some() {
+        let account = format!("{}:{}", url.username(), url.password().unwrap_or_default());
+        request = request.header(AUTHORIZATION, format!("Basic {}", BASE64.encode(account)));
+    }
+    request.body(Empty::new()).map_err(unfit)
+}
+
+/// The connection on which a URL is asked for; `configured` is the host that the probe's way is for.
+async fn connect(probe: &Http, url: &Url, configured: Option<&str>) -> Result<TcpStream, Outcome> {
+    let port = url.port_or_known_default().unwrap_or(80);
+    match (probe.route, url.host()) {
+        (Route::Through(proxy), _) => {
+            let stream = open(&[proxy]).await?;
+            if url.scheme() == "http" {
+                return Ok(stream);
+            }
+            tunnel(stream, url, port).await
+        }
+        (_, Some(Host::Ipv4(address))) => open(&[SocketAddr::new(address.into(), port)]).await,
+        (_, Some(Host::Ipv6(address))) => open(&[SocketAddr::new(address.into(), port)]).await,
+        (Route::To(address), Some(Host::Domain(name))) if configured == Some(name) => {
+            open(&[SocketAddr::new(address.ip(), port)]).await
+        }
+        (_, Some(Host::Domain(name))) => {
+            let all =
+                addresses(name, port).await.map_err(|why| Outcome::NameUnknown(format!("{name}: {why}")))?;
+            open(&all).await
+        }
+        (_, None) => Err(Outcome::NotRun(format!("{url} names no host"))),
+    }
+}
+
+/// To the first address that takes a connection.
+async fn open(all: &[SocketAddr]) -> Result<TcpStream, Outcome> {
+    let mut failed = Outcome::NameUnknown("no address".into());
+    for to in all {
+        match source::connect(*to).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = Outcome::of_io(&error),
+        }
+    }
+    Err(failed)
+}
+
+/// Has a proxy connect to the URL's host (RFC 9110, 9.3.6).
+async fn tunnel(stream: TcpStream, url: &Url, port: u16) -> Result<TcpStream, Outcome> {
+    let name = format!("{}:{port}", &url[Position::BeforeHost..Position::AfterHost]);
+    let request = Request::connect(&name).header(HOST, &name).header(USER_AGENT, AGENT).body(Empty::new());
+    let request = request.map_err(|error| Outcome::NotRun(format!("{url}: {error}")))?;
+    let open = exchange(stream, request, |answer| async {
+        match answer.status() {
+            status if status.is_success() => {
+                hyper::upgrade::on(answer).await.map_err(|error| of_error(&error))
+            }
+            status => Err(Outcome::Status(status.to_string())),
+        }
+    });
+    let open = open.await?.downcast::<TokioIo<TcpStream>>();
+    let parts = open.map_err(|_| Outcome::Garbled("another connection than the one to the proxy".into()))?;
+    match parts.read_buf.is_empty() {
+        true => Ok(parts.io.into_inner()),
+        false => Err(Outcome::Garbled("plain text where TLS should begin".into())),
+    }
+}
+
+/// Sends a request and has the answer judged, while the connection is kept going.
+async fn exchange<S, T, F>(
+    stream: S,
+    request: Request<Empty<Bytes>>,
+    judge: impl FnOnce(Response<Incoming>) -> F,
+) -> Result<T, Outcome>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Result<T, Outcome>>,
+{
+    let mut protocol = http1::Builder::new();
+    protocol.title_case_headers(true).max_buf_size(HEAD_LIMIT);
+    let hands = protocol.handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = hands.map_err(|error| of_error(&error))?;
+    let mut connection = pin!(connection.with_upgrades());
+    let mut talk = pin!(async {
+        let answer = sender.send_request(request).await.map_err(|error| of_error(&error))?;
+        judge(answer).await
+    });
+    tokio::select! {
+        biased;
+        done = &mut talk => done,
+        // The connection is at its end: what it brought waits to be read, or why it brought nothing.
+        _ = &mut connection => talk.await,
+    }
+}
+
+async fn judge(
+    probe: &Http,
+    url: &Url,
+    answer: Response<Incoming>,
+    success: &OnceLock<u16>,
+    turn: &Turn,
+    progress: &Progress,
+) -> Result<Answer, Outcome> {
+    progress.answered();
+    let status = answer.status();
+    if !status.is_success() {
+        let next = redirect(&answer).and_then(|location| url.join(&location).ok());
+        return Ok(match next {
+            Some(next) if matches!(next.scheme(), "http" | "https") => {
+                Answer::Redirect(status.to_string(), next)
+            }
+            _ => Answer::Outcome(Outcome::Status(status.to_string())),
+        });
+    }
+    let _ = success.set(status.as_u16());
+    let body = body(answer.into_body()).await;
+    let Some(pattern) = &probe.receive else { return Ok(Answer::Outcome(Outcome::Passed)) };
+    let beginning = excerpt(&body);
+    Ok(Answer::Outcome(match pattern.is_found_in(body, false, turn).await {
+        Ok(true) => Outcome::Passed,
+        Ok(false) => Outcome::NoMatch(beginning),
+        Err(why) => Outcome::MatchFailed(why),
+    }))
+}
+
+fn redirect(answer: &Response<Incoming>) -> Option<String> {
+    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let location = response.headers().get(LOCATION)?;
+    let location = answer.headers().get(LOCATION)?;
     Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
 }
 
-async fn judge(probe: &Http, mut response: Response, turn: &Turn) -> reqwest::Result<Outcome> {
+/// An error is the server's close before the end it announced: what came until then counts.
+async fn body(mut incoming: Incoming) -> Vec<u8> {
     let mut body = Vec::new();
-    // An error is the server's close before the end it announced: what came until then is judged.
-    while let Ok(Some(chunk)) = response.chunk().await {
+    while let Some(Ok(frame)) = incoming.frame().await {
+        let Some(chunk) = frame.data_ref() else { continue };
         let room = BODY_LIMIT - body.len();
-        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        body.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
         if body.len() >= BODY_LIMIT {
             break;
         }
     }
-    let Some(pattern) = &probe.receive else { return Ok(Outcome::Passed) };
-    let beginning = excerpt(&body);
-    Ok(match pattern.is_found_in(body, false, turn).await {
-        Ok(true) => Outcome::Passed,
-        Ok(false) => Outcome::NoMatch(beginning),
-        Err(why) => Outcome::MatchFailed(why),
-    })
+    body
 }
 
 /// Finds the cause in the chain of errors that the libraries wrap around it.
-fn of_error(error: &reqwest::Error, limit: Duration) -> Outcome {
-    if error.is_timeout() {
-        return if error.is_connect() { Outcome::NotConnected(limit) } else { Outcome::Silent(limit) };
-    }
+fn of_error(error: &hyper::Error) -> Outcome {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        if let Some(tls) = inner.downcast_ref::<native_tls::Error>() {
-            return Outcome::Tls(super::tls::reason(tls));
-        }
         if let Some(io) = inner.downcast_ref::<std::io::Error>().filter(|io| io.raw_os_error().is_some()) {
             return Outcome::of_io(io);
         }
         text = inner.to_string();
         cause = inner.source();
     }
-    if text.contains("before message completed") {
+    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         return Outcome::Closed;
-    }
-    if text.contains("lookup") || text.contains("resolve") || text.contains("dns") {
-        return Outcome::NameUnknown(text);
     }
     Outcome::Garbled(text)
 }

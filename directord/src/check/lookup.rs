@@ -1,7 +1,6 @@
 //! Host names of redirects. A name server that does not answer holds up the checks that need it, and no others.
 
 use crate::thread::of_check;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{SocketAddr, ToSocketAddrs};
 use tokio::sync::Semaphore;
 
@@ -9,20 +8,18 @@ use tokio::sync::Semaphore;
 const AT_ONCE: usize = 16;
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
-/// The system's resolver, on threads of its own.
-pub(super) struct Lookup;
-
-impl Resolve for Lookup {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let turn = TURNS.acquire().await?;
-            let host = name.as_str().to_owned();
-            let look = move || {
-                let _turn = turn; // until the thread ends, whether somebody still waits for it or not
-                (host.as_str(), 0).to_socket_addrs().map(Iterator::collect::<Vec<SocketAddr>>)
-            };
-            let found = of_check("lookup", look).await.ok_or("no thread to look the name up")??;
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
+/// Asks the system's resolver, on a thread of its own. At least one address, or why there is none.
+pub(super) async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let turn = TURNS.acquire().await.map_err(|error| error.to_string())?;
+    let host = host.to_owned();
+    let look = move || {
+        let _turn = turn; // until the thread ends, whether somebody still waits for it or not
+        (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<SocketAddr>>)
+    };
+    match of_check("lookup", look).await {
+        None => Err("no thread to look the name up".into()),
+        Some(Err(error)) => Err(error.to_string()),
+        Some(Ok(found)) if found.is_empty() => Err("the name has no address".into()),
+        Some(Ok(found)) => Ok(found),
     }
 }

@@ -91,10 +91,8 @@ impl Checker {
 
     /// Does what would otherwise take up the first check's time: reads the certificate authorities (50 ms).
     pub async fn prepare(&self, kinds: impl IntoIterator<Item = &Kind>) {
-        for kind in kinds {
-            if let Some(verify) = kind.tls_verify() {
-                let _ = self.tls(verify).await;
-            }
+        for verify in kinds.into_iter().filter_map(Kind::tls_verify) {
+            let _ = Box::pin(self.tls(verify)).await;
         }
     }
 
@@ -107,40 +105,42 @@ impl Checker {
     pub async fn run(&self, kind: &Kind, memory: &mut Memory) -> Checked {
         self.prepare([kind]).await; // not on the server's time
         let started = Instant::now();
-        let outcome = match kind {
-            Kind::Combined { connects, connect, negotiate } => {
-                let cheap = memory.connects_left > 0;
-                let outcome = self.once(if cheap { connect } else { negotiate }, memory).await;
-                memory.connects_left = match (outcome.passed(), cheap) {
-                    (false, _) => 0,
-                    (true, true) => memory.connects_left - 1,
-                    (true, false) => *connects,
-                };
-                outcome
-            }
-            simple => self.once(simple, memory).await,
+        let cheap = memory.connects_left > 0;
+        let now = match kind {
+            Kind::Combined { connect, .. } if cheap => connect,
+            Kind::Combined { negotiate, .. } => negotiate,
+            simple => simple,
         };
+        // Boxed: while it waits for its next run, a check keeps no room for what every protocol needs while it talks.
+        let outcome = within(now.limit(), Box::pin(self.talk(now, memory))).await;
+        if let Kind::Combined { connects, .. } = kind {
+            memory.connects_left = match (outcome.passed(), cheap) {
+                (false, _) => 0,
+                (true, true) => memory.connects_left - 1,
+                (true, false) => *connects,
+            };
+        }
         Checked { outcome, took: started.elapsed(), http_status: memory.http_status.take() }
     }
 
-    async fn once(&self, kind: &Kind, memory: &mut Memory) -> Outcome {
-        within(kind.limit(), self.talk(kind, memory)).await
-    }
-
+    /// All but the plainest check are boxed: each takes the room that it needs, not what the largest would need.
     async fn talk(&self, kind: &Kind, memory: &mut Memory) -> Outcome {
         match kind {
             Kind::Connect { to, timeout } => connect::check(*to, *timeout).await,
-            Kind::Ping { to, attempts, timeout } => self.pinger.check(*to, *attempts, *timeout).await,
+            Kind::Ping { to, attempts, timeout } => {
+                Box::pin(self.pinger.check(*to, *attempts, *timeout)).await
+            }
             Kind::Http(http) => {
-                let tls = self.tls(http.tls_verify).await;
-                http::check(http, tls.as_ref().copied(), &memory.matching, &mut memory.http_status).await
+                let tls = Box::pin(self.tls(http.tls_verify)).await;
+                let (matching, status) = (&memory.matching, &mut memory.http_status);
+                Box::pin(http::check(http, tls.as_ref().copied(), matching, status)).await
             }
-            Kind::SimpleTcp(simple) => simpletcp::check(simple, &memory.matching).await,
-            Kind::Dialogue(dialogue) => self.dialogue(dialogue, memory).await,
+            Kind::SimpleTcp(simple) => Box::pin(simpletcp::check(simple, &memory.matching)).await,
+            Kind::Dialogue(dialogue) => Box::pin(self.dialogue(dialogue, memory)).await,
             Kind::External { command, timeout, weighs } => {
-                external::check(command, *weighs, *timeout, &mut memory.program).await
+                Box::pin(external::check(command, *weighs, *timeout, &mut memory.program)).await
             }
-            Kind::Script(script) => external::script(script, &mut memory.program).await,
+            Kind::Script(script) => Box::pin(external::script(script, &mut memory.program)).await,
             Kind::Combined { .. } => Outcome::NotRun("a combined check inside a combined check".into()),
         }
     }
@@ -149,17 +149,19 @@ impl Checker {
         let tls = if dialogue.may_use_tls() { Some(self.tls(dialogue.verifies()).await) } else { None };
         let tls = tls.as_ref().map(|tls| tls.as_ref().copied());
         match dialogue.service {
-            ServiceName::Dns => dns::check(dialogue, &memory.matching).await,
-            ServiceName::Ftp => ftp::check(dialogue, &memory.matching).await,
-            ServiceName::Imap | ServiceName::Imaps => imap::check(dialogue, tls).await,
-            ServiceName::Ldap | ServiceName::Ldaps => ldap::check(dialogue, tls, &memory.matching).await,
-            ServiceName::Mysql => mysql::check(dialogue, tls, &memory.matching).await,
-            ServiceName::Nntp => nntp::check(dialogue).await,
-            ServiceName::Pgsql => pgsql::check(dialogue, tls, &memory.matching).await,
-            ServiceName::Pop | ServiceName::Pops => pop::check(dialogue, tls, &memory.pop).await,
-            ServiceName::Radius => radius::check(dialogue).await,
-            ServiceName::Sip => sip::check(dialogue).await,
-            ServiceName::Smtp | ServiceName::Submission => smtp::check(dialogue).await,
+            ServiceName::Dns => Box::pin(dns::check(dialogue, &memory.matching)).await,
+            ServiceName::Ftp => Box::pin(ftp::check(dialogue, &memory.matching)).await,
+            ServiceName::Imap | ServiceName::Imaps => Box::pin(imap::check(dialogue, tls)).await,
+            ServiceName::Ldap | ServiceName::Ldaps => {
+                Box::pin(ldap::check(dialogue, tls, &memory.matching)).await
+            }
+            ServiceName::Mysql => Box::pin(mysql::check(dialogue, tls, &memory.matching)).await,
+            ServiceName::Nntp => Box::pin(nntp::check(dialogue)).await,
+            ServiceName::Pgsql => Box::pin(pgsql::check(dialogue, tls, &memory.matching)).await,
+            ServiceName::Pop | ServiceName::Pops => Box::pin(pop::check(dialogue, tls, &memory.pop)).await,
+            ServiceName::Radius => Box::pin(radius::check(dialogue)).await,
+            ServiceName::Sip => Box::pin(sip::check(dialogue)).await,
+            ServiceName::Smtp | ServiceName::Submission => Box::pin(smtp::check(dialogue)).await,
             other => Outcome::NotRun(format!("service {} has no check", other.name())),
         }
     }

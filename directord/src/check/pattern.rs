@@ -1,18 +1,20 @@
 //! Regular expressions of `receive`: Perl's, on bytes, compiled when the file is loaded.
 
+use memchr::memmem;
 use pcre2::bytes::{Regex, RegexBuilder};
 use serde::{Serialize, Serializer};
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// A compiled expression. Two are equal if their texts are.
 #[derive(Clone)]
 pub struct Pattern {
     text: Arc<str>,
-    regex: Arc<Regex>,
-    literal: bool,
+    /// `None` if the text is found as it is: it has no special character.
+    regex: Option<Arc<Regex>>,
 }
 
 /// Why a text is no expression.
@@ -29,14 +31,19 @@ impl Pattern {
     /// Compiles an expression. Without modifiers, as ldirectord used them: case counts, `.` is no line feed,
     /// `$` also matches before a final line feed.
     pub fn new(text: &str) -> Result<Pattern, PatternError> {
+        if !text.chars().any(|c| r"\^$.|?*+()[]{}".contains(c)) {
+            return Ok(Pattern { text: text.into(), regex: None });
+        }
+        if let Some(known) = KNOWN.get(text) {
+            return Ok(known);
+        }
         let build = |text: &str| RegexBuilder::new().jit_if_available(true).build(text);
         let regex = build(text).or_else(|first| build(&hyphens_escaped(text)).map_err(|_| first));
         let regex = regex.map_err(|error| PatternError {
             offset: error.offset().unwrap_or(0).min(text.len()),
             reason: error.to_string().split(": ").last().unwrap_or("not a regular expression").to_owned(),
         })?;
-        let literal = !text.chars().any(|c| r"\^$.|?*+()[]{}".contains(c));
-        Ok(Pattern { text: text.into(), regex: Arc::new(regex), literal })
+        Ok(KNOWN.keep(Pattern { text: text.into(), regex: Some(Arc::new(regex)) }))
     }
 
     /// The expression as written.
@@ -46,13 +53,16 @@ impl Pattern {
 
     /// Whether matching takes a time proportional to the text, however odd the text is.
     pub fn is_literal(&self) -> bool {
-        self.literal
+        self.regex.is_none()
     }
 
     /// Whether the expression is found anywhere in the bytes. An error is PCRE2 giving up (its match limit),
     /// which happens with nested repeats on hostile texts.
     pub fn is_match(&self, bytes: &[u8]) -> Result<bool, String> {
-        self.regex.is_match(bytes).map_err(|error| error.to_string())
+        match &self.regex {
+            Some(regex) => regex.is_match(bytes).map_err(|error| error.to_string()),
+            None => Ok(memmem::find(bytes, self.text.as_bytes()).is_some()),
+        }
     }
 
     /// Like [`Pattern::is_match`], or in a single line of the bytes, on another thread where it could take long: an
@@ -61,7 +71,7 @@ impl Pattern {
     /// PCRE2 may take minutes for a hostile text and cannot be interrupted, so while it is at work on one answer of
     /// a server (`turn`) the next one of the same server is not looked at.
     pub(super) async fn is_found_in(&self, bytes: Vec<u8>, lines: bool, turn: &Turn) -> Result<bool, String> {
-        if self.literal {
+        if self.is_literal() {
             return self.is_match(&bytes); // it has no line feed
         }
         let Some(taken) = turn.take() else {
@@ -82,6 +92,29 @@ impl Pattern {
         };
         let found = tokio::task::spawn_blocking(find).await;
         found.unwrap_or_else(|_| Err("the match was abandoned".into()))
+    }
+}
+
+/// Compiled expressions take some ten kilobytes each, and thousands of servers have the same: those that somebody has.
+struct Known(Mutex<Option<HashMap<Arc<str>, Weak<Regex>>>>);
+
+static KNOWN: Known = Known(Mutex::new(None));
+
+impl Known {
+    fn get(&self, text: &str) -> Option<Pattern> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (text, regex) = known.as_ref()?.get_key_value(text)?;
+        Some(Pattern { text: Arc::clone(text), regex: Some(regex.upgrade()?) })
+    }
+
+    fn keep(&self, pattern: Pattern) -> Pattern {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get_or_insert_default();
+        known.retain(|_, regex| regex.strong_count() > 0);
+        if let Some(regex) = &pattern.regex {
+            known.insert(Arc::clone(&pattern.text), Arc::downgrade(regex));
+        }
+        pattern
     }
 }
 

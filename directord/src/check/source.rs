@@ -13,7 +13,7 @@ tokio::task_local! {
 /// Runs a check with its source address; without one the kernel chooses.
 pub(super) async fn from<T>(source: Option<IpAddr>, check: impl Future<Output = T>) -> T {
     match source {
-        Some(source) => SOURCE.scope(source, check).await,
+        Some(source) => Box::pin(SOURCE.scope(source, check)).await,
         None => check.await,
     }
 }

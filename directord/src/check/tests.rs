@@ -353,3 +353,23 @@ async fn ping_both_families_many_at_once() {
     let runs = (0..300).map(|_| async { checker.run(&kind, &mut Memory::default()).await.outcome.passed() });
     assert!(futures_util::future::join_all(runs).await.into_iter().all(|passed| passed));
 }
+
+/// Thousands run at the same time when servers hang.
+#[test]
+fn a_running_check_takes_little_room() {
+    let checker = Checker::new();
+    let to = SocketAddr::from(([192, 0, 2, 10], 80));
+    let kinds = [(Kind::Connect { to, timeout: Duration::from_secs(1) }, 1_500), (http(to, None), 1_500)];
+    for (kind, limit) in kinds {
+        let mut memory = Memory::default();
+        let waiting = size_of_val(&checker.run_from(None, &kind, &mut memory));
+        assert!(waiting <= limit, "{kind:?}: {waiting} bytes beside a check that runs");
+        let talking = size_of_val(&checker.talk(&kind, &mut memory));
+        assert!(talking <= limit, "{kind:?}: {talking} bytes");
+    }
+    let Kind::Http(probe) = http(to, None) else { panic!() };
+    let (turn, mut status) = (pattern::Turn::default(), None);
+    let tls = "none".to_owned();
+    let size = size_of_val(&super::http::check(&probe, Err(&tls), &turn, &mut status));
+    assert!(size <= 6_000, "{size} bytes");
+}

@@ -25,11 +25,6 @@ impl Tls {
         builder().danger_accept_invalid_certs(true).disable_built_in_roots(true).build().map(Tls)
     }
 
-    /// For a client that makes its own connections.
-    pub(super) fn connector(&self) -> native_tls::TlsConnector {
-        self.0.clone()
-    }
-
     /// The handshake; `name` is sent as the server's name.
     pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
         &self,

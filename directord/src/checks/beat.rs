@@ -10,7 +10,15 @@ pub(super) struct Beat {
     interval: Duration,
 }
 
+/// Probes that begin together begin this far apart, so that a start is no burst: their results could not be handled any faster.
+const APART: Duration = Duration::from_micros(100);
+
 impl Beat {
+    /// When the first run of probe `number` of those that begin together is due: soon, and within half of its interval.
+    pub(super) fn begin(now: Instant, number: usize, interval: Duration) -> Instant {
+        now + APART.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX)).min(interval / 2)
+    }
+
     /// The beat of probe `number` (from 0) of `count` that begin together: they are spread evenly over the interval.
     pub(super) fn spread(now: Instant, number: usize, count: usize, interval: Duration) -> Beat {
         let part = (number + 1) as f64 / count.max(1) as f64;

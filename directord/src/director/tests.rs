@@ -42,15 +42,34 @@ impl Bench {
         Bench { director: Director::new(plan(text), &table, now()), table }
     }
 
-    /// One pass; its log lines.
+    /// One pass over all services; its log lines.
     fn pass(&mut self) -> Vec<String> {
-        let wanted = self.director.wanted();
-        let edits: Vec<Edit> = reconcile(&wanted, &self.table);
+        self.director.take_touched();
+        self.place(&self.director.wanted())
+    }
+
+    /// One over those that check results have touched.
+    fn pass_touched(&mut self) -> Vec<String> {
+        let wanted = self.director.take_touched();
+        self.place(&wanted)
+    }
+
+    fn place(&mut self, wanted: &[Wanted]) -> Vec<String> {
+        let edits: Vec<Edit> = reconcile(wanted, &self.table);
         for edit in &edits {
             self.table.apply(&edit.action);
         }
-        self.director.placed(&wanted, &[], &self.table, now());
+        self.director.placed(wanted, &[], &self.table, now());
         edits.into_iter().map(|edit| edit.message).collect()
+    }
+
+    /// A result: what it has logged, and whether it has changed what is wanted.
+    fn observe(&mut self, probe: &Probe, checked: &Checked) -> (Vec<Line>, bool) {
+        let before = std::mem::take(&mut self.director.touched);
+        let lines = self.director.observe(probe, checked, now());
+        let changed = self.director.is_touched();
+        self.director.touched.extend(before);
+        (lines, changed)
     }
 
     /// A result for every probe of this address.
@@ -61,7 +80,7 @@ impl Bench {
         for probe in self.director.probes() {
             if matches!(&probe.kind, crate::check::Kind::Http(http) if http.url.contains(&format!("192.0.2.{last}:")))
             {
-                changed |= self.director.observe(&probe, &checked, now()).1;
+                changed |= self.observe(&probe, &checked).1;
             }
         }
         changed
@@ -345,9 +364,9 @@ fn a_machine_that_has_run_out_of_something_takes_no_server_down() {
     let probe = bench.director.probes().remove(0);
     let error = std::io::Error::from(rustix::io::Errno::MFILE);
     let checked = Checked { outcome: Outcome::of_io(&error), took: Duration::ZERO, http_status: None };
-    let (lines, changed) = bench.director.observe(&probe, &checked, now());
+    let (lines, changed) = bench.observe(&probe, &checked);
     assert!(lines[0].warning && lines[0].text.contains("open files") && !changed, "{lines:?}");
-    assert!(bench.director.observe(&probe, &checked, now()).0.is_empty(), "told once");
+    assert!(bench.observe(&probe, &checked).0.is_empty(), "told once");
     assert!(bench.pass().is_empty());
     assert_eq!(bench.weights(), [(10, 5), (11, 0)]);
 }
@@ -425,11 +444,30 @@ fn a_reload_keeps_the_weights_of_an_administrator_where_nothing_changed() {
     assert_eq!(bench.weights(), [(10, 0), (11, 7)], "the second one's line was changed");
 }
 
+#[test]
+fn a_pass_over_what_checks_have_touched_leaves_all_else_alone() {
+    let two = format!("{TWO}virtual=192.0.2.2:80\n\treal=192.0.2.12:80 gate 5\n");
+    let mut bench = Bench::new(&two);
+    for last in [10, 11, 12] {
+        bench.check(last, true);
+    }
+    bench.pass();
+    assert!(bench.pass_touched().is_empty());
+    bench.table.services[1].1.clear(); // somebody deletes a server of the other service
+    bench.check(11, false);
+    assert_eq!(bench.pass_touched().len(), 1);
+    assert_eq!(bench.weights(), [(10, 5), (11, 0)]);
+    assert!(!bench.director.is_touched());
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 5), (11, 0), (12, 5)]);
+}
+
 /// What can happen to a director.
 #[derive(Clone, Debug)]
 enum Happening {
     Check(u8, bool),
     Pass,
+    PassTouched,
     /// Somebody sets a weight.
     Weight(u8, u32),
     /// Somebody deletes a destination.
@@ -445,6 +483,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         8 => (server(), any::<bool>()).prop_map(|(server, passed)| Happening::Check(server, passed)),
         4 => Just(Happening::Pass),
+        4 => Just(Happening::PassTouched),
         1 => (server(), 0..4u32).prop_map(|(server, weight)| Happening::Weight(server, weight)),
         1 => server().prop_map(Happening::Delete),
         1 => Just(Happening::Clear),
@@ -465,6 +504,7 @@ proptest! {
         for happening in happenings {
             match happening {
                 Happening::Check(server, passed) => drop(bench.check(server, passed)),
+                Happening::PassTouched => drop(bench.pass_touched()),
                 Happening::Weight(server, weight) => {
                     touched = true;
                     for found in bench.table.services.iter_mut().flat_map(|(_, all)| all.iter_mut()) {

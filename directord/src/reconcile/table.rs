@@ -27,6 +27,12 @@ impl Table {
         self.find(service)?.1.iter().find(|destination| destination.key == *key)
     }
 
+    /// Takes over what a later look at some services has found.
+    pub fn update(&mut self, looked_at: &[&ServiceKey], found: Table) {
+        self.services.retain(|(service, _)| !looked_at.contains(&&service.key));
+        self.services.extend(found.services);
+    }
+
     /// What the table is after an edit.
     pub fn apply(&mut self, action: &Action) {
         let at = self.services.iter().position(|(service, _)| service.key == *action.service());

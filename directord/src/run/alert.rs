@@ -22,11 +22,11 @@ impl Daemon {
     }
 
     /// Remembers what a pass begins with.
-    pub(super) fn before_pass(&mut self) {
+    pub(super) fn before_pass(&mut self, whole: bool) {
         // On standby nobody is told: the node that is active does it.
         let told = self.alerts.are_wanted() && self.standby.mode.active;
         let down = if told { self.director.down() } else { Vec::new() };
-        self.at_pass = AtPass { down, tried: self.director.is_tried() };
+        self.at_pass = AtPass { down, tried: self.director.is_tried(), whole };
     }
 
     /// Tells of what a pass did. `current`: it was one of the plan that is in force.

@@ -9,9 +9,7 @@ impl Daemon {
     /// A check has ended.
     pub(super) fn checked(&mut self, (probe, checked, asked): checks::Result) {
         self.monitor_result(&probe, &checked);
-        let (lines, changed) = self.director.observe(&probe, &checked, SystemTime::now());
-        log(&lines);
-        self.dirty |= changed;
+        log(&self.director.observe(&probe, &checked, SystemTime::now()));
         self.tell_notices();
         self.checks.doubt(&probe, self.director.is_in_doubt(&probe));
         asked.into_iter().for_each(|asked| drop(asked.send(checked.clone())));

@@ -5,7 +5,7 @@ use super::{Daemon, Next, RETRY, seconds};
 use crate::config::Phase;
 use crate::control::{Answer, Mode};
 use crate::director::{Event, Leaving, What};
-use crate::kernel::Done;
+use crate::kernel::{Done, Pass};
 use crate::reconcile::Wanted;
 use ipvs::ServiceKey;
 use std::process::{Command, ExitCode};
@@ -26,14 +26,20 @@ const MAIL_LIMIT: Duration = Duration::from_secs(5);
 const ROUND_MARGIN: Duration = Duration::from_secs(90);
 
 impl Daemon {
-    /// Compares the table with what is wanted, and edits it, on the kernel's thread.
+    /// Compares the table with what is wanted, and edits it, on the kernel's thread: all of it, or the services alone of
+    /// which a check has found something else.
     pub(super) fn pass(&mut self) {
-        self.dirty = false;
+        let whole = std::mem::take(&mut self.dirty) || !self.standby.mode.active;
         self.in_pass = true;
-        self.before_pass();
+        self.before_pass(whole);
         self.grow_at = self.director.advance(Instant::now().into_std()).map(Instant::from_std);
-        self.granted.append(&mut self.wishes);
-        let pass = self.next_pass();
+        let touched = self.director.take_touched();
+        let pass = if whole {
+            self.granted.append(&mut self.wishes);
+            self.next_pass()
+        } else {
+            Pass { wanted: touched, stage: "start", ..Pass::default() }
+        };
         let (wanted, leaving) = (pass.wanted.clone(), pass.leaving.clone());
         self.tasks.pass(self.epoch, wanted, leaving, self.kernel.pass(pass));
     }
@@ -59,32 +65,46 @@ impl Daemon {
                 return self.answer_start(false);
             }
         };
+        let whole = self.at_pass.whole;
         self.log_edits(&done);
         self.after_pass(&done.edits, epoch == self.epoch);
-        self.complain_of_claim(done.unclaimed.take());
+        if whole {
+            self.complain_of_claim(done.unclaimed.take());
+        }
         let failed: Vec<_> = done.failed.iter().map(|(failed, _)| failed.clone()).collect();
         let left = leaving.into_iter().filter(|(key, _)| failed.iter().any(|(service, _)| service == key));
         self.leave_later(left.collect());
         if epoch == self.epoch {
             self.director.placed(wanted, &failed, &done.table, SystemTime::now());
-            self.table = done.table;
+            if whole {
+                self.table = done.table;
+            } else {
+                let looked_at: Vec<&ServiceKey> = wanted.iter().map(|want| &want.service.key).collect();
+                self.table.update(&looked_at, done.table);
+            }
         }
         let any_service =
             wanted.is_empty() || wanted.iter().any(|want| self.table.find(&want.service.key).is_some());
-        self.status.table_read = Some(seconds());
+        if whole {
+            self.status.table_read = Some(seconds());
+        }
         if !done.failed.is_empty() {
             self.retry_at = Some(Instant::now() + RETRY);
         }
-        self.complain(done.failed.into_iter().map(|(_, why)| why).collect());
-        self.grant();
+        let known = if whole { Vec::new() } else { self.status.table_errors.clone() };
+        let failed = done.failed.into_iter().map(|(_, why)| why).filter(|why| !known.contains(why));
+        self.complain(known.iter().cloned().chain(failed).collect());
+        if whole {
+            self.grant();
+        }
         // Otherwise a later pass gives the words that count then: a command that hangs lets none pile up.
         if self.standby.mode.active && self.tasks.fallbacks.are_done() {
             let due = self.director.fallback_commands();
             due.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
         }
         self.notify();
-        if epoch != self.epoch {
-            return Next::Continue; // says nothing about the plan that is in force by now
+        if epoch != self.epoch || !whole {
+            return Next::Continue; // says nothing about the plan that is in force by now, or not of all of it
         }
         self.answer_reloads();
         self.answer_systemd();

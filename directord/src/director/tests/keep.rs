@@ -48,7 +48,7 @@ fn it_is_said_once_loudly_and_again_when_it_is_over() {
     let observe = |bench: &mut Bench, number: usize, outcome| {
         let checked = Checked { outcome, took: Duration::ZERO, http_status: None };
         let probe = Arc::clone(&bench.director.probes()[number]);
-        let lines = bench.director.observe(&probe, &checked, now()).0;
+        let lines = bench.observe(&probe, &checked).0;
         lines.into_iter().filter(|line| line.warning).map(|line| line.text).collect::<Vec<_>>()
     };
     observe(&mut bench, 0, Outcome::Refused);

@@ -79,7 +79,7 @@ const SAID: &str = "weightfromcheck=yes\nquiescent=yes\nvirtual=192.0.2.1:80\n\t
 
 fn say(bench: &mut Bench, number: usize, outcome: Outcome) -> (Vec<Line>, bool) {
     let probe = Arc::clone(&bench.director.probes()[number]);
-    bench.director.observe(&probe, &Checked { outcome, took: Duration::ZERO, http_status: None }, now())
+    bench.observe(&probe, &Checked { outcome, took: Duration::ZERO, http_status: None })
 }
 
 #[test]

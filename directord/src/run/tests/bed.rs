@@ -14,6 +14,7 @@ use daemon::background;
 use daemon::control::{Listener, RequestError};
 use daemon::log::Log;
 use ipvs::{Error, ServiceKey};
+use std::collections::HashSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,19 +79,21 @@ impl Played {
 struct Handle(Arc<Played>);
 
 impl Access for Handle {
-    fn read(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Table, Error> {
+    fn read(&mut self, ours: &HashSet<&ServiceKey>) -> Result<Table, Error> {
         let mut state = self.0.state();
         state.waiting += 1;
         while state.held_up {
             state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.waiting -= 1;
-        let services = state.table.services.iter().filter(|(service, _)| ours(&service.key));
+        let services = state.table.services.iter().filter(|(service, _)| ours.contains(&service.key));
         Ok(Table { services: services.cloned().collect() })
     }
 
     fn count(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Counted, Error> {
-        Ok(Counted::from(&self.read(ours)?))
+        let all: Vec<ServiceKey> =
+            self.0.state().table.services.iter().map(|(service, _)| service.key.clone()).collect();
+        Ok(Counted::from(&self.read(&all.iter().filter(|key| ours(key)).collect())?))
     }
 
     fn apply(&mut self, action: &Action) -> Result<(), Error> {

@@ -42,7 +42,7 @@ impl Checks<'_> {
                 .filter(|_| scheme == "https")
                 .map(|host| host.split(':').next().unwrap_or("").to_owned())
                 .filter(|host| {
-                    reqwest::Url::parse(&format!("https://{host}/")).is_ok_and(|url| url.domain().is_some())
+                    url::Url::parse(&format!("https://{host}/")).is_ok_and(|url| url.domain().is_some())
                 });
             http.url = match name {
                 Some(name) => {
@@ -52,7 +52,7 @@ impl Checks<'_> {
                 None => format!("{scheme}://{to}{request}"),
             };
         }
-        if let Err(error) = reqwest::Url::parse(&http.url) {
+        if let Err(error) = url::Url::parse(&http.url) {
             notes.push(
                 Diagnostic::error(span, format!("\"{}\" is not a URL: {error}", http.url))
                     .help("a path like \"/index.html\""),
@@ -73,7 +73,7 @@ impl Checks<'_> {
     ) -> Option<Http> {
         let (request, span) = self.request(real);
         let url = request.trim_start_matches('/');
-        let parsed = reqwest::Url::parse(url).ok();
+        let parsed = url::Url::parse(url).ok();
         if parsed.is_none_or(|url| !matches!(url.scheme(), "http" | "https") || !url.has_host()) {
             let message = format!("a check of service http_proxy needs a whole URL, not \"{url}\"");
             let error =
