@@ -48,7 +48,7 @@ pub(crate) fn measure(program: Program, groups: u8, runs: usize) -> Result<()> {
 }
 
 /// Nanoseconds that all processes of a node but its first one have run.
-fn processor_time(node: &Node) -> Result<u64> {
+pub(crate) fn processor_time(node: &Node) -> Result<u64> {
     let mut sum = 0;
     for pid in node.pids()? {
         for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
@@ -57,6 +57,15 @@ fn processor_time(node: &Node) -> Result<u64> {
         }
     }
     Ok(sum)
+}
+
+/// Resident kilobytes of all processes together, and of the largest.
+pub(crate) fn resident(node: &Node) -> Result<(u64, u64)> {
+    let mut all = Vec::new();
+    for pid in node.pids()? {
+        all.push(kilobytes(&fs::read_to_string(format!("/proc/{pid}/status"))?, "VmRSS:")?);
+    }
+    Ok((all.iter().sum(), all.iter().copied().max().unwrap_or(0)))
 }
 
 /// Resident and proportional size of each process.

@@ -1,12 +1,15 @@
-//! `bench [--quick | --runs N] [--only NAME] [--idle | --deadtime MS]`: what a crash and a planned move cost a client, and what a daemon costs an
+//! `bench [--quick | --runs N] [--only NAME] [--idle | --deadtime MS | --director]`: what a crash and a planned move cost a client, and what a daemon costs an
 //! idle machine; heartbeatd beside heartbeat 3.0.6 and keepalived (VRRPv3), each in a pair of its own.
 //!
 //! A pair on one switch, one address, a client that pings it every millisecond and hears every beat. An *outage* is the
 //! time from the last answer before a ping was lost to the first answer after it. What a crash costs *above detection* is
 //! the first answer minus the last beat of the dead node minus the time after which the other node may call it dead: the
 //! programs' own work, whatever timers they allow.
+//!
+//! `--director` measures the checking of real servers instead ([`director`]).
 
 mod cost;
+mod director;
 mod figures;
 mod peers;
 
@@ -30,14 +33,18 @@ const TIMERS: [Timers; 3] = [Timers::new(100, 1_000), Timers::new(20, 100), Time
 
 struct Options {
     runs: usize,
-    only: Option<Program>,
+    /// One of the programs; with `--director` a part of a case's name.
+    only: Option<String>,
+    /// The checking of real servers.
+    director: bool,
     /// Only memory and processor time.
     idle: bool,
     /// Only crashes and moves with this deadtime, in milliseconds.
     deadtime: Option<u64>,
 }
 
-const USAGE: &str = "usage: bench [--quick | --runs N] [--only heartbeatd|heartbeat|keepalived] [--idle]";
+const USAGE: &str = "usage: bench [--quick | --runs N] [--only heartbeatd|heartbeat|keepalived] [--idle | --deadtime MS]\n       \
+     bench --director [--quick | --runs N] [--only baseline|scale|log|reload]";
 
 fn main() -> ExitCode {
     match options().and_then(|options| run(&options)) {
@@ -50,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options { runs: 20, only: None, idle: false, deadtime: None };
+    let mut options = Options { runs: 20, only: None, director: false, idle: false, deadtime: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -59,11 +66,8 @@ fn options() -> Result<Options> {
                 let count = words.next().context(|| "--runs needs a number")?;
                 options.runs = count.parse().ok().filter(|runs| *runs > 0).context(|| count)?;
             }
-            "--only" => {
-                let name = words.next().context(|| "--only needs the name of a program")?;
-                let named = |program: &Program| program.name() == name;
-                options.only = Some(Program::ALL.into_iter().find(named).context(|| name.clone())?);
-            }
+            "--only" => options.only = Some(words.next().context(|| "--only needs a name")?),
+            "--director" => options.director = true,
             "--idle" => options.idle = true,
             "--deadtime" => {
                 let text = words.next().context(|| "--deadtime needs milliseconds")?;
@@ -78,8 +82,14 @@ fn options() -> Result<Options> {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let programs: Vec<Program> =
-        Program::ALL.into_iter().filter(|program| options.only.is_none_or(|only| only == *program)).collect();
+    if options.director {
+        return director::run(options.runs, options.only.as_deref());
+    }
+    let chosen = |program: &Program| options.only.as_ref().is_none_or(|only| only == program.name());
+    let programs: Vec<Program> = Program::ALL.into_iter().filter(chosen).collect();
+    if programs.is_empty() {
+        return fail(USAGE);
+    }
     let wanted = |timers: &Timers| match options.deadtime {
         Some(deadtime) => timers.deadtime == Duration::from_millis(deadtime),
         None => !options.idle,
