@@ -155,6 +155,16 @@ pub enum Verb {
     /// The process that releases everything when the daemon's beats stay away
     #[command(name = crate::verbs::guard::COMMAND, hide = true)]
     Guard,
+    /// The process that watches the addresses while the daemon runs
+    #[command(name = crate::verbs::watch::COMMAND, hide = true)]
+    Watch,
+    /// Remove the addresses that an earlier life has left and that nothing names, or all of them if it is too long ago
+    #[command(name = crate::verbs::sweep::COMMAND, hide = true)]
+    Sweep {
+        /// Seconds after its last beat in which another node cannot have taken anything
+        #[arg(value_parser = seconds)]
+        patience: Duration,
+    },
     /// A run that is prepared and waits on its standard input for what it is to do
     #[command(name = crate::verbs::prepared::COMMAND, hide = true)]
     Await,

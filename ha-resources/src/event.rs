@@ -41,6 +41,36 @@ pub enum Event {
         /// How long it took, in milliseconds.
         ms: u64,
     },
+    /// Something happened to an address that nobody had ordered.
+    Address {
+        /// The key of its group.
+        group: String,
+        /// The address.
+        address: String,
+        /// What.
+        news: AddressNews,
+        /// The MAC address of another machine that has to do with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mac: Option<String>,
+        /// A sentence.
+        detail: String,
+    },
+}
+
+/// What happened to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AddressNews {
+    /// It had been removed, and was put back.
+    Repaired,
+    /// It is not as it should be, and stays so for now.
+    Broken,
+    /// It was here although its group is not, and was ours to remove.
+    Removed,
+    /// It is here although its group is not, and is not ours to remove.
+    Foreign,
+    /// Another machine claims it.
+    Conflict,
 }
 
 /// What is done to a resource.
@@ -151,6 +181,7 @@ fn sentence(event: &Event) -> String {
             };
             (format!("group {group}"), how, detail, ms)
         }
+        Event::Address { detail, .. } => return detail.clone(),
     };
     let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
     format!("{what}: {how}{detail}, {ms} ms")

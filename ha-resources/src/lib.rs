@@ -25,6 +25,7 @@
 //! | [`lock`] | one run at a time on each group |
 //! | [`taken`] | what is to be given back, whatever the file says by then |
 //! | [`realserver`] | what a real server by direct routing needs |
+//! | [`watch`] | what is to be done about addresses that change by themselves, and that others claim |
 //! | [`event`] | what is printed |
 //! | [`by_hand`] | the program under the names of scripts |
 //! | [`args`], [`verbs`] | the command line and what its verbs do |
@@ -44,6 +45,7 @@ pub mod realserver;
 pub mod sys;
 pub mod taken;
 pub mod verbs;
+pub mod watch;
 
 /// Where the configuration is, unless `--config-dir` or `HA_DIR` says otherwise.
 pub const CONFIG_DIR: &str = "/etc/ha.d";

@@ -8,7 +8,8 @@ use crate::haresources::{self, Group, Haresources};
 use config::Source;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tracing::warn;
 
 /// Notes that a group is about to be taken. Resources that an earlier take of it had noted and that have left its
@@ -27,6 +28,51 @@ pub fn remember(run_dir: &Path, group: &Group) {
         // No reason to leave the group untaken.
         warn!("cannot note that {} is taken: {}: {error}", group.key(), path.display());
     }
+}
+
+/// Marks a group: all of it was started here. Whoever watches puts back what somebody removes of it.
+pub fn hold(run_dir: &Path, key: &str) {
+    if let Err(error) = fs::write(mark(run_dir, key), "") {
+        warn!(
+            "cannot note that {key} is held: {error}: an address of it that somebody removes is not put back"
+        );
+    }
+}
+
+/// Takes the mark away: from now on nothing of the group is put back. To be done before anything of it is stopped.
+pub fn let_go(run_dir: &Path, key: &str) {
+    let path = mark(run_dir, key);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            warn!("cannot note that {key} is no longer held: {}: {error}", path.display());
+        }
+        _ => {}
+    }
+}
+
+/// Whether a group is marked as held here.
+pub fn is_held(run_dir: &Path, key: &str) -> bool {
+    mark(run_dir, key).exists()
+}
+
+/// Whether a group is noted as taken here.
+pub fn is_noted(run_dir: &Path, key: &str) -> bool {
+    crate::lock::path(run_dir, key, "taken").exists()
+}
+
+fn mark(run_dir: &Path, key: &str) -> PathBuf {
+    crate::lock::path(run_dir, key, "held")
+}
+
+/// Notes when the daemon has beaten last, on the clock that goes on while the machine is suspended.
+pub fn beaten(run_dir: &Path, at: Duration) {
+    let _ = fs::write(run_dir.join("beaten"), format!("{}\n", at.as_nanos())); // without it nothing is known, as before
+}
+
+/// When the daemon has beaten last, if that is known.
+pub fn last_beat(run_dir: &Path) -> Option<Duration> {
+    let text = fs::read_to_string(run_dir.join("beaten")).ok()?;
+    text.strip_suffix('\n')?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Notes that nothing of a group is here any more.

@@ -22,7 +22,8 @@ const OURS: u8 = 0x54;
 /// The same, and a /32 copy of it on `lo` was taken away for it and is to be put back.
 const OURS_INSTEAD_OF_LOOPBACK: u8 = 0x55;
 
-fn ours(held: &Held) -> bool {
+/// Whether an address was added here, as far as the kernel remembers that (Linux 5.18 and later).
+pub(crate) fn ours(held: &Held) -> bool {
     matches!(held.maker, OURS | OURS_INSTEAD_OF_LOOPBACK)
 }
 
@@ -101,21 +102,37 @@ pub async fn status(kernel: &mut Kernel, address: &Address) -> Result<(bool, Str
     })
 }
 
-/// Repeats the announcement of an address that is there and can be used; false if it is not.
+/// Removes every address that was added here and that `which` names; returns them.
+pub async fn remove_ours(
+    kernel: &mut Kernel,
+    which: impl Fn(IpAddr) -> bool,
+) -> Result<Vec<IpAddr>, Failure> {
+    let doomed: Vec<Held> =
+        list(kernel).await?.iter().filter(|held| ours(held) && which(held.ip)).cloned().collect();
+    for held in &doomed {
+        remove(kernel, held).await?;
+        if held.maker == OURS_INSTEAD_OF_LOOPBACK {
+            restore(kernel, held.ip).await;
+        }
+    }
+    Ok(doomed.into_iter().map(|held| held.ip).collect())
+}
+
+/// Repeats the announcement of an address that is there and can be used, and returns its interface.
 pub async fn announce_again(
     kernel: &mut Kernel,
     announcer: &mut Announcer,
     address: &Address,
-) -> Result<bool, Failure> {
+) -> Result<Option<Link>, Failure> {
     match present(kernel, address).await? {
         Some((held, link)) if link.up && !held.duplicate => {
             let ip = held.ip;
             announcer
                 .announce(&link, ip)
                 .map_err(|error| Failure::kernel("announce", &ip.to_string(), error))?;
-            Ok(true)
+            Ok(Some(link))
         }
-        _ => Ok(false),
+        _ => Ok(None),
     }
 }
 
@@ -174,7 +191,7 @@ fn on(held: &Held, link: Option<&Link>) -> bool {
 }
 
 /// Whether an entry is the address in its place; a copy on `lo` is not, it answers no neighbour.
-fn in_place(held: &Held, address: &Address, wanted: Option<&Link>) -> bool {
+pub(crate) fn in_place(held: &Held, address: &Address, wanted: Option<&Link>) -> bool {
     match wanted {
         Some(link) => held.interface == link.index,
         None => held.interface != LOOPBACK || address.ip.is_loopback(),

@@ -14,7 +14,7 @@ use super::netlink::{Kernel, Link};
 use crate::sys;
 use socket2::Socket;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -57,6 +57,33 @@ impl Announcer {
         self.to_repeat.push((link.index, ip));
         send(socket, link, ip)?;
         Ok(true)
+    }
+
+    /// Repeats everything that was announced since the last call, by a task of this process, which lives on.
+    pub fn repeat_in_task(&mut self) -> io::Result<()> {
+        let (targets, since) = (std::mem::take(&mut self.to_repeat), self.since);
+        let Some(socket) = self.socket.as_ref().filter(|_| !targets.is_empty()) else { return Ok(()) };
+        let socket = socket.try_clone()?;
+        tokio::spawn(async move {
+            let _ = repeat(&socket, since, &targets).await; // the next refresh tells the same
+        });
+        Ok(())
+    }
+
+    /// What was announced is not repeated.
+    pub fn once(&mut self) {
+        self.to_repeat.clear();
+    }
+
+    /// Asks who else has an address of IPv4; every other one answers.
+    pub fn probe(&mut self, link: &Link, ip: Ipv4Addr) -> io::Result<()> {
+        self.prepare();
+        match (&self.socket, link.ethernet) {
+            (Some(socket), Some(mac)) => {
+                sys::send_frame(socket, link.index, frame::ARP, &frame::probe(mac, ip))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Starts the background copy that repeats everything that was announced since the last call.

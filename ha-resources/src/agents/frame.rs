@@ -1,10 +1,10 @@
-//! The frames that tell a network who has an address now: pure.
+//! The frames that tell and ask a network who has an address: pure.
 //!
 //! * IPv4: gratuitous ARP, as a request and as a reply, because some neighbours only heed the one and
 //!   some only the other (RFC 5227 §3; heartbeat's `send_arp` alternates them too).
 //! * IPv6: an unsolicited neighbour advertisement with the override flag (RFC 4861 §7.2.6).
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// EtherType of ARP.
 pub const ARP: u16 = 0x0806;
@@ -39,6 +39,56 @@ pub fn arp(form: Form, mac: [u8; 6], ip: Ipv4Addr) -> [u8; 42] {
         ],
     );
     frame
+}
+
+/// Asks who else has an address, without telling anybody anything (RFC 5227 §2.1.1: the sender's address is zero):
+/// every other machine that has it answers.
+pub fn probe(mac: [u8; 6], ip: Ipv4Addr) -> [u8; 42] {
+    let mut frame = arp(Form::Request, mac, ip);
+    fill(frame.get_mut(28..32).unwrap_or_default(), &[&[0; 4]]);
+    frame
+}
+
+/// Who says in a frame that which address is his.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// The address.
+    pub ip: IpAddr,
+    /// The MAC address that it is said to be at.
+    pub mac: [u8; 6],
+}
+
+/// What a frame claims: an ARP request or reply names its sender, a neighbour advertisement (RFC 4861 §4.4) its target, a
+/// neighbour solicitation (§4.3) its source. Any bytes are allowed; other frames claim nothing.
+pub fn claim(frame: &[u8]) -> Option<Claim> {
+    let mac = |at: usize| frame.get(at..at + 6)?.try_into().ok();
+    let ipv6 = |at: usize| Some(Ipv6Addr::from(<[u8; 16]>::try_from(frame.get(at..at + 16)?).ok()?));
+    let claim = match frame.get(12..14)? {
+        [8, 6] => {
+            // Ethernet and IPv4, request or reply
+            if frame.get(14..20)? != [0, 1, 8, 0, 6, 4] || !matches!(frame.get(20..22)?, [0, 1 | 2]) {
+                return None;
+            }
+            let ip = <[u8; 4]>::try_from(frame.get(28..32)?).ok()?;
+            Claim { ip: Ipv4Addr::from(ip).into(), mac: mac(22)? }
+        }
+        [0x86, 0xdd] => {
+            // ICMPv6 that no router has forwarded
+            if frame.get(20..22)? != [58, 255] {
+                return None;
+            }
+            match frame.get(54)? {
+                136 => Claim {
+                    ip: ipv6(62)?.into(),
+                    mac: if frame.get(78..80) == Some(&[2, 1]) { mac(80)? } else { mac(6)? },
+                },
+                135 => Claim { ip: ipv6(22)?.into(), mac: mac(6)? },
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    Some(claim).filter(|claim| !claim.ip.is_unspecified())
 }
 
 /// An unsolicited neighbour advertisement to all nodes: 86 bytes with its Ethernet header.
@@ -115,6 +165,39 @@ mod tests {
             (&reply[..20], &reply[22..32], &reply[38..]),
             (&expected[..20], &expected[22..32], &expected[38..])
         );
+    }
+
+    #[test]
+    fn claims_are_read_and_a_probe_makes_none() {
+        let (v4, v6) = (Ipv4Addr::new(192, 0, 2, 10), "2001:db8::10".parse::<Ipv6Addr>().unwrap());
+        for form in [Form::Request, Form::Reply] {
+            assert_eq!(claim(&arp(form, MAC, v4)), Some(Claim { ip: v4.into(), mac: MAC }));
+        }
+        assert_eq!(claim(&advertisement(MAC, v6, true)), Some(Claim { ip: v6.into(), mac: MAC }));
+        let asked = probe(MAC, v4);
+        assert_eq!((claim(&asked), &asked[38..], asked[21]), (None, &v4.octets()[..], 1));
+        // one without the option: the frame's own sender
+        assert_eq!(claim(&advertisement(MAC, v6, true)[..78]), Some(Claim { ip: v6.into(), mac: MAC }));
+        let mut solicitation = advertisement(MAC, v6, false);
+        solicitation[54] = 135;
+        assert_eq!(claim(&solicitation), Some(Claim { ip: v6.into(), mac: MAC }));
+        let mut routed = advertisement(MAC, v6, false);
+        routed[21] = 254;
+        assert_eq!(claim(&routed), None);
+    }
+
+    #[test]
+    fn any_bytes_are_no_more_than_no_claim() {
+        let whole = [
+            arp(Form::Reply, MAC, Ipv4Addr::LOCALHOST).to_vec(),
+            advertisement(MAC, Ipv6Addr::LOCALHOST, true).to_vec(),
+        ];
+        for frame in &whole {
+            for length in 0..frame.len() {
+                let _ = claim(&frame[..length]);
+            }
+        }
+        assert_eq!(claim(&[0xff; 100]), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod director;
 mod environment;
 pub mod frame;
 pub mod mail;
+pub mod neighbours;
 pub mod netlink;
 mod ocf;
 mod port;
@@ -96,6 +97,11 @@ impl Agents {
         self.kernel.rehearse().await;
     }
 
+    /// The kernel's socket.
+    pub(crate) fn kernel(&mut self) -> &mut Kernel {
+        &mut self.kernel
+    }
+
     /// Starts or stops a resource. [`Action::Status`] does neither and is [`Outcome::Done`].
     pub async fn change(&mut self, resource: &Resource, action: Action) -> Done {
         let started = Instant::now();
@@ -155,7 +161,7 @@ impl Agents {
     pub async fn announce(&mut self, resource: &Resource) -> Option<Result<bool, String>> {
         let address = resource.address()?;
         let answer = address::announce_again(&mut self.kernel, &mut self.announcer, address).await;
-        Some(answer.map_err(|failure| failure.to_string()))
+        Some(answer.map(|link| link.is_some()).map_err(|failure| failure.to_string()))
     }
 
     /// Has the announcements of this run repeated in the background. To be called at its end.

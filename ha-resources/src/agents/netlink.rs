@@ -10,7 +10,8 @@ mod routes;
 
 pub use routes::Route;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{
@@ -21,7 +22,7 @@ use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, Rout
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
-use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec};
+use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, MulticastGroup};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -120,11 +121,16 @@ impl Kernel {
         one_link(request).await
     }
 
-    /// The names of all interfaces.
-    pub async fn link_names(&mut self) -> io::Result<Vec<String>> {
+    /// All interfaces.
+    pub async fn links(&mut self) -> io::Result<Vec<Link>> {
         let request = skip_statistics(self.handle()?.link().get());
         let messages: Vec<LinkMessage> = request.execute().try_collect().await.map_err(to_io)?;
-        Ok(messages.iter().filter_map(link).map(|link| link.name).collect())
+        Ok(messages.iter().filter_map(link).collect())
+    }
+
+    /// The names of all interfaces.
+    pub async fn link_names(&mut self) -> io::Result<Vec<String>> {
+        Ok(self.links().await?.into_iter().map(|link| link.name).collect())
     }
 
     /// The interface and prefix length of the route without a gateway that leads to an address.
@@ -233,6 +239,28 @@ impl Kernel {
         tokio::spawn(connection);
         self.handle = Some(handle.clone());
         Ok(handle)
+    }
+}
+
+/// News of the kernel: an address or an interface has come, gone or changed.
+pub struct Changes {
+    messages: BoxStream<'static, ()>,
+}
+
+impl Changes {
+    /// What happens from now on.
+    pub fn listen() -> io::Result<Changes> {
+        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+        let (connection, _, messages) = rtnetlink::new_multicast_connection(&groups)?;
+        tokio::spawn(connection);
+        Ok(Changes { messages: messages.map(drop).boxed() })
+    }
+
+    /// Waits until something has changed; whoever hears of it asks what. False if nothing will be heard any more.
+    pub async fn next(&mut self) -> bool {
+        let some = self.messages.next().await.is_some();
+        while let Some(Some(())) = self.messages.next().now_or_never() {}
+        some
     }
 }
 

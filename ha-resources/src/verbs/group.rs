@@ -61,6 +61,7 @@ impl Run {
                 return FAILED;
             }
         };
+        taken::let_go(&self.settings.run_dir, group.key());
         if action == Action::Start {
             taken::remember(&self.settings.run_dir, group);
         }
@@ -71,6 +72,7 @@ impl Run {
         let mut failure = None;
         let end = loop {
             if cancel::wished() && !std::mem::replace(&mut self.abandoned, true) {
+                self.unmark(all);
                 self.let_go(all).await;
             }
             let (action, index) = match order.step() {
@@ -105,12 +107,20 @@ impl Run {
         if nothing_left(&end) {
             taken::forget(&self.settings.run_dir, group);
         }
+        if matches!(end, End::Held) {
+            taken::hold(&self.settings.run_dir, group.key());
+        }
         let (result, detail) = outcome(group, &end, failure.unwrap_or_default());
         if result == GroupResult::Failed {
             error!("group {}: {detail}", group.key());
         }
         self.print(group.key(), action, result, detail, started);
         u8::from(result == GroupResult::Failed)
+    }
+
+    /// Nothing of these groups is put back from now on.
+    pub(super) fn unmark(&self, groups: &[&Group]) {
+        groups.iter().for_each(|group| taken::let_go(&self.settings.run_dir, group.key()));
     }
 
     /// Every address of some groups, at once and whatever else works on them. The groups are given afterwards.

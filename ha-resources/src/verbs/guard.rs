@@ -115,7 +115,7 @@ fn watch() -> Option<Duration> {
                 Ok((length, _)) => match said(buffer.get(..length).unwrap_or_default()) {
                     Some(Said::Bye) => return None,
                     Some(Said::Beat { sent, limit }) => judge.beat(sent, limit),
-                    None => {}
+                    Some(Said::Free(_)) | None => {}
                 },
                 Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => break,
                 Err(_) => open = false,
@@ -131,17 +131,22 @@ fn watch() -> Option<Duration> {
     }
 }
 
-/// What the daemon says.
+/// What the daemon says to the guard and to the watch.
 #[derive(Debug, PartialEq, Eq)]
-enum Said {
+pub(super) enum Said {
     /// It has beaten at this time, and is taken for dead when it is silent for so long.
     Beat { sent: Duration, limit: Duration },
+    /// Of the groups of these nodes nothing is wanted here and nothing may run.
+    Free(Vec<String>),
     /// It has released everything and ends.
     Bye,
 }
 
-fn said(packet: &[u8]) -> Option<Said> {
+pub(super) fn said(packet: &[u8]) -> Option<Said> {
     let text = std::str::from_utf8(packet).ok()?;
+    if let Some(nodes) = text.strip_prefix("free") {
+        return Some(Said::Free(nodes.split_whitespace().map(str::to_owned).collect()));
+    }
     let mut words = text.split(' ');
     match (words.next()?, words.next(), words.next()) {
         ("bye", None, None) => Some(Said::Bye),
@@ -190,7 +195,7 @@ fn hold(path: &Path) -> Option<File> {
 }
 
 /// The clock that the daemon uses, too: it goes on while the machine is suspended.
-fn now() -> Duration {
+pub(super) fn now() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
@@ -208,6 +213,8 @@ mod tests {
         let beat = Said::Beat { sent: Duration::from_nanos(5), limit: Duration::from_nanos(7) };
         assert_eq!(said(b"beat 5 7"), Some(beat));
         assert_eq!(said(b"bye"), Some(Said::Bye));
+        assert_eq!(said(b"free"), Some(Said::Free(Vec::new())));
+        assert_eq!(said(b"free alpha beta"), Some(Said::Free(vec!["alpha".to_owned(), "beta".to_owned()])));
         for wrong in [&b""[..], b"beat", b"beat 5", b"beat 5 x", b"beat 5 7 9 1x bye ", b"\xff", b"bye 1"] {
             let taken = said(wrong);
             assert!(taken.is_none() || wrong.starts_with(b"beat 5 7"), "{wrong:?}: {taken:?}");

@@ -6,6 +6,8 @@ mod group;
 pub mod guard;
 pub mod prepared;
 mod realserver;
+pub mod sweep;
+pub mod watch;
 
 use crate::agents::announce;
 use crate::agents::{Agents, Settings, child, mail, send_arp};
@@ -82,6 +84,8 @@ impl Run {
         match verb {
             Verb::Guard => return self.guard().await,
             Verb::Await => return self.wait_for_order().await,
+            Verb::Watch => return self.watch().await,
+            Verb::Sweep { patience } => return self.sweep(*patience).await,
             Verb::Check => return self.check().await,
             _ => {}
         }
@@ -103,7 +107,9 @@ impl Run {
             Verb::TakeNode { node } => self.node(&file, node, Action::Start, Which::All).await,
             Verb::GiveNode { node } => self.node(&file, node, Action::Stop, Which::All).await,
             Verb::YieldNode { node } => {
-                self.let_go(&file.of_node(node)).await;
+                let groups = file.of_node(node);
+                self.unmark(&groups);
+                self.let_go(&groups).await;
                 self.node(&file, node, Action::Stop, Which::All).await
             }
             Verb::ClearNode { node } => self.node(&file, node, Action::Stop, Which::Running).await,
@@ -124,6 +130,8 @@ impl Run {
             | Verb::RealServer(_)
             | Verb::Guard
             | Verb::Await
+            | Verb::Watch
+            | Verb::Sweep { .. }
             | Verb::AnnounceBurst { .. }
             | Verb::SendArp { .. }
             | Verb::SendMail { .. }

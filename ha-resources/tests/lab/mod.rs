@@ -225,7 +225,7 @@ impl Ran {
                 Event::Resource { resource, action, result, .. } => {
                     Some(format!("{resource} {}", word(action, result)))
                 }
-                Event::Group { .. } => None,
+                Event::Group { .. } | Event::Address { .. } => None,
             })
             .collect()
     }
@@ -236,7 +236,7 @@ impl Ran {
             .iter()
             .filter_map(|event| match event {
                 Event::Group { result, .. } => Some(*result),
-                Event::Resource { .. } => None,
+                Event::Resource { .. } | Event::Address { .. } => None,
             })
             .collect()
     }
@@ -245,7 +245,7 @@ impl Ran {
     pub fn detail(&self) -> &str {
         let details = self.events.iter().filter_map(|event| match event {
             Event::Resource { detail, result, .. } => Some((detail, *result)),
-            Event::Group { .. } => None,
+            Event::Group { .. } | Event::Address { .. } => None,
         });
         let failed = |(_, result): &(&String, EventResult)| {
             matches!(result, EventResult::Failed | EventResult::Timeout)
