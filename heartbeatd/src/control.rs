@@ -10,7 +10,9 @@
 //! milliseconds of a clock that never jumps. Fields that a side does not know are ignored, fields that are missing
 //! have their default: tools and daemon of different versions understand each other.
 
+mod addresses;
 mod beats;
+mod groups;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +20,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use addresses::AddressTrouble;
 pub use beats::{Beats, Watchdog};
+pub use groups::{Group, GroupState};
 
 /// The run directory when nobody names another.
 pub const RUN_DIR: &str = "/run/heartbeat";
@@ -112,6 +116,8 @@ pub struct Status {
     pub resources: Resources,
     /// Every group in the order of haresources.
     pub groups: Vec<Group>,
+    /// What happened lately to addresses of groups without anybody's order, the newest first.
+    pub addresses: Vec<AddressTrouble>,
     /// `auto_failback`: `on`, `off` or `legacy`.
     pub auto_failback: String,
     /// The directives of ha.cf as written, or their defaults.
@@ -286,56 +292,6 @@ impl fmt::Display for Hold {
     }
 }
 
-/// One group: a line of haresources.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Group {
-    /// Its first resource, which names it.
-    pub key: String,
-    /// Its resources as written, the first included.
-    pub resources: Vec<String>,
-    /// The node it belongs to.
-    pub home: String,
-    /// Where it is.
-    pub state: GroupState,
-    /// The node that holds it or is taking it; `None` if nobody does or it is not known.
-    pub holder: Option<String>,
-    /// For how long state and holder have been so, in milliseconds.
-    pub for_ms: u64,
-}
-
-/// Where a group is, as far as this node knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GroupState {
-    /// Not known, such as while the other node has not said what it holds.
-    #[default]
-    Unknown,
-    /// Runs on its holder.
-    Held,
-    /// Is being started here.
-    Starting,
-    /// Is being stopped here.
-    Stopping,
-    /// Runs nowhere.
-    Released,
-    /// Could not be started or stopped here.
-    Failed,
-}
-
-impl fmt::Display for GroupState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "unknown",
-            Self::Held => "held",
-            Self::Starting => "starting",
-            Self::Stopping => "stopping",
-            Self::Released => "released",
-            Self::Failed => "failed",
-        })
-    }
-}
-
 /// A program that takes part in the cluster through the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -392,6 +348,10 @@ pub struct Counters {
     pub beat_delay_us: u64,
     /// Log lines dropped because the log could not keep up.
     pub log_dropped: u64,
+    /// Addresses put back after somebody had removed them.
+    pub addresses_repaired: u64,
+    /// Reports that another machine claims an address that is held here.
+    pub address_conflicts: u64,
 }
 
 /// One thing that happened.

@@ -11,6 +11,8 @@
 //!  keeper thread (media/keeper.rs)
 //! ```
 
+mod address_news;
+mod addresses;
 mod arguments;
 mod beat;
 mod child;
@@ -28,6 +30,7 @@ mod lateness;
 mod orders;
 mod picture;
 mod pinging;
+mod progress;
 mod refusals;
 mod rehearsal;
 mod reload;

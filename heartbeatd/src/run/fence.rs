@@ -13,7 +13,8 @@ mod program;
 
 pub(super) use program::{agents, types};
 
-use super::jobs::{News, Runner};
+use super::jobs::Runner;
+use super::progress::News;
 use crate::cluster::Severity;
 use crate::config::{Plan, StonithDevice};
 use std::sync::Arc;

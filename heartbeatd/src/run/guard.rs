@@ -4,8 +4,9 @@
 //! With the keepalive K, the deadtime D and the last beat at t, the other node takes over at t + D; the guard begins
 //! at t + (K + D) / 2. Only if several beats before the last were lost as well does the other node's time begin earlier.
 
-use super::jobs::{News, Progress, Runner};
+use super::jobs::Runner;
 use super::orders::{Order, Orders};
+use super::progress::{News, Progress};
 use crate::cluster::{Event, Settings};
 use crate::sys;
 use daemon::pidfile;
@@ -49,7 +50,7 @@ impl Line {
         self.say("bye");
     }
 
-    fn say(&self, words: &str) {
+    pub(super) fn say(&self, words: &str) {
         let _ = send(&self.0, words.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
     }
 }
@@ -89,10 +90,11 @@ pub(super) async fn not_releasing(run_dir: &Path) {
 /// Keeps a guard running, and passes on what it tells. It outlives this task and this process.
 pub(super) async fn keep(runner: Runner, orders: Orders) {
     loop {
-        match start(&runner) {
-            Ok((child, line)) => {
+        match start(&runner, "guard") {
+            Ok((mut child, line)) => {
+                prefer(&child, &runner);
                 orders.give_surely(Order::Guard(line)).await;
-                let ended = follow(child, &runner, &orders).await;
+                let ended = follow(&mut child, &runner, &orders).await;
                 tracing::warn!("the guard has ended ({ended}); another one is started");
             }
             Err(error) => {
@@ -105,22 +107,27 @@ pub(super) async fn keep(runner: Runner, orders: Orders) {
     }
 }
 
-fn start(runner: &Runner) -> Result<(Child, Line), String> {
+/// Starts `ha-resources` for something that lasts as long as this process; it hears what is said on the line.
+pub(super) fn start(runner: &Runner, duty: &str) -> Result<(Child, Line), String> {
     let flags = SocketFlags::CLOEXEC;
     let (ours, its) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
         .map_err(|error| format!("socketpair: {error}"))?;
     let mut command = runner.command()?;
-    command.arg("guard").stdin(Stdio::from(its)).stdout(Stdio::piped()).stderr(Stdio::null());
-    let child = command.spawn().map_err(|error| format!("ha-resources guard: {error}"))?;
+    command.arg(duty).stdin(Stdio::from(its)).stdout(Stdio::piped()).stderr(Stdio::null());
+    let child = command.spawn().map_err(|error| format!("ha-resources {duty}: {error}"))?;
+    Ok((child, Line(ours)))
+}
+
+/// Whatever else wants the processor, the guard must not wait for it.
+fn prefer(child: &Child, runner: &Runner) {
     if let (Some(priority), Some(pid)) = (runner.realtime, child.id()) {
         if let Err(error) = sys::set_round_robin(pid, priority.saturating_add(1).min(99)) {
             tracing::warn!("no real-time priority for the guard: {error}; under load it may be late");
         }
     }
-    Ok((child, Line(ours)))
 }
 
-async fn follow(mut child: Child, runner: &Runner, orders: &Orders) -> String {
+async fn follow(child: &mut Child, runner: &Runner, orders: &Orders) -> String {
     if let Some(stdout) = child.stdout.take() {
         let mut lines = BufReader::new(stdout);
         let mut line = Vec::new();

@@ -1,10 +1,10 @@
 //! Work on resource groups: `ha-resources` as a child process that tells line by line what happens.
 
+use super::progress::{News, Progress, Tally};
 use super::spares::{self, Leaving, Made, Spares};
 use super::{environment, guard};
-use crate::cluster::{Job, JobId, JobKind, JobOutcome, Severity};
+use crate::cluster::{Job, JobId, JobKind, JobOutcome};
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -23,60 +23,6 @@ const LATE_OUTPUT: Duration = Duration::from_millis(200);
 const BEGIN: Duration = Duration::from_millis(500);
 /// A longer line is not one of `ha-resources`.
 const LONGEST_LINE: u64 = 256 * 1024;
-
-/// What a job tells.
-#[derive(Debug)]
-pub(super) enum News {
-    /// Something happened to a group or one of its resources.
-    Progress(Progress),
-    /// It is over.
-    Done(Job, JobOutcome),
-    /// The request of this number to cut off a node has ended; why it failed.
-    Fenced { number: u64, node: String, result: Result<(), String> },
-    /// Something that was logged.
-    Said(Severity, String),
-}
-
-/// A line of `ha-resources --json`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-pub(super) enum Progress {
-    Resource {
-        group: String,
-        #[serde(default)]
-        action: String,
-    },
-    Group {
-        group: String,
-        #[serde(default)]
-        action: String,
-        #[serde(default)]
-        result: String,
-        #[serde(default)]
-        detail: String,
-        #[serde(default)]
-        ms: u64,
-    },
-    /// The guard began to release everything, at this time of the clock that never jumps.
-    Abandoned { at_ns: u64 },
-    /// The order is known, and work begins.
-    Begun,
-    /// Everything is done that was ordered.
-    End { code: u8 },
-    #[serde(other)]
-    Unknown,
-}
-
-impl Progress {
-    /// The sentence about a group, and whether it is bad news; nothing about single resources, of which
-    /// `ha-resources` keeps the log itself.
-    pub(super) fn sentence(&self) -> Option<(bool, String)> {
-        let Progress::Group { group, action, result, detail, ms } = self else { return None };
-        let failed = matches!(result.as_str(), "failed" | "timeout");
-        let text = format!("group {group}: {action}: {result} ({ms} ms) {detail}");
-        Some((failed, text.trim_end().to_owned()))
-    }
-}
 
 /// How jobs are run.
 #[derive(Clone, Debug)]
@@ -313,26 +259,6 @@ fn verb(job: &Job) -> &'static str {
     }
 }
 
-/// Groups that ended as asked and groups that did not.
-#[derive(Debug, Default)]
-struct Tally {
-    done: usize,
-    failed: usize,
-    /// It has said anything at all.
-    told: bool,
-}
-
-impl Tally {
-    fn count(&mut self, progress: &Progress) {
-        if let Progress::Group { result, .. } = progress {
-            match result.as_str() {
-                "failed" | "timeout" => self.failed += 1,
-                _ => self.done += 1,
-            }
-        }
-    }
-}
-
 /// A job under way.
 #[derive(Debug)]
 pub(super) struct UnderWay {
@@ -345,61 +271,4 @@ pub(super) struct UnderWay {
 pub(super) type Running = std::collections::BTreeMap<JobId, UnderWay>;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn runner() -> Runner {
-        Runner {
-            config_dir: PathBuf::new(),
-            run_dir: PathBuf::new(),
-            environment: environment::Variables::new(),
-            disabled: false,
-            realtime: None,
-            spares: Spares::default(),
-            news: mpsc::unbounded_channel().0,
-        }
-    }
-
-    /// Does what a prepared run does, in its own time.
-    fn child() -> Child {
-        let mut command = Command::new("sh");
-        command.args([
-            "-c",
-            r#"read order; echo '{"event":"begun"}'; sleep 2; [ "$order" = "yieldnode beta" ]; echo "{\"event\":\"end\",\"code\":$?}""#,
-        ]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        command.spawn().unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_child_that_stands_still_is_given_up_and_one_that_works_is_not() {
-        let job = Job { id: JobId(1), kind: JobKind::Give, home: "beta".to_owned(), addresses_first: true };
-        let mut tally = Tally::default();
-        let stopped = child();
-        let pid = i32::try_from(stopped.id().unwrap()).unwrap();
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
-        let (limit, idle) = (Duration::from_secs(20), Notify::new());
-        let follow = runner();
-        let ended = follow.follow(stopped, &job, &idle, &mut tally, Duration::from_millis(100));
-        let ended = tokio::time::timeout(limit, ended).await.unwrap();
-        assert!(ended.is_err_and(|why| why.contains("did not begin")) && !tally.told);
-        // only its first word is waited for with impatience
-        let ended = follow.follow(child(), &job, &idle, &mut tally, Duration::from_millis(1_500)).await;
-        assert_eq!((ended, tally.told), (Ok(0), true));
-    }
-
-    #[test]
-    fn lines_of_ha_resources() {
-        let mut tally = Tally::default();
-        for line in [
-            r#"{"event":"resource","group":"192.0.2.1","resource":"192.0.2.1","action":"start","result":"done","detail":"","ms":3}"#,
-            r#"{"event":"group","group":"192.0.2.1","action":"take","result":"held","ms":4}"#,
-            r#"{"event":"group","group":"192.0.2.2","action":"take","result":"failed","detail":"x"}"#,
-            r#"{"event":"tea","group":"later versions"}"#,
-        ] {
-            tally.count(&serde_json::from_str(line).unwrap());
-        }
-        assert_eq!((tally.done, tally.failed), (1, 1));
-    }
-}
+mod tests;

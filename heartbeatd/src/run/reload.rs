@@ -225,8 +225,11 @@ async fn apply(
         shell.log.reconfigure(log);
         applied.push("log");
     }
-    shell.runner.environment =
-        environment::variables(&plan, &shell.arguments.config_dir, &shell.arguments.state_dir);
+    let environment = environment::variables(&plan, &shell.arguments.config_dir, &shell.arguments.state_dir);
+    if environment != shell.runner.environment {
+        shell.runner.environment = environment;
+        shell.watch_addresses();
+    }
     shell.runner.refill();
     if (plan.realtime, plan.uuid_from) != (shell.plan.realtime, shell.plan.uuid_from) {
         tracing::warn!("realtime, rtprio and uuidfrom take effect at the next start");

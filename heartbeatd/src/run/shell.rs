@@ -1,13 +1,17 @@
 //! The main thread: answers tools, runs children, takes signals, keeps what must be kept.
 
+mod reports;
+
+use super::addresses::Watch;
 use super::arguments::Arguments;
 use super::environment;
 use super::fence::Fencer;
 use super::files::{self, Haresources, Looker};
-use super::jobs::{News, Runner, Running, UnderWay};
+use super::jobs::{Runner, Running};
 use super::kept::Kept;
 use super::orders::{Order, Orders};
 use super::picture::{Picture, Report};
+use super::progress::News;
 use super::reload::{self, Reloading, Restart};
 use super::respawn::Respawner;
 use super::scripts::Scripts;
@@ -62,6 +66,8 @@ pub(super) struct Shell {
     scripts: Scripts,
     /// Old tools write into it; it is there when the daemon says that it runs.
     fifo: Option<Receiver>,
+    /// Watches the addresses, where any are managed.
+    watch: Option<Watch>,
     /// Cuts off the other node.
     pub(super) fencer: Fencer,
     pub(super) debug: i32,
@@ -113,6 +119,7 @@ impl Shell {
             log: Arc::clone(log),
             orders,
             fencer: Fencer::new(&runner),
+            watch: None,
             runner,
             keeper,
             respawner: Respawner::new(log),
@@ -151,6 +158,7 @@ impl Shell {
         self.look_up_pings(&pings);
         self.fencer.probe(&self.plan);
         let guard = self.guard();
+        self.watch_addresses();
         self.use_watchdog().await;
         let mut load = tokio::time::interval(self.plan.timing.keepalive.max(LOAD_INTERVAL));
         let mut watchdog =
@@ -195,6 +203,7 @@ impl Shell {
         if self.stopping {
             self.fencer.end().await;
         }
+        drop(self.watch.take());
         for task in [fifo, guard].into_iter().flatten() {
             task.abort();
         }
@@ -254,56 +263,14 @@ impl Shell {
         needed.then(|| tokio::spawn(guard::keep(self.runner.clone(), self.orders.clone())))
     }
 
+    /// The addresses are watched from now on, with what the scripts' environment says now.
+    pub(super) fn watch_addresses(&mut self) {
+        self.watch = (!self.runner.disabled).then(|| Watch::start(self.runner.clone()));
+    }
+
     pub(super) fn at_rest(&self) -> bool {
         let busy = !self.running.is_empty() || self.fencer.is_busy();
         !busy && self.picture.as_ref().is_some_and(|picture| picture.cluster.stable)
-    }
-
-    fn report(&mut self, report: Report) {
-        match report {
-            Report::Start(job) => self.start(job),
-            Report::Cancel(id) => self.cancel(id),
-            Report::Fence(node) => self.fencer.begin(&self.plan.stonith, node),
-            Report::SaveGeneration(generation) => self.kept.generation(generation),
-            // whoever may sign with a checksum could raise it, and mute the other node for ever
-            Report::SavePeerGeneration(..) if !self.plan.keys.authenticate() => {}
-            Report::SavePeerGeneration(node, generation) => self.kept.peer_generation(node, generation),
-            Report::Picture(picture) => self.see(*picture),
-            Report::Script(message, own) => {
-                let environment = &self.runner.environment;
-                self.scripts.run(&message, own, &self.arguments.config_dir, environment);
-            }
-            Report::Said(severity, text) => self.memory.event(clock::mono(), severity, text),
-            Report::Close(media) => drop(tokio::task::spawn_blocking(move || drop(media))),
-            Report::Exit => {}
-        }
-    }
-
-    fn see(&mut self, picture: Picture) {
-        let cluster = &picture.cluster;
-        let before = self.picture.as_ref().map(|before| (before.cluster.phase, before.cluster.wants));
-        if before != Some((cluster.phase, cluster.wants)) {
-            notify::status(&format!("{}, holds {} resources", cluster.phase, cluster.wants));
-        }
-        let active = picture.cluster.state == NodeState::Active;
-        let began =
-            active && self.picture.as_ref().is_none_or(|before| before.cluster.state != NodeState::Active);
-        if picture.cluster.fencing.is_none() {
-            self.fencer.not_needed();
-        }
-        self.picture = Some(picture);
-        self.look();
-        if began {
-            self.run_programs();
-        }
-    }
-
-    /// Remembers where the groups are.
-    fn look(&mut self) {
-        if let Some(picture) = &self.picture {
-            let managed = !self.arguments.no_resources;
-            self.memory.look(clock::mono(), &self.plan.node, managed, picture, &self.haresources.borrow());
-        }
     }
 
     /// The programs of respawn and failfast run as long as this node takes part.
@@ -311,51 +278,6 @@ impl Shell {
         let active = self.picture.as_ref().is_some_and(|picture| picture.cluster.state == NodeState::Active);
         if active && !self.stopping {
             self.respawner.apply(&self.plan.respawns, &self.runner.environment);
-        }
-    }
-
-    fn start(&mut self, job: Job) {
-        let (id, cancel) = (job.id, Arc::new(Notify::new()));
-        let task = tokio::spawn(self.runner.clone().run(job, Arc::clone(&cancel)));
-        self.running.insert(id, UnderWay { task, cancel });
-        self.scripts.moving(true);
-    }
-
-    fn cancel(&self, id: JobId) {
-        if let Some(under_way) = self.running.get(&id) {
-            under_way.cancel.notify_one();
-        }
-    }
-
-    async fn take_news(&mut self, news: News) {
-        match news {
-            News::Progress(progress) => {
-                let now = clock::mono();
-                self.memory.progress(&progress);
-                self.look();
-                if let Some((failed, text)) = progress.sentence() {
-                    let severity = if failed { Severity::Error } else { Severity::Info };
-                    match failed {
-                        true => tracing::error!("{text}"),
-                        false => tracing::info!("{text}"),
-                    }
-                    self.memory.event(now, severity, text);
-                }
-            }
-            News::Done(job, outcome) => {
-                self.running.remove(&job.id);
-                self.scripts.moving(!self.running.is_empty());
-                self.give(Order::Event(Event::JobDone { id: job.id, outcome })).await;
-                if self.running.is_empty() {
-                    self.runner.refill();
-                }
-            }
-            News::Fenced { number, node, result } => {
-                if self.fencer.ended(number, &result) {
-                    self.give(Order::Event(Event::Fenced { node, done: result.is_ok() })).await;
-                }
-            }
-            News::Said(severity, text) => self.memory.event(clock::mono(), severity, text),
         }
     }
 

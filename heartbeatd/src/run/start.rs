@@ -7,7 +7,7 @@ use super::picture::Report;
 use super::pinging::PingPlan;
 use super::shell::{self, End, Shell};
 use super::slot::{self, Slot};
-use super::{clock, guard, here};
+use super::{addresses, clock, guard, here};
 use crate::cluster::{self, ConfigHash, Settings};
 use crate::config::{self, Failback, Plan, fingerprint};
 use crate::control;
@@ -185,6 +185,11 @@ fn lock_state(arguments: &Arguments) -> Result<PidFile, Failure> {
 }
 
 fn run(prepared: Prepared, starting: Starting, runtime: Runtime, signals: Signals) -> ExitCode {
+    let Prepared { arguments, plan, .. } = &prepared;
+    if !arguments.no_resources {
+        let Arguments { config_dir, state_dir, run_dir, .. } = arguments;
+        runtime.block_on(addresses::sweep(plan, config_dir, state_dir, run_dir));
+    }
     let end = {
         let _inside = runtime.enter();
         match begin(&prepared) {

@@ -1,8 +1,9 @@
 //! The answer to `status`: made when it is asked for, of what the beat thread told last and of what jobs told.
 
+use super::address_news::AddressNews;
 use super::files::Haresources;
-use super::jobs::Progress;
 use super::picture::Picture;
+use super::progress::Progress;
 use super::watchdog::Watchdog;
 use super::whereabouts::{Place, Whereabouts, whereabouts};
 use crate::cluster::{IPFAIL, LinkView, NodeState, Severity, Snapshot};
@@ -25,6 +26,7 @@ pub(super) struct Memory {
     /// What jobs said last of each group.
     groups: BTreeMap<String, GroupState>,
     whereabouts: Whereabouts,
+    addresses: AddressNews,
     events: VecDeque<(Duration, Severity, String)>,
 }
 
@@ -36,8 +38,14 @@ impl Memory {
         self.events.push_back((now, severity, text));
     }
 
-    /// Takes a line of a job.
-    pub(super) fn progress(&mut self, progress: &Progress) {
+    /// Takes a line of a job, or of the watch over the addresses.
+    pub(super) fn progress(&mut self, now: Duration, progress: &Progress) {
+        if let Progress::Address { address, news, mac, detail, .. } = progress {
+            self.addresses.note(now, address, news, mac.as_deref(), detail);
+            let weight =
+                if news == "repaired" || news == "removed" { Severity::Warning } else { Severity::Error };
+            return self.event(now, weight, detail.clone());
+        }
         let (key, state) = match progress {
             Progress::Resource { group, action, .. } => match action.as_str() {
                 "start" => (group, GroupState::Starting),
@@ -50,7 +58,7 @@ impl Memory {
                 "failed" | "timeout" => (group, GroupState::Failed),
                 _ => return,
             },
-            Progress::Begun | Progress::Abandoned { .. } | Progress::End { .. } | Progress::Unknown => return,
+            _ => return,
         };
         self.groups.insert(key.clone(), state);
     }
@@ -118,6 +126,7 @@ impl Sources<'_> {
                 standby_refusal: cluster.standby_refusal.map(str::to_owned),
             },
             groups: self.groups(),
+            addresses: self.memory.addresses.recent(self.now),
             auto_failback: match plan.failback {
                 Failback::On => "on",
                 Failback::Off => "off",
@@ -268,6 +277,8 @@ impl Sources<'_> {
             lost: counters.lost,
             beat_delay_us: u64::try_from(counters.latest.as_micros()).unwrap_or(u64::MAX),
             log_dropped: self.log_dropped,
+            addresses_repaired: self.memory.addresses.repaired,
+            address_conflicts: self.memory.addresses.conflicts,
         }
     }
 

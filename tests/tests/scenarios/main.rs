@@ -1,6 +1,7 @@
 //! Two real heartbeatd in a lab with addresses only: what may happen to a pair, and what must come of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod addresses;
 mod calm;
 mod commands;
 mod drill;

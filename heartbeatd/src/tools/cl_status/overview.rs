@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::control::{
-    Beats, Counters, Event, Group, GroupState, Node, NodeKind, NodeStatus, Severity, Status, Watchdog,
+    AddressTrouble, Beats, Counters, Event, Group, GroupState, Node, NodeKind, NodeStatus, Severity, Status,
+    Watchdog,
 };
 use crate::tools::{clean, span};
 
@@ -32,6 +33,9 @@ fn write_page(page: &mut String, status: &Status, events: usize) -> std::fmt::Re
     }
     for group in &status.groups {
         write_group(page, group, status)?;
+    }
+    for trouble in &status.addresses {
+        write_address(page, trouble)?;
     }
     if let Some(reason) = &resources.standby_refusal {
         writeln!(page, "  hb_standby would be refused: {}", clean(reason))?;
@@ -100,6 +104,13 @@ fn write_group(page: &mut String, group: &Group, status: &Status) -> std::fmt::R
         writeln!(page, "      {resource}")?;
     }
     Ok(())
+}
+
+/// What happened to an address while nobody moved anything.
+fn write_address(page: &mut String, trouble: &AddressTrouble) -> std::fmt::Result {
+    let mark = if matches!(trouble.news.as_str(), "repaired" | "removed") { "WARN" } else { "ERROR" };
+    let times = if trouble.count > 1 { format!(", {} times", trouble.count) } else { String::new() };
+    writeln!(page, "  {mark}: {} ago{times}: {}", span(trouble.ago_ms), clean(&trouble.detail))
 }
 
 /// Why a group is where it is.
