@@ -1,11 +1,17 @@
 //! What happens to addresses while nobody moves anything: somebody removes one, another machine has it, an earlier life left it.
 
-use lab::{Moment, Result, check, pair, wait_until};
+use lab::{Moment, Node, Result, check, pair, wait_until};
 use rustix::process::Signal;
 
 use crate::world::{
     ADDRESSES, ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, LIMIT, Options, Pair, SECOND, wait_logged,
 };
+
+/// Adds an address with this suite's mark, of which the node's own daemon and its runs know nothing.
+fn add_marked(node: &Node, address: &str) -> Result<()> {
+    node.write("/tmp/elsewhere/haresources", &format!("alpha {address}\n"))?;
+    node.sh("ha-resources --config-dir /tmp/elsewhere --run-dir /tmp/elsewhere/run takenode alpha").map(drop)
+}
 
 #[test]
 fn an_address_that_somebody_removes_comes_back_and_is_announced() -> Result<()> {
@@ -58,7 +64,7 @@ fn what_a_killed_life_has_left_is_removed_at_the_start() -> Result<()> {
     wait_until(LIMIT, "beta has taken alpha's address", taken)?;
     check(pair.alpha.holds(ADDRESSES[0].into())?, || "alpha has let go by itself".to_owned())?;
     // and one that no group names any more
-    pair.alpha.sh("ip address add 192.0.2.150/24 dev eth0 proto 84")?;
+    add_marked(&pair.alpha, "192.0.2.150/24/eth0")?;
     pair::start(&pair.alpha)?;
     check(!pair.alpha.holds(ADDRESSES[0].into())?, || "it is still there after the start".to_owned())?;
     pair.wait_placed(ALL_ON_BETA)?;
@@ -77,7 +83,7 @@ fn an_address_that_somebody_adds_is_told_and_only_ours_is_removed() -> Result<()
     wait_logged(&pair.alpha, &[&format!("{} is on eth0 although its group is not held here", ADDRESSES[1])])?;
     check(pair.alpha.holds(ADDRESSES[1].into())?, || "it was removed".to_owned())?;
     pair.alpha.sh(&format!("ip address del {}/24 dev eth0", ADDRESSES[1]))?;
-    pair.alpha.sh(&format!("ip address add {}/24 dev eth0 proto 84", ADDRESSES[1]))?;
+    add_marked(&pair.alpha, &format!("{}/24/eth0", ADDRESSES[1]))?;
     pair.wait_placed(AT_HOME)?;
     wait_logged(
         &pair.alpha,
