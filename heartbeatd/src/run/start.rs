@@ -185,14 +185,9 @@ fn lock_state(arguments: &Arguments) -> Result<PidFile, Failure> {
 }
 
 fn run(prepared: Prepared, starting: Starting, runtime: Runtime, signals: Signals) -> ExitCode {
-    let Prepared { arguments, plan, .. } = &prepared;
-    if !arguments.no_resources {
-        let Arguments { config_dir, state_dir, run_dir, .. } = arguments;
-        runtime.block_on(addresses::sweep(plan, config_dir, state_dir, run_dir));
-    }
     let end = {
         let _inside = runtime.enter();
-        match begin(&prepared) {
+        match begin(&prepared, &runtime) {
             Err(failure) => return starting.failed(&failure.message, failure.code),
             Ok(Begun { shell, reports, listener, thread }) => {
                 starting.ready();
@@ -230,8 +225,8 @@ struct Begun {
     thread: std::thread::JoinHandle<()>,
 }
 
-/// Opens everything and starts the threads. Must be called inside a runtime.
-fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
+/// Opens everything and starts the threads. Must be called inside the runtime.
+fn begin(prepared: &Prepared, runtime: &Runtime) -> Result<Begun, Failure> {
     let Prepared { arguments, plan, targets, links, settings, log, .. } = prepared;
     let failed =
         |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("heartbeat: {what}: {error}"), 1);
@@ -248,6 +243,10 @@ fn begin(prepared: &Prepared) -> Result<Begun, Failure> {
         let _ = sys::set_round_robin(0, priority);
     }
     guard::dismiss(&arguments.run_dir);
+    if !arguments.no_resources {
+        let Arguments { config_dir, state_dir, run_dir, .. } = arguments;
+        runtime.block_on(addresses::sweep(plan, config_dir, state_dir, run_dir));
+    }
     let (sender, reports) = mpsc::channel(REPORTS);
     let watched = watched(targets, &slots);
     let (orders, thread) = beat::start(beat::Start {
