@@ -17,8 +17,13 @@ async fn talk(
     progress: &Progress,
 ) -> Result<Outcome, Outcome> {
     let mut link = Link::to(dialogue, tls, progress).await?;
-    let greeting = greeting(&link.line().await?)?;
-    if greeting == Greeting::Ready && !dialogue.login.is_empty() {
+    let line = link.line().await?;
+    if greeting(&line)? == Greeting::Ready && !dialogue.login.is_empty() {
+        if login_disabled(&line) {
+            // Section 6.2.3: then a client must not send its password.
+            let why = "LOGINDISABLED: it takes no login without TLS; use service=imaps, or no login";
+            return Err(Outcome::Declined(why.into()));
+        }
         login(&mut link, dialogue).await?;
     }
     link.farewell("a2 LOGOUT");
@@ -70,6 +75,13 @@ fn greeting(line: &[u8]) -> Result<Greeting, Outcome> {
         (b"*", b"BYE") => Err(Outcome::Declined(excerpt(rest))),
         _ => Err(Outcome::Garbled(format!("\"{}\" is no greeting", excerpt(line)))),
     }
+}
+
+/// Whether the capabilities in a greeting say that nobody may log in here.
+fn login_disabled(greeting: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(greeting).to_ascii_uppercase();
+    let inside = text.split_once("[CAPABILITY ").and_then(|(_, rest)| rest.split_once(']'));
+    inside.is_some_and(|(names, _)| names.split(' ').any(|name| name == "LOGINDISABLED"))
 }
 
 /// What the server wants now.
@@ -169,6 +181,14 @@ mod tests {
         for wrong in [&b""[..], b"*", b"* OKAY", b"+OK", b"OK", b"220 hello", b"*  OK", b"\x00\xff"] {
             assert!(matches!(greeting(wrong), Err(Outcome::Garbled(_))), "{wrong:?}");
         }
+        assert!(login_disabled(b"* OK [CAPABILITY IMAP4rev1 logindisabled] ready"));
+        for open in [
+            "* OK LOGINDISABLED",
+            "* OK [CAPABILITY IMAP4rev1] LOGINDISABLED",
+            "* OK [CAPABILITY XLOGINDISABLED]",
+        ] {
+            assert!(!login_disabled(open.as_bytes()), "{open}");
+        }
         assert_eq!(judge(b"+"), Ok(Some(Answer::GoOn)));
         assert_eq!(judge(b"a1 OK [CAPABILITY IMAP4rev1] in"), Ok(Some(Answer::Done)));
         assert_eq!(judge(b"* CAPABILITY IMAP4rev1"), Ok(None));
@@ -184,7 +204,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_line_is_read(line in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let _ = (greeting(&line), judge(&line), literal_length(&line));
+            let _ = (greeting(&line), judge(&line), literal_length(&line), login_disabled(&line));
         }
 
         #[test]

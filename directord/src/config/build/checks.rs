@@ -1,6 +1,7 @@
 //! How the real servers of one section are checked: `checktype`, `service` and all that belongs to them.
 
 mod database;
+mod hopeless;
 mod web;
 
 use super::{Builder, DEFAULT_INTERVAL, Virtual, duration, value};
@@ -66,6 +67,7 @@ impl<'a> Checks<'a> {
             receive,
         };
         checks.unused_tls_verify(notes);
+        checks.hopeless(notes);
         checks.is_complete(notes).then_some(checks)
     }
 

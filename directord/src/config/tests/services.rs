@@ -93,3 +93,39 @@ fn a_proxy_is_asked_for_a_whole_url() {
         assert!(errors.len() == 1 && errors[0].starts_with(found), "{errors:?}");
     }
 }
+
+#[test]
+fn a_check_that_no_server_can_pass_is_warned_of() {
+    let warnings = |port: u16, lines: &str| -> Vec<String> {
+        report(&format!("virtual=192.0.2.1:{port}\n\treal=192.0.2.10 gate\n{lines}")).lines().collect()
+    };
+    let one = |port: u16, lines: &str| {
+        let found = warnings(port, lines);
+        assert_eq!(found.len(), 1, "{lines}: {found:?}");
+        found[0].clone()
+    };
+    assert!(one(53, "").starts_with("t.cf:1:9: warning: a check of service dns without request"));
+    assert!(
+        one(5353, "\tservice=dns\n\treceive=\"192.0.2.7\"\n")
+            .starts_with("t.cf:3:10: warning: a check of service dns")
+    );
+    assert!(
+        one(21, "\treceive=\"Welcome\"\n")
+            .starts_with("t.cf:3:11: warning: receive is matched with the file")
+    );
+    assert!(one(1812, "").contains("radius without login and secret is not accepted"));
+    assert!(one(1812, "\tlogin=\"u\"\n").contains("radius without secret"));
+    assert!(one(1812, "\tsecret=\"s\"\n").contains("radius without login is"));
+    for (port, lines) in [
+        (53, "\trequest=\"www.example.com\"\n"),
+        (53, "\tchecktype=ping\n"),
+        (21, ""),
+        (21, "\trequest=\"welcome.msg\"\n\treceive=\"Welcome\"\n"),
+        (1812, "\tlogin=\"u\"\n\tsecret=\"s\"\n"),
+        (1812, "\tchecktype=on\n"),
+    ] {
+        assert_eq!(warnings(port, lines), [""; 0], "{port} {lines}");
+    }
+    let own = "virtual=192.0.2.1:53\n\treal=192.0.2.10 gate \"www.example.com\" \"192\"\n";
+    assert_eq!(report(own).lines().count(), 0);
+}

@@ -174,6 +174,19 @@ async fn imap_logs_in() {
 }
 
 #[tokio::test]
+async fn imap_tells_no_password_to_a_server_that_takes_none() {
+    let server = Server::start("* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready\r\n", &[]).await;
+    let outcome = run(with_login(IMAP, server.to, "joe", "x")).await;
+    assert!(matches!(&outcome, Outcome::Declined(why) if why.contains("LOGINDISABLED")), "{outcome:?}");
+    assert_eq!(
+        run(dialogue(IMAP, server.to)).await,
+        Outcome::Passed,
+        "without a login there is nothing to tell"
+    );
+    assert_eq!(server.heard_until("a2").await, ["a2 LOGOUT"]);
+}
+
+#[tokio::test]
 async fn imap_sends_what_cannot_be_quoted_as_literals() {
     let rules = [
         ("a1 LOGIN {5}", "+ go on\r\n"),
