@@ -22,7 +22,11 @@ pub enum Question {
     /// Everything of these servers.
     Status(Selection),
     /// Read the configuration again.
-    Reload,
+    Reload {
+        /// The instances that call this one by `execute`, each in the one before it, separated by `/`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        executed_by: String,
+    },
     /// End, but leave the services in the kernel's table: another start follows.
     HandOver,
     /// Weight 0 for these servers, whatever the checks say. The answer is their status when it is so.

@@ -47,6 +47,8 @@ pub struct Director {
     events: Vec<Event>,
     /// What is to be mailed of a service as a whole, until somebody asks.
     notices: Vec<(ServiceKey, String)>,
+    /// What is to be said of fallbacks that a reload has taken away while they served.
+    parting: Vec<String>,
 }
 
 /// A log line.
@@ -84,8 +86,15 @@ impl Director {
             Service::adopt(service, found, now)
         };
         let services = plan.services.iter().map(adopt).collect();
-        let touched = BTreeSet::new();
-        Director { holders: holders(&plan), services, plan, touched, events: Vec::new(), notices: Vec::new() }
+        Director {
+            holders: holders(&plan),
+            services,
+            plan,
+            touched: BTreeSet::new(),
+            events: Vec::new(),
+            notices: Vec::new(),
+            parting: Vec::new(),
+        }
     }
 
     /// Another plan takes over: what did not change keeps its verdict. Returns the services that left.
@@ -94,6 +103,20 @@ impl Director {
         next.restore(&self.drained());
         next.events = std::mem::take(&mut self.events);
         next.notices = std::mem::take(&mut self.notices);
+        next.parting = std::mem::take(&mut self.parting);
+        let commands: HashMap<&ServiceKey, &Option<String>> = next
+            .plan
+            .services
+            .iter()
+            .map(|service| (&service.service.key, &service.fallback_command))
+            .collect();
+        for (old, state) in self.plan.services.iter().zip(&self.services) {
+            let same =
+                commands.get(&old.service.key).is_some_and(|command| **command == old.fallback_command);
+            if state.announced == Some(true) && !same {
+                next.parting.extend(fallback_command(old, false));
+            }
+        }
         let before: HashMap<&ServiceKey, (&VirtualService, &Service)> = self
             .plan
             .services
@@ -119,6 +142,8 @@ impl Director {
                         server.verdict.let_go();
                     }
                     server.keep_place(old_server, real.destination == other.destination);
+                    // Weight 0 is a new place for one that had been removed.
+                    server.was_placed &= old.quiescent || !service.quiescent;
                 }
             }
         }
@@ -317,7 +342,7 @@ impl Director {
 
     /// Shell commands that are due because a fallback came or went. Each is returned once.
     pub fn fallback_commands(&mut self) -> Vec<String> {
-        let mut commands = Vec::new();
+        let mut commands = std::mem::take(&mut self.parting);
         for (service, state) in self.plan.services.iter().zip(&mut self.services) {
             let start = !state.any_serving(service);
             if service.fallback_command.is_some() && state.announced != Some(start) {
@@ -330,7 +355,7 @@ impl Director {
 
     /// Shell commands that are due at a clean stop: a fallback that was started is stopped. Each is returned once.
     pub fn last_commands(&mut self) -> Vec<String> {
-        let mut commands = Vec::new();
+        let mut commands = std::mem::take(&mut self.parting);
         for (service, state) in self.plan.services.iter().zip(&mut self.services) {
             if service.clean_stop && state.announced == Some(true) {
                 state.announced = Some(false);

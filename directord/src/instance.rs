@@ -1,6 +1,7 @@
 //! Which configuration, under which name, with which pid file and socket; and whether its daemon runs.
 
 use crate::claim::Claim;
+use crate::config::Plan;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -108,14 +109,15 @@ impl Instance {
         Ok(command)
     }
 
-    /// [`Instance::program`] for an instance that this one executes.
+    /// [`Instance::program`] for an instance that this one executes, on behalf of those `above`.
     ///
     /// # Errors
     /// It is this one, or one that executes this one: calls would have no end.
-    pub fn other(&self, config: &str, verb: &str) -> Result<Command, String> {
-        let above = std::env::var(EXECUTED_BY).unwrap_or_default();
-        let chain = if above.is_empty() { self.name.clone() } else { format!("{above}/{}", self.name) };
-        self.executed(config, verb, &chain)
+    pub fn other(&self, config: &str, verb: &str, above: &str) -> Result<Command, String> {
+        let started_by = executed_by();
+        let above = [started_by.as_str(), above, &self.name];
+        let chain: Vec<&str> = above.into_iter().filter(|names| !names.is_empty()).collect();
+        self.executed(config, verb, &chain.join("/"))
     }
 
     fn executed(&self, config: &str, verb: &str, chain: &str) -> Result<Command, String> {
@@ -126,6 +128,32 @@ impl Instance {
         let mut command = self.program(Some(config), verb)?;
         command.env(EXECUTED_BY, chain);
         Ok(command)
+    }
+
+    /// Whether no other instance holds a service of this plan in the same table: two daemons with different pictures of a server
+    /// would undo each other's edits for ever.
+    ///
+    /// # Errors
+    /// The other instance, its process and the service.
+    pub fn is_alone_with(&self, plan: &Plan) -> Result<(), String> {
+        let folder = self.socket.parent().unwrap_or(Path::new("/"));
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let name =
+                path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".held"));
+            let Some(name) = name.filter(|name| *name != self.name) else { continue };
+            let pid_file = self.run_dir.join(format!("ldirectord.{name}.pid"));
+            let Some(pid) = daemon::pidfile::running(&pid_file) else { continue };
+            let held = Claim::at(path.clone()).read().unwrap_or_default();
+            if let Some(service) = plan.services.iter().find(|service| held.contains(&service.service.key)) {
+                return Err(format!(
+                    "{} is in the kernel's table already: the instance {name} holds it (process {pid}); use that one \
+                     by the name it was started with, or stop it first",
+                    service.id()
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Whether its daemon runs.
@@ -140,6 +168,11 @@ impl Instance {
             None => Running::No,
         }
     }
+}
+
+/// The instances that have called this process by `execute`, each in the one before it, separated by `/`.
+pub fn executed_by() -> String {
+    std::env::var(EXECUTED_BY).unwrap_or_default()
 }
 
 /// Whether this process is the Perl program, which does not lock its pid file.
@@ -190,7 +223,9 @@ mod tests {
         for config in ["a.cf", "/etc/ha.d/a.cf", "b.cf"] {
             assert!(instance.executed(config, "start", "a.cf/b.cf").is_err(), "{config}");
         }
-        assert!(instance.other("b.cf", "status").is_err(), "itself");
+        assert!(instance.other("b.cf", "status", "").is_err(), "itself");
+        assert!(instance.other("a.cf", "reload", "a.cf").is_err(), "who has asked for it");
+        assert!(instance.other("a.cf", "reload", "c.cf").is_ok());
     }
 
     #[test]

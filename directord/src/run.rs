@@ -110,6 +110,8 @@ pub(crate) struct Daemon {
     lag: Histogram,
     status: DaemonStatus,
     others: Others,
+    /// The instances that have called for the reload which is under way, by `execute`: they are not called again.
+    executed_by: String,
     monitor: Monitor,
     alerts: Alerts,
     mailer: Mailer,
@@ -228,6 +230,7 @@ impl Daemon {
             lag: Histogram::default(),
             status,
             others,
+            executed_by: String::new(),
             monitor: Monitor::default(),
             alerts: Alerts::default(),
             mailer: Mailer::new(mail::LIMITS),
@@ -336,6 +339,7 @@ impl Daemon {
             Event::Signal(signal_hook::consts::SIGHUP) => {
                 info!("Reloading Linux Director Daemon config on signal");
                 self.log.reopen();
+                self.executed_by.clear();
                 self.load(Vec::new());
             }
             Event::Signal(signal) => {

@@ -48,6 +48,13 @@ pub(crate) fn start(arguments: &Arguments, instance: &Instance) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
+    // One on standby places nothing yet.
+    if !arguments.standby {
+        if let Err(why) = instance.is_alone_with(&loaded.plan) {
+            eprintln!("directord: not started: {why}");
+            return ExitCode::FAILURE;
+        }
+    }
     let mode = match (arguments.debug, loaded.plan.settings.supervised) {
         (true, _) => Mode::Debug,
         (false, true) => Mode::Supervised,

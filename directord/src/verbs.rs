@@ -108,14 +108,22 @@ fn handed_over(instance: &Instance) -> Option<u32> {
     let Running::Ours(pid) = instance.running() else { return None };
     let ask = |question| daemon::control::request::<_, Answer>(&instance.socket, &question, RELOAD_LIMIT);
     // What the kernel refuses now it refuses the next one, too: no reason to cut connections.
-    ask(Question::Reload).ok()?;
+    ask(reload_question()).ok()?;
     matches!(ask(Question::HandOver), Ok(Answer::End)).then_some(pid)
+}
+
+fn reload_question() -> Question {
+    Question::Reload { executed_by: crate::instance::executed_by() }
 }
 
 /// Has the daemon read its configuration again, and says how that went.
 fn reload(instance: &Instance) -> ExitCode {
-    if let Err(code) = read(instance) {
-        return code;
+    let loaded = match read(instance) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    if let Err(why) = instance.is_alone_with(&loaded.plan) {
+        return said(Err(format!("the configuration was not taken: {why}")));
     }
     let pid = match instance.running() {
         Running::Ours(pid) | Running::Old(pid) => pid,
@@ -124,7 +132,7 @@ fn reload(instance: &Instance) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match daemon::control::request(&instance.socket, &Question::Reload, RELOAD_LIMIT) {
+    match daemon::control::request(&instance.socket, &reload_question(), RELOAD_LIMIT) {
         Ok(Answer::Refused { why }) => {
             eprintln!("directord: the configuration was not taken: {why}");
             ExitCode::FAILURE
@@ -201,7 +209,7 @@ fn status_of_others(instance: &Instance) {
     let Ok(loaded) = load(&instance.config, &SystemNames::load()) else { return };
     for name in &loaded.plan.settings.execute {
         let called = instance
-            .other(name, "status")
+            .other(name, "status", "")
             .and_then(|mut command| command.status().map_err(|error| error.to_string()));
         if let Err(why) = called {
             eprintln!("directord: execute: {name}: {why}");

@@ -356,6 +356,45 @@ fn a_fallback_that_was_started_is_stopped_at_a_clean_stop_once() {
 }
 
 #[test]
+fn a_fallback_whose_service_or_command_leaves_at_a_reload_is_stopped() {
+    let text = TWO.replace("\tfallback", "\tfallbackcommand=/bin/tell\n\tfallback");
+    let other = text.replace("/bin/tell", "/bin/other");
+    for (next, commands) in [
+        ("", &["/bin/tell stop 192.0.2.1:80 tcp"][..]),
+        (&other, &["/bin/tell stop 192.0.2.1:80 tcp", "/bin/other start 192.0.2.1:80 tcp"]),
+        (&text, &["/bin/tell start 192.0.2.1:80 tcp"]),
+    ] {
+        let mut bench = Bench::new(&text);
+        bench.check(10, false);
+        bench.director.fallback_commands();
+        bench.director.reload(plan(next), &bench.table, now());
+        assert_eq!(bench.director.fallback_commands(), commands, "{next}");
+        assert!(bench.director.fallback_commands().is_empty());
+    }
+    let mut serving = Bench::new(&text);
+    serving.check(10, true);
+    serving.director.fallback_commands();
+    serving.director.reload(plan(""), &serving.table, now());
+    assert!(serving.director.fallback_commands().is_empty(), "it was told already");
+}
+
+#[test]
+fn servers_that_had_been_removed_get_weight_0_when_the_file_says_so_from_now_on() {
+    let no = TWO.replace("quiescent=yes", "quiescent=no");
+    let mut bench = Bench::new(&no);
+    bench.check(10, false);
+    bench.check(11, true);
+    bench.pass();
+    assert_eq!(bench.weights(), [(11, 5)]);
+    bench.director.reload(plan(TWO), &bench.table, now());
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 0), (11, 5)]);
+    bench.director.reload(plan(&no), &bench.table, now());
+    bench.pass();
+    assert_eq!(bench.weights(), [(11, 5)]);
+}
+
+#[test]
 fn a_machine_that_has_run_out_of_something_takes_no_server_down() {
     let mut bench = Bench::new(TWO);
     bench.check(10, true);

@@ -26,8 +26,9 @@ impl Daemon {
     pub(super) fn asked(&mut self, question: Question, reply: Reply) -> Next {
         match question {
             Question::Status(of) => self.show(of, reply, Vec::new()),
-            Question::Reload => {
+            Question::Reload { executed_by } => {
                 info!("Reloading Linux Director Daemon config on request");
+                self.executed_by = executed_by;
                 self.load(vec![reply]);
             }
             Question::HandOver => return self.asked_to_hand_over(&reply),

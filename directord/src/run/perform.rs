@@ -199,7 +199,7 @@ impl Daemon {
         if self.standby.mode.standby && !names.is_empty() {
             warn!("execute is not carried out by a daemon on standby: {}", names.join(", "));
         } else {
-            self.others.want(names);
+            self.others.want(names, &self.executed_by);
         }
     }
 
@@ -221,7 +221,7 @@ impl Daemon {
             (_, false) => last_words = std::mem::take(&mut self.standby.last_words),
         }
         if !standby {
-            self.others.want(&[]);
+            self.others.want(&[], "");
         }
         let how = format!("terminated on signal: {}", signal.trim_start_matches("SIG"));
         self.end(&how, standby, &last_words).await

@@ -54,6 +54,7 @@ impl Daemon {
                 // Activated, it must not know less than a daemon that is started at that moment.
                 if self.director.plan().settings.auto_reload || !self.standby.mode.active {
                     info!(" - reread new configuration");
+                    self.executed_by.clear();
                     self.load(Vec::new());
                 } else {
                     info!(" - ignore new configuration");

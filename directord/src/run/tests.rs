@@ -15,14 +15,14 @@ fn a_kernel_that_does_not_answer_holds_up_a_reload_and_nothing_else() {
     bed.until("the first server", || bed.kernel.destinations() == one);
     bed.kernel.hold_up(true);
     bed.configure(&section("", &[first, second]));
-    let reload = bed.asking(Question::Reload);
+    let reload = bed.asking(Question::Reload { executed_by: String::new() });
     bed.until("the table is to be read", || bed.kernel.is_waited_for());
     for _ in 0..3 {
         assert!(bed.mode().unwrap().active);
     }
     // A second wish meanwhile, for what the file says by then.
     bed.configure(&section("", &[second]));
-    let again = bed.asking(Question::Reload);
+    let again = bed.asking(Question::Reload { executed_by: String::new() });
     assert!(bed.mode().unwrap().active);
     bed.kernel.hold_up(false);
     for asked in [reload, again] {

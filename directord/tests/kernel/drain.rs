@@ -11,6 +11,7 @@ pub const TESTS: &[Test] = &[
     ("drained_whatever_the_checks_say", drained_whatever_the_checks_say),
     ("drained_over_reload_restart_and_crash", drained_over_reload_restart_and_crash),
     ("drained_in_one_service_or_in_all", drained_in_one_service_or_in_all),
+    ("drained_on_standby_it_gets_nothing_when_activated", drained_on_standby_it_gets_nothing_when_activated),
     ("show_tells_what_the_kernel_counts", show_tells_what_the_kernel_counts),
     ("no_daemon_no_answer", no_daemon_no_answer),
     ("the_table_as_ipvsadm_shows_it", the_table_as_ipvsadm_shows_it),
@@ -189,6 +190,37 @@ fn drained_in_one_service_or_in_all() {
         words.contains("tcp:203.0.113.202:80: no server is left, new connections are refused"),
         "{words}"
     );
+    bed.ok("stop");
+}
+
+/// The other node's administrator prepares before the addresses move.
+fn drained_on_standby_it_gets_nothing_when_activated() {
+    let bed = Bed::new();
+    let (_a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    bed.configure(&patient(VIP, "scheduler=rr", &["192.0.2.11", "192.0.2.12"]));
+    bed.ok("start --standby");
+    bed.until("both are known", LIMIT, |bed| {
+        says(bed, "show").contains("tcp:203.0.113.202:80 rr: 2 of 2 up")
+    });
+    let told = says(&bed, "drain 192.0.2.11");
+    assert!(told.starts_with("tcp:203.0.113.202:80 192.0.2.11:8080: drained"), "{told}");
+    assert_eq!(bed.table(), [""; 0], "nothing is placed for it");
+    bed.ok("activate");
+    assert_eq!((bed.weight(VIP, A), bed.weight(VIP, B)), (Some(0), Some(5)));
+    // All go to the other one, and its own drain cuts none of them.
+    let mut clients = [Client::connect(VIP), Client::connect(VIP)];
+    let told = says(&bed, "drain 192.0.2.12");
+    assert!(told.contains("drained, weight 0, 2 active and 0 inactive connections"), "{told}");
+    clients.iter_mut().for_each(|client| client.lives("drained"));
+    says(&bed, "undrain 192.0.2.11");
+    assert_eq!((bed.weight(VIP, A), bed.weight(VIP, B)), (Some(5), Some(0)));
+    clients.iter_mut().for_each(|client| client.lives("after the other one's return"));
+    bed.ok("deactivate");
+    assert_eq!(bed.table(), [""; 0]);
+    says(&bed, "drain 192.0.2.11");
+    says(&bed, "undrain 192.0.2.12");
+    bed.ok("activate");
+    assert_eq!((bed.weight(VIP, A), bed.weight(VIP, B)), (Some(0), Some(5)));
     bed.ok("stop");
 }
 

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = &[
     ("mails_tell_of_every_change_and_remind", mails_tell_of_every_change_and_remind),
+    (
+        "mails_on_standby_tell_nothing_until_it_is_activated",
+        mails_on_standby_tell_nothing_until_it_is_activated,
+    ),
     ("a_mail_server_that_is_down_holds_up_nothing", a_mail_server_that_is_down_holds_up_nothing),
 ];
 
@@ -107,6 +111,53 @@ fn mails_tell_of_every_change_and_remind() {
     let all = mails.lock().unwrap().clone();
     let purged = all.iter().filter(|mail| mail.contains("Purged real server (stop)"));
     assert_eq!(purged.filter(|mail| mail.contains("Daemon-Status: stopping")).count(), 2, "{all:#?}");
+}
+
+/// Two nodes check the same servers: only the one that holds the address tells of them.
+fn mails_on_standby_tell_nothing_until_it_is_activated() {
+    let bed = Bed::new();
+    let mails = mail_server();
+    let (a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
+    let options = "emailalertfreq=1; quiescent=yes; negotiatetimeout=20";
+    bed.configure(&format!(
+        "smtp=127.0.0.1\nemailalert=ops@example.com\n{}",
+        section(VIP, options, &["192.0.2.11", "192.0.2.12"])
+    ));
+    let up = |bed: &Bed, count: &str| {
+        let shown = String::from_utf8(bed.run("show").stdout).unwrap();
+        shown.contains(&format!("{count} of 2 up"))
+    };
+    bed.ok("start --standby");
+    bed.until("both are known", LONG, |bed| up(bed, "2"));
+    a.stop();
+    bed.until("its death is seen", LONG, |bed| up(bed, "1"));
+    // A reminder would have come by now: the passes that send them go on.
+    let passes = || bed.log().matches("Check failed").count();
+    assert!(passes() > 0, "{}", bed.log());
+    assert_eq!(subjects(&mails), [""; 0], "on standby nobody is told");
+    bed.ok("activate");
+    let added =
+        |server: &str, weight: u32| format!("Added real server: {server} ({VIP}) (Weight set to {weight})");
+    bed.until("the holder tells", LONG, |_| subjects(&mails).contains(&added(B, 5)));
+    let quiet = |told: &str| subjects(&mails).iter().filter(|subject| subject.contains(told)).count();
+    bed.until("and reminds of the dead one", LONG, |_| {
+        quiet("Inaccessible real server: 192.0.2.11:8080") > 0
+    });
+    bed.ok("deactivate");
+    bed.until("it tells that they have left", LONG, |_| {
+        quiet("Purged real server (stop): 192.0.2.12:8080") == 1
+    });
+    // What was under way has arrived when the next mail does.
+    let _a = Server::start("192.0.2.11");
+    bed.until("its return is seen", LONG, |bed| up(bed, "2"));
+    let before = subjects(&mails).len();
+    bed.ok("activate");
+    bed.until("the holder tells again", LONG, |_| {
+        subjects(&mails).iter().filter(|subject| **subject == added(A, 5)).count() == 1
+    });
+    let told = subjects(&mails).split_off(before);
+    assert!(told.iter().all(|subject| subject.contains("Added real server")), "of standby nothing: {told:?}");
+    bed.ok("stop");
 }
 
 fn a_mail_server_that_is_down_holds_up_nothing() {

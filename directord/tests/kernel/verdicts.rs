@@ -11,6 +11,7 @@ pub const TESTS: &[Test] = &[
     ("failurecount_is_honoured", failurecount_is_honoured),
     ("maintenance_takes_a_server_out_and_back", maintenance_takes_a_server_out_and_back),
     ("fallbackcommand_is_told_once_for_every_change", fallbackcommand_is_told_once_for_every_change),
+    ("fallbackcommand_is_told_when_its_service_leaves", fallbackcommand_is_told_when_its_service_leaves),
 ];
 
 /// One check interval, and time for a busy machine.
@@ -110,4 +111,24 @@ fn fallbackcommand_is_told_once_for_every_change() {
     let words = || std::fs::read_to_string(&told).unwrap_or_default();
     bed.until("start is said", 2 * SECOND, |_| words() == format!("stop {VIP} tcp\nstart {VIP} tcp\n"));
     bed.ok("stop");
+}
+
+fn fallbackcommand_is_told_when_its_service_leaves() {
+    let bed = Bed::new();
+    let _b = Server::start("192.0.2.12");
+    let told = bed.config().with_file_name("told");
+    let script = bed.config().with_file_name("tell");
+    std::fs::write(&script, format!("#!/bin/sh\necho \"$@\" >> {}\n", told.display())).unwrap();
+    bed.must("chmod", &format!("755 {}", script.display()));
+    let leaving = section(VIP, &format!("fallbackcommand=\"{}\"", script.display()), &["192.0.2.11"]);
+    let staying = section(VIP2, "", &["192.0.2.12"]);
+    bed.configure(&format!("{leaving}{staying}"));
+    bed.ok("start");
+    let words = || std::fs::read_to_string(&told).unwrap_or_default();
+    bed.until("start is said", SEEN, |_| words() == format!("start {VIP} tcp\n"));
+    bed.configure(&staying);
+    bed.ok("reload");
+    bed.until("stop is said", SEEN, |_| words() == format!("start {VIP} tcp\nstop {VIP} tcp\n"));
+    bed.ok("stop");
+    assert_eq!(words().lines().count(), 2, "and not again");
 }

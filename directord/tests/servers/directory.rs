@@ -16,8 +16,7 @@ objectClass: organizationalUnit
 ou: Private
 ";
 
-fn slapd(folder: &Folder, plain: u16, tls: u16) -> Server {
-    let (key, certificate) = folder.certificate();
+pub fn slapd(folder: &Folder, plain: u16, tls: u16, (key, certificate): (String, String)) -> Server {
     let path = folder.path().to_str().unwrap();
     let configuration = format!(
         "include /etc/ldap/schema/core.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n\
@@ -38,7 +37,7 @@ fn slapd(folder: &Folder, plain: u16, tls: u16) -> Server {
 async fn an_entry_by_all_ways() {
     let (plain, tls) = (port(), port());
     let folder = Folder::new();
-    let server = slapd(&folder, plain, tls);
+    let server = slapd(&folder, plain, tls, folder.certificate());
     let top = ["request=\"dc=example,dc=com\"", "receive=\"^dc=example,dc=com$\""];
     let private = "request=\"ou=private,dc=example,dc=com\"";
     let login = ["login=\"cn=check,dc=example,dc=com\"", "passwd=\"open\""];

@@ -40,12 +40,14 @@ async fn exim() {
     assert_eq!(check("smtp", good, &[]).await, Outcome::Refused);
 }
 
-#[tokio::test]
-async fn dovecot() {
-    let (imap, imaps, pop, pops) = (port(), port(), port(), port());
-    let folder = Folder::new();
+/// Dovecot at these ports, with joe and jörg.
+pub fn start_dovecot(
+    folder: &Folder,
+    [imap, imaps, pop, pops]: [u16; 4],
+    key: &str,
+    certificate: &str,
+) -> Server {
     let path = folder.path().to_str().unwrap();
-    let (key, certificate) = folder.certificate();
     let mail = folder.folder("mail", "nobody");
     let users = folder.write("users", "joe:{PLAIN}two words\\\njörg:{PLAIN}süß\n");
     let configuration = folder.write(
@@ -77,7 +79,15 @@ async fn dovecot() {
         ),
     );
     let command = ["dovecot", "-F", "-c", &configuration];
-    let dovecot = Server::start(&folder, &command, &[imap, imaps, pop, pops]);
+    Server::start(folder, &command, &[imap, imaps, pop, pops])
+}
+
+#[tokio::test]
+async fn dovecot() {
+    let (imap, imaps, pop, pops) = (port(), port(), port(), port());
+    let folder = Folder::new();
+    let (key, certificate) = folder.certificate();
+    let dovecot = start_dovecot(&folder, [imap, imaps, pop, pops], &key, &certificate);
     let joe = ["login=\"joe\"", "passwd=\"two words\\\""];
     let joerg = ["login=\"jörg\"", "passwd=\"süß\""];
     for (service, port) in [("imap", imap), ("imaps", imaps), ("pop", pop), ("pops", pops)] {

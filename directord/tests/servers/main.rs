@@ -16,3 +16,4 @@ mod mail;
 mod names;
 mod news;
 mod proxy;
+mod trust;
