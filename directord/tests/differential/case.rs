@@ -1,0 +1,116 @@
+//! A case: two versions of a file, and what its real servers do.
+
+use crate::different;
+use directord::config::{Names, Plan, Source, SystemNames, load_source};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// What is compared, and on what stage.
+#[derive(Debug)]
+pub struct Case {
+    /// Under this name it is reported and selected.
+    pub name: String,
+    /// The file at the start, and at the reload.
+    pub files: [String; 2],
+    /// Every real server's address: how it is at the start, and after the change.
+    pub servers: BTreeMap<IpAddr, [State; 2]>,
+    /// What speaks on which port of each of them.
+    pub ports: BTreeMap<u16, Speaks>,
+    /// Names for `/etc/hosts`.
+    pub hosts: Vec<(IpAddr, String)>,
+    /// What of it is not compared, and why.
+    pub notes: Vec<String>,
+    /// Services, as `ipvsadm -Sn` names them, whose servers are not compared.
+    pub skipped: Vec<String>,
+}
+
+/// How a real server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It does what its checks ask for.
+    Up,
+    /// It accepts connections, and answers wrongly.
+    Wrong,
+    /// Its address does not exist.
+    Gone,
+}
+
+/// What a port of the real servers speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP, with this page for every path.
+    Web(String),
+    /// SMTP.
+    Mail,
+    /// Nothing: it accepts connections.
+    Nothing,
+}
+
+/// Where the last section's real server listens: the test sees by its visitors how far a round is.
+pub const BEACON: &str = "198.51.100.251";
+pub const BEACON_PORT: u16 = 8099;
+/// Its virtual service.
+const BEACON_SERVICE: &str = "198.51.100.250:8099";
+
+impl Case {
+    /// Completes what both versions of the file say: the last section and the settings that make it quick.
+    pub fn new(name: &str, files: [String; 2]) -> Case {
+        let finish = |text: String| {
+            format!(
+                "{text}\n\nvirtual={BEACON_SERVICE}\n\tchecktype=connect\n\treal={BEACON}:{BEACON_PORT} masq\n\n\
+                 checkinterval=1\nautoreload=no\nsupervised=no\nlogfile=\"/var/log/differential.log\"\nemailalertstatus=none\n"
+            )
+        };
+        Case {
+            name: name.to_owned(),
+            files: files.map(finish),
+            servers: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            hosts: Vec::new(),
+            notes: Vec::new(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// The plan of one version.
+    pub fn plan(&self, version: usize) -> Result<Plan, String> {
+        let names = Hosts { hosts: &self.hosts, system: SystemNames::load() };
+        let source = Source::new("case.cf", self.files[version].clone());
+        load_source(source, &names).map(|loaded| loaded.plan).map_err(|error| error.to_string())
+    }
+
+    /// Notes what is not compared.
+    pub fn judge(mut self) -> Case {
+        let (mut notes, mut skipped) = (Vec::new(), Vec::new());
+        for version in 0..2 {
+            let Ok(plan) = self.plan(version) else { continue };
+            for (service, reason) in different::in_plan(&plan, &self.files[version]) {
+                if !skipped.contains(&service) {
+                    notes.push(format!("servers of {service}: {reason}"));
+                    skipped.push(service);
+                }
+            }
+        }
+        self.notes.append(&mut notes);
+        self.skipped.append(&mut skipped);
+        self
+    }
+}
+
+/// Names of the case before those of the system.
+struct Hosts<'a> {
+    hosts: &'a [(IpAddr, String)],
+    system: SystemNames,
+}
+
+impl Names for Hosts<'_> {
+    fn host(&self, name: &str, family: ipvs::Family) -> Option<IpAddr> {
+        let known =
+            self.hosts.iter().find(|(address, known)| known == name && ipvs::Family::of(*address) == family);
+        let literal = || name.parse().ok().filter(|address| ipvs::Family::of(*address) == family);
+        known.map(|(address, _)| *address).or_else(literal)
+    }
+    fn port(&self, name: &str, protocol: Option<&str>) -> Option<u16> {
+        self.system.port(name, protocol)
+    }
+}

@@ -1,0 +1,126 @@
+//! Both sides of a case, step by step, and what their tables differ in.
+
+use crate::case::Case;
+use crate::side::{END, FAILED};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long tables may differ after both programs have seen everything: one acts a moment after it has seen.
+const SETTLE: Duration = Duration::from_secs(30);
+
+const STEPS: &[(&str, &str)] = &[
+    ("start", "after the start"),
+    ("servers", "after the change of the servers"),
+    ("reload", "after the reload"),
+    ("stop", "after the stop"),
+];
+
+/// Plays a case; how many lines of tables were compared, or what differs.
+pub fn compare(case: &Case) -> Result<usize, String> {
+    let (mut old, mut new) = (Side::start("old", case), Side::start("new", case));
+    let mut compared = 0;
+    for (step, when) in STEPS {
+        old.ask(step);
+        new.ask(step);
+        let mut tables = [old.table(case, when)?, new.table(case, when)?];
+        let began = Instant::now();
+        while tables[0] != tables[1] {
+            if began.elapsed() > SETTLE {
+                return Err(format!("{when}:\n{}", difference(&tables)));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            old.ask("table");
+            new.ask("table");
+            tables = [old.table(case, when)?, new.table(case, when)?];
+        }
+        compared += tables[0].len();
+    }
+    Ok(compared)
+}
+
+fn difference(tables: &[BTreeSet<String>; 2]) -> String {
+    let only = |name: &str, mine: usize| {
+        let lines = tables[mine].difference(&tables[1 - mine]);
+        lines.map(|line| format!("  only {name}: {line}\n")).collect::<String>()
+    };
+    only("ldirectord", 0) + &only("directord", 1)
+}
+
+/// A side: a process with everything it needs. It ends, with all its processes, when this is dropped.
+struct Side {
+    name: &'static str,
+    process: Child,
+    steps: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Side {
+    fn start(name: &'static str, case: &Case) -> Side {
+        let mut command = Command::new("unshare");
+        command.args([
+            "--net",
+            "--mount",
+            "--propagation",
+            "private",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ]);
+        command.arg(std::env::current_exe().unwrap()).args(["--side", name]);
+        command.args(case_arguments()).arg(&case.name);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (steps, answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        Side { name, process, steps, answers: BufReader::new(answers) }
+    }
+
+    fn ask(&mut self, step: &str) {
+        let _ = writeln!(self.steps, "{step}"); // a side that has ended is noticed by its answer
+    }
+
+    /// What it answered, without what is not compared.
+    fn table(&mut self, case: &Case, when: &str) -> Result<BTreeSet<String>, String> {
+        let (mut lines, mut failure) = (BTreeSet::new(), String::new());
+        loop {
+            let mut line = String::new();
+            if self.answers.read_line(&mut line).unwrap_or(0) == 0 {
+                return Err(format!("{when}: the {} side has ended", self.name));
+            }
+            let line = line.trim_end();
+            if line == END {
+                break;
+            }
+            match line.strip_prefix(FAILED) {
+                Some(words) => failure += &format!("\n{words}"),
+                None if compared(line, case) => drop(lines.insert(line.to_owned())),
+                None => {}
+            }
+        }
+        if failure.is_empty() { Ok(lines) } else { Err(format!("{when}: the {} side:{failure}", self.name)) }
+    }
+}
+
+fn compared(line: &str, case: &Case) -> bool {
+    !case.skipped.iter().any(|service| line.starts_with(&format!("-a {service} -r ")))
+}
+
+/// The arguments that make the same cases again.
+fn case_arguments() -> Vec<String> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut kept = Vec::new();
+    for pair in words.windows(2) {
+        if ["--corpus", "--random", "--seed"].contains(&pair[0].as_str()) {
+            kept.extend(pair.iter().cloned());
+        }
+    }
+    kept
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,172 @@
+//! Files from the wild: what of them can run here, and servers as they want them.
+
+use crate::case::{Case, Speaks, State};
+use directord::check::Kind;
+use directord::config::{Check, Plan};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// Sections beyond so many real servers are left out: the old program would take minutes.
+const SERVERS: usize = 10;
+
+/// The cases of the folder's files that ldirectord accepts, and the files that are none, with the reason.
+pub fn cases(folder: &str) -> (Vec<Case>, Vec<String>) {
+    let folder = Path::new(folder).join("ldirectord");
+    let index = std::fs::read_to_string(folder.join("index.tsv")).expect("index.tsv of the corpus");
+    let (mut cases, mut left_out) = (Vec::new(), Vec::new());
+    for line in index.lines().skip(1) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let names = fields.get(7).and_then(|field| field.strip_prefix("with names "));
+        let names = names.and_then(|field| field.strip_suffix(" in hosts: accepted"));
+        if fields[3] != "accepted" && names.is_none() {
+            continue;
+        }
+        let bytes = std::fs::read(folder.join(fields[0])).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        match case(fields[0], &text, names.unwrap_or("")) {
+            Ok(case) => cases.push(case),
+            Err(reason) => left_out.push(format!("{}: {reason}", fields[0])),
+        }
+    }
+    (cases, left_out)
+}
+
+fn case(name: &str, text: &str, names: &str) -> Result<Case, String> {
+    let (text, cut) = shortened(text);
+    // At the reload the other way to treat dead servers, and a section more.
+    let other = if text.lines().any(|line| line.starts_with("quiescent") && line.contains("yes")) {
+        "no"
+    } else {
+        "yes"
+    };
+    let reloaded = format!(
+        "{text}\n\nvirtual=198.51.100.200:81\n\tchecktype=on\n\treal=198.51.100.201:81 masq 3\n\nquiescent={other}\n"
+    );
+    let mut case = Case::new(name, [text, reloaded]);
+    for (number, name) in names.split(',').filter(|name| !name.is_empty()).enumerate() {
+        // Three dots: more names of the same kind.
+        let known = name.trim_end_matches('.');
+        case.hosts.push((IpAddr::from([198, 18, 0, number as u8 + 1]), known.to_owned()));
+        if known != name {
+            more_names(known, &mut case.hosts);
+        }
+    }
+    let plan = case.plan(0)?;
+    if let Some(database) = database(&plan) {
+        return Err(format!(
+            "ldirectord ends at its first check of {database}: Debian's package brings no driver"
+        ));
+    }
+    equip(&mut case, &plan);
+    if cut > 0 {
+        case.notes.push(format!(
+            "its last {cut} sections: more than {SERVERS} real servers take the old program minutes"
+        ));
+    }
+    Ok(case.judge())
+}
+
+/// The first database that a plan checks.
+fn database(plan: &Plan) -> Option<&str> {
+    let checks = plan.services.iter().flat_map(|service| &service.reals).map(|real| &real.check);
+    let names = checks.filter_map(|check| match check {
+        Check::Probe(probe) => Some(probe.kind.name()),
+        _ => None,
+    });
+    names.into_iter().find(|name| ["mysql", "pgsql", "oracle"].contains(name))
+}
+
+/// `bb.bb.bb.01...` is also `bb.bb.bb.02` to `bb.bb.bb.09`.
+fn more_names(first: &str, hosts: &mut Vec<(IpAddr, String)>) {
+    let Some(stem) = first.strip_suffix('1') else { return };
+    for digit in 2..=9 {
+        hosts.push((IpAddr::from([198, 18, 1, digit]), format!("{stem}{digit}")));
+    }
+}
+
+/// The file up to the section that exceeds the limit, and how many sections are cut off.
+fn shortened(text: &str) -> (String, usize) {
+    let (mut kept, mut reals, mut cut) = (String::new(), 0, 0);
+    let (mut pending, mut in_pending) = (String::new(), 0);
+    for line in text.split_inclusive('\n') {
+        if line.starts_with("virtual") {
+            if cut == 0 {
+                kept += &std::mem::take(&mut pending);
+                reals += std::mem::take(&mut in_pending);
+            }
+            if reals > SERVERS {
+                cut += 1;
+            }
+        }
+        if cut == 0 {
+            pending += line;
+            in_pending += usize::from(line.trim_start().starts_with("real"));
+        }
+    }
+    if cut == 0 {
+        kept += &pending;
+    }
+    (kept, cut)
+}
+
+/// Servers that do what the plan's checks ask for; every third is gone, every other one changes.
+fn equip(case: &mut Case, plan: &Plan) {
+    let mut silent: BTreeMap<&str, usize> = BTreeMap::new();
+    for service in &plan.services {
+        for real in &service.reals {
+            let Check::Probe(probe) = &real.check else { continue };
+            if let Some(name) = play(&probe.kind, &mut case.ports) {
+                *silent.entry(name).or_default() += 1;
+            }
+            let number = case.servers.len();
+            let states = match number % 5 {
+                0 => [State::Up, State::Gone],
+                1 => [State::Gone, State::Up],
+                2 => [State::Up, State::Wrong],
+                3 => [State::Wrong, State::Up],
+                _ => [State::Gone, State::Gone],
+            };
+            // A fallback may be this machine's own.
+            if !real.address.is_loopback() {
+                case.servers.entry(real.address).or_insert(states);
+            }
+        }
+    }
+    case.ports.remove(&crate::case::BEACON_PORT);
+    case.servers.remove(&crate::case::BEACON.parse().unwrap());
+    for (name, count) in silent {
+        case.notes
+            .push(format!("{count} servers of {name} being up: nobody plays {name}, they are down for both"));
+    }
+}
+
+/// Lets the port of a check answer it; the name of the protocol if nobody does.
+fn play<'a>(kind: &'a Kind, ports: &mut BTreeMap<u16, Speaks>) -> Option<&'a str> {
+    match kind {
+        Kind::Connect { to, .. } => {
+            ports.entry(to.port()).or_insert(Speaks::Nothing);
+        }
+        Kind::Http(http) if kind.name() == "http" => {
+            let wanted = http.receive.as_ref().map_or(String::new(), |receive| example(receive.text()));
+            let port = http.url.trim_start_matches("http://").split('/').next().unwrap_or("");
+            let port = port.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
+            match ports.entry(port).or_insert(Speaks::Web(String::new())) {
+                Speaks::Web(page) => *page += &format!("{wanted}\n"),
+                other => *other = Speaks::Web(format!("{wanted}\n")),
+            }
+        }
+        Kind::Dialogue(dialogue) if dialogue.service.name() == "smtp" => {
+            ports.insert(dialogue.to.port(), Speaks::Mail);
+        }
+        Kind::Combined { negotiate, .. } => return play(negotiate, ports),
+        Kind::Ping { .. } | Kind::External { .. } => {}
+        other => return Some(other.name()),
+    }
+    None
+}
+
+/// A text that an expression of the corpus matches.
+fn example(expression: &str) -> String {
+    expression.replace("[0-9]+", "7")
+}

@@ -1,0 +1,71 @@
+//! The deliberate differences of the two programs' tables, in one place. The destinations of a service that one of these
+//! applies to are not compared; the service itself is.
+
+use directord::check::{Dialogue, Kind};
+use directord::config::{Check, Plan, VirtualService};
+use ipvs::ServiceKey;
+
+/// Whether a difference applies to a service of a plan; the last argument is the file.
+type Applies = fn(&Plan, &VirtualService, &str) -> bool;
+
+const DIFFERENT: &[(&str, Applies)] = &[
+    ("ldirectord takes pop and pops without a login for up when they refuse connections", |_, service, _| {
+        dialogues(service)
+            .any(|dialogue| dialogue.service.name().starts_with("pop") && dialogue.login.is_empty())
+    }),
+    ("ldirectord takes ftp without receive for up when it refuses connections", |_, service, _| {
+        dialogues(service).any(|dialogue| dialogue.service.name() == "ftp" && dialogue.receive.is_none())
+    }),
+    (
+        "ldirectord has no fallback for a mark if it is the global one: it calls ipvsadm with `-r :0`",
+        |_, service, text| {
+            let of_section =
+                |line: &str| line.starts_with([' ', '\t']) && line.trim_start().starts_with("fallback");
+            let mark = matches!(service.service.key, ServiceKey::Fwmark { .. });
+            mark && service.fallback.is_some() && !text.lines().any(of_section)
+        },
+    ),
+    (
+        "ldirectord forgets one of two sections that hold the same server with different checks: it lacks its weight 0",
+        |plan, service, _| {
+            let others = plan.services.iter().filter(|other| other.service.key != service.service.key);
+            let mut theirs = others.flat_map(|other| &other.reals);
+            theirs.any(|their| {
+                let same = |real: &&directord::config::RealServer| real.shown() == their.shown();
+                service
+                    .reals
+                    .iter()
+                    .filter(same)
+                    .any(|real| real.check != their.check || real.destination != their.destination)
+            })
+        },
+    ),
+];
+
+/// What of a plan is not compared: each service as ipvsadm's options, and the reason.
+pub fn in_plan(plan: &Plan, text: &str) -> Vec<(String, &'static str)> {
+    let mut found = Vec::new();
+    for service in &plan.services {
+        for (reason, applies) in DIFFERENT {
+            if applies(plan, service, text) {
+                found.push((ipvs::ipvsadm::service_options(&service.service.key), *reason));
+            }
+        }
+    }
+    found
+}
+
+fn dialogues(service: &VirtualService) -> impl Iterator<Item = &Dialogue> {
+    service.reals.iter().filter_map(|real| match &real.check {
+        Check::Probe(probe) => dialogue(&probe.kind),
+        _ => None,
+    })
+}
+
+fn dialogue(kind: &Kind) -> Option<&Dialogue> {
+    match kind {
+        Kind::Dialogue(dialogue) => Some(dialogue),
+        Kind::Combined { negotiate, .. } => dialogue(negotiate),
+        _ => None,
+    }
+}

@@ -1,0 +1,145 @@
+//! The real ldirectord of Debian beside directord: the same file, the same real servers, and the same table in the kernel.
+//!
+//! Each program gets a network of its own with the addresses of the file's real servers; some answer, some answer wrongly, some
+//! are gone. The tables, as `ipvsadm -Sn` writes them, are compared after the start, after a change of the servers, after
+//! a reload with a changed file and after the stop. What is not compared stands in [`different`], with the reason, and is counted.
+//!
+//! ```text
+//! differential [--corpus DIR | --random N [--seed S]] [--slice I/N] [--jobs N] [--seconds N] [NAME...]
+//! ```
+//!
+//! `--corpus` takes the files of `DIR/ldirectord` that ldirectord accepts (`index.tsv`), else N random files are written (12 by
+//! default). After `--seconds` no other case begins; those that did not are named. A NAME selects the cases whose names contain it. Needs root, Debian's `ldirectord`, `ipvsadm` and a kernel with
+//! IPVS: `tests/lab/uml-run` has one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper of a test may fail it
+#![allow(unreachable_pub)] // a test has no other side
+
+mod case;
+mod compare;
+mod corpus;
+mod different;
+mod old;
+mod random;
+mod servers;
+mod side;
+
+use case::Case;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub struct Asked {
+    corpus: Option<String>,
+    random: u64,
+    seed: u64,
+    slice: (usize, usize),
+    jobs: usize,
+    seconds: u64,
+    names: Vec<String>,
+    /// For a process that is one side of one case.
+    side: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let asked = asked();
+    if let Some(side) = &asked.side {
+        let (mut cases, _) = cases(&asked);
+        cases.retain(|case| case.name == asked.names[0]);
+        side::play(side, &cases[0]);
+        return ExitCode::SUCCESS;
+    }
+    let (mut cases, left_out) = cases(&asked);
+    cases.retain(|case| {
+        asked.names.is_empty() || asked.names.iter().any(|name| case.name.contains(name.as_str()))
+    });
+    let (index, count) = asked.slice;
+    let mut mine: Vec<Case> =
+        cases.into_iter().enumerate().filter(|(at, _)| at % count == index).map(|(_, case)| case).collect();
+    if index == 0 {
+        left_out.iter().for_each(|line| println!("left out: {line}"));
+    }
+    mine.reverse();
+    let (waiting, results, began) = (Mutex::new(mine), Mutex::new((0, Vec::new())), Instant::now());
+    let in_time = || began.elapsed().as_secs() < asked.seconds;
+    std::thread::scope(|scope| {
+        for _ in 0..asked.jobs {
+            scope.spawn(|| {
+                while let Some(case) = in_time().then(|| waiting.lock().unwrap().pop()).flatten() {
+                    run(&case, &mut |good| {
+                        let mut results = results.lock().unwrap();
+                        if good { results.0 += 1 } else { results.1.push(case.name.clone()) }
+                    });
+                }
+            });
+        }
+    });
+    for case in waiting.into_inner().unwrap() {
+        println!("not begun within {} s: {}", asked.seconds, case.name);
+    }
+    let (passed, failed) = results.into_inner().unwrap();
+    println!("\n{passed} passed, {} failed {failed:?}", failed.len());
+    if failed.is_empty() && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs one case, says how it went, and counts it.
+fn run(case: &Case, count: &mut dyn FnMut(bool)) {
+    let began = Instant::now();
+    let result = compare::compare(case);
+    let seconds = began.elapsed().as_secs_f64();
+    match &result {
+        Ok(compared) => {
+            case.notes.iter().for_each(|note| println!("{}: not compared: {note}", case.name));
+            println!("{}: {compared} lines of tables are the same", case.name);
+            println!("test {} ... ok ({seconds:.1} s)", case.name);
+        }
+        Err(words) => {
+            println!(
+                "test {} ... FAILED ({seconds:.1} s)\n{words}\n--- the file:\n{}",
+                case.name, case.files[0]
+            );
+        }
+    }
+    count(result.is_ok());
+}
+
+/// The cases, and what of the corpus is none.
+fn cases(asked: &Asked) -> (Vec<Case>, Vec<String>) {
+    match &asked.corpus {
+        Some(folder) => corpus::cases(folder),
+        None => ((0..asked.random).map(|n| random::case(asked.seed + n)).collect(), Vec::new()),
+    }
+}
+
+fn asked() -> Asked {
+    let mut asked = Asked {
+        corpus: None,
+        random: 12,
+        seed: 1,
+        slice: (0, 1),
+        jobs: 4,
+        seconds: u64::MAX,
+        names: Vec::new(),
+        side: None,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().unwrap_or_else(|| panic!("{word} needs a value"));
+        match word.as_str() {
+            "--corpus" => asked.corpus = Some(value()),
+            "--random" => asked.random = value().parse().expect("a number of files"),
+            "--seed" => asked.seed = value().parse().expect("a number"),
+            "--jobs" => asked.jobs = value().parse().expect("a number of cases at a time"),
+            "--seconds" => asked.seconds = value().parse().expect("seconds"),
+            "--slice" => {
+                let text = value();
+                let (index, count) = text.split_once('/').expect("I/N");
+                asked.slice = (index.parse().unwrap(), count.parse().unwrap());
+            }
+            "--side" => asked.side = Some(value()),
+            other => asked.names.push(other.to_owned()),
+        }
+    }
+    asked
+}

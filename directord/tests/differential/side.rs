@@ -1,0 +1,169 @@
+//! One side of a case, in a network, a mount table and a process tree of its own: a program with its file and its servers.
+//! It is told a step at a time on standard input and answers with the table.
+
+use crate::case::Case;
+use crate::old;
+use crate::servers::Servers;
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// The longest that anything is waited for; a busy machine needs some of it.
+const LIMIT: Duration = Duration::from_secs(400);
+/// After so many visits of the last server everything before it has been checked and acted upon: the first visit may end a round
+/// that began before the change, the third is a round that nothing disturbs. One more for every failure that does not count.
+const ROUNDS: usize = 3;
+/// What ends an answer.
+pub const END: &str = ".";
+/// What an answer begins with that tells of a failure.
+pub const FAILED: &str = "! ";
+
+const FOLDER: &str = "/run/differential";
+
+/// Plays a side, `old` or `new`, until standard input ends.
+pub fn play(side: &str, case: &Case) {
+    prepare(case);
+    let program = if side == "old" {
+        let program = Path::new(FOLDER).join("ldirectord");
+        old::prepare(&program, &Path::new(FOLDER).join("socket"));
+        program
+    } else {
+        PathBuf::from(env!("CARGO_BIN_EXE_directord"))
+    };
+    let running = Running { program, servers: Servers::new(case), case };
+    for step in std::io::stdin().lock().lines() {
+        let (step, began) = (step.unwrap(), Instant::now());
+        let result = running.perform(&step);
+        if step != "table" && std::env::var_os("DIFFERENTIAL_TIMES").is_some() {
+            eprintln!("{}: {side}: {step}: {:.1} s", case.name, began.elapsed().as_secs_f64());
+        }
+        let answer = match result {
+            Ok(()) => table(),
+            Err(words) => format!("{FAILED}{}\n", words.replace('\n', &format!("\n{FAILED}"))),
+        };
+        let mut out = std::io::stdout();
+        writeln!(out, "{answer}{END}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+struct Running<'a> {
+    program: PathBuf,
+    servers: Servers,
+    case: &'a Case,
+}
+
+impl Running<'_> {
+    fn perform(&self, step: &str) -> Result<(), String> {
+        match step {
+            "start" => {
+                self.write(0);
+                self.servers.set(self.case, 0);
+                let output =
+                    Command::new(&self.program).arg(config()).arg("start").env("PERLIO", "perlio").output();
+                let output = output.unwrap();
+                if !output.status.success() {
+                    return Err(format!("start: {}\n{}", output.status, said(&output)));
+                }
+                self.settle()
+            }
+            "servers" => {
+                self.servers.set(self.case, 1);
+                self.settle()
+            }
+            "reload" => {
+                self.write(1);
+                signal("-HUP", &self.daemon()?);
+                self.settle()
+            }
+            "stop" => {
+                let daemon = self.daemon()?;
+                signal("-TERM", &daemon);
+                until(|| !alive(&daemon), || "it does not stop".to_owned())
+            }
+            _ => Ok(()), // only the table is asked for
+        }
+    }
+
+    fn write(&self, version: usize) {
+        std::fs::write(config(), &self.case.files[version]).unwrap();
+    }
+
+    /// Waits until the daemon has seen everything as it is now.
+    fn settle(&self) -> Result<(), String> {
+        until(|| self.daemon().is_ok(), || "there is no daemon".to_owned())?;
+        let (daemon, from) = (self.daemon()?, self.servers.visits());
+        let alive = || alive(&daemon);
+        until(|| self.servers.visits() >= from + ROUNDS || !alive(), || "it does not check".to_owned())?;
+        if alive() { Ok(()) } else { Err(format!("the daemon has ended\n{}", log())) }
+    }
+
+    fn daemon(&self) -> Result<String, String> {
+        let text = std::fs::read_to_string("/run/ldirectord.case.cf.pid").unwrap_or_default();
+        if text.trim().is_empty() {
+            Err(format!("no pid file\n{}", log()))
+        } else {
+            Ok(text.trim().to_owned())
+        }
+    }
+}
+
+/// A fresh `/run` and `/var/log`, the names of the case, the loopback interface.
+fn prepare(case: &Case) {
+    must("ip", "link set lo up");
+    must("mount", "-t tmpfs tmpfs /run");
+    must("mount", "-t tmpfs tmpfs /var/log");
+    std::fs::create_dir_all(FOLDER).unwrap();
+    let mut hosts = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
+    for (address, name) in &case.hosts {
+        hosts += &format!("{address} {name}\n");
+    }
+    std::fs::write(format!("{FOLDER}/hosts"), hosts).unwrap();
+    must("mount", &format!("--bind {FOLDER}/hosts /etc/hosts"));
+}
+
+fn config() -> PathBuf {
+    Path::new(FOLDER).join("case.cf")
+}
+
+fn table() -> String {
+    must("ipvsadm", "-Sn")
+}
+
+fn log() -> String {
+    let text = std::fs::read_to_string("/var/log/differential.log").unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// A process that has ended and that nobody waits for has no command line any more.
+fn alive(pid: &str) -> bool {
+    std::fs::read(Path::new("/proc").join(pid).join("cmdline")).is_ok_and(|words| !words.is_empty())
+}
+
+fn signal(name: &str, pid: &str) {
+    must("kill", &format!("{name} {pid}"));
+}
+
+fn must(program: &str, arguments: &str) -> String {
+    let output = Command::new(program).args(arguments.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{program} {arguments}: {}", said(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn said(output: &Output) -> String {
+    let both = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8_lossy(&both).trim().to_owned()
+}
+
+fn until(condition: impl Fn() -> bool, what: impl Fn() -> String) -> Result<(), String> {
+    let began = Instant::now();
+    while !condition() {
+        if began.elapsed() > LIMIT {
+            return Err(format!("{} ({LIMIT:?})\n{}", what(), log()));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
