@@ -203,9 +203,16 @@ fn answer(stream: TcpStream) {
 pub struct Client(TcpStream);
 
 impl Client {
+    /// A daemon that has just started may still lack the first verdicts: its service refuses until then.
     pub fn connect(service: &str) -> Client {
-        let address: SocketAddr = service.parse().unwrap();
-        let stream = TcpStream::connect_timeout(&address, LIMIT).expect("a connection through IPVS");
+        let (address, began): (SocketAddr, _) = (service.parse().unwrap(), Instant::now());
+        let stream = loop {
+            match TcpStream::connect_timeout(&address, LIMIT) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(began.elapsed() < LIMIT, "a connection through IPVS: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         let mut client = Client(stream);
         client.lives("begin");

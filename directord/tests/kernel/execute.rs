@@ -123,6 +123,7 @@ fn one_table_entry_has_one_daemon() {
         format!("{}{}", section(VIP, "", &["192.0.2.11"]), section(VIP2, "checktype=on", &["192.0.2.11"]));
     bed.configure(&both);
     bed.ok("start");
+    bed.until("it runs", LONG, |bed| bed.weight(VIP, A) == Some(5) && bed.weight(VIP2, A) == Some(5));
     let before = bed.table();
     other.configure(&["192.0.2.12"]);
     let refused = other.run("start");

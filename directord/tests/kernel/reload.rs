@@ -68,6 +68,7 @@ fn a_bad_reload_changes_nothing() {
     let good = section(VIP, "quiescent=yes", &["192.0.2.11", "192.0.2.12"]);
     bed.configure(&good);
     bed.ok("start");
+    bed.until("both are up", SECOND, |bed| bed.weight(VIP, A) == Some(5) && bed.weight(VIP, B) == Some(5));
     let before = bed.table();
     bed.configure(&format!("quiescent=maybe\n{good}"));
     assert_eq!(bed.code("reload"), 2);
@@ -110,6 +111,7 @@ fn a_dead_server_gets_nothing_through_a_reload() {
     let text = section(VIP, "quiescent=yes; fallback=192.0.2.99:8080 masq", &["192.0.2.11", "192.0.2.12"]);
     bed.configure(&text);
     bed.ok("start");
+    bed.until("one is up", SECOND, |bed| bed.weight(VIP, A) == Some(5) && bed.weight(VIP, B) == Some(0));
     bed.forget_log();
     let before = bed.table();
     for _ in 0..3 {
@@ -200,6 +202,7 @@ fn a_restart_cuts_nothing() {
     let second = section(VIP2, "fallback=192.0.2.99:8080 masq", &["192.0.2.12"]);
     bed.configure(&format!("{first}{second}"));
     bed.ok("start");
+    bed.until("both are up", SECOND, |bed| bed.weight(VIP, A) == Some(5) && bed.weight(VIP2, B) == Some(5));
     let (pid, before) = (bed.pid(), bed.table());
     let mut client = Client::connect(VIP);
     bed.forget_log();
