@@ -19,6 +19,7 @@ pub mod args;
 pub mod check;
 pub mod finding;
 pub mod import;
+pub mod names;
 
 use args::{Args, Import, Program, Verb};
 use finding::Summary;

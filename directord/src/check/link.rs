@@ -28,6 +28,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// Another server comes next: what the one before did says nothing of it.
+    pub(super) fn anew(&self) {
+        self.connected.store(false, Ordering::Relaxed);
+        self.answered.store(false, Ordering::Relaxed);
+    }
+
     /// There is a connection, or a datagram was sent.
     pub(crate) fn connected(&self) {
         self.connected.store(true, Ordering::Relaxed);

@@ -216,6 +216,24 @@ async fn slow_and_endless_bodies_end_at_limit_and_cap() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_a_silent_server_ends_in_silence() {
+    let silent = serve(|stream, _| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let from = serve(move |mut stream, _| async move {
+        let _ = stream.read(&mut [0; 4096]).await;
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: http://{silent}/\r\nContent-Length: 0\r\n\r\n");
+        let _ = stream.write_all(head.as_bytes()).await;
+    })
+    .await;
+    let Kind::Http(probe) = http(from, None) else { panic!() };
+    let timeout = Duration::from_secs(2);
+    assert_eq!(outcome(Kind::Http(Http { timeout, ..probe })).await, Outcome::Silent(timeout));
+}
+
+#[tokio::test]
 async fn redirects_are_followed_to_the_end_but_not_for_ever() {
     let target = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere").await;
     let first = serve(move |mut stream, number| async move {

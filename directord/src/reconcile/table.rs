@@ -2,7 +2,7 @@
 
 use super::Action;
 use ipvs::{Connections, Destination, DestinationKey, Service, ServiceKey};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The part of the kernel's table that concerns us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,8 +28,8 @@ impl Table {
     }
 
     /// Takes over what a later look at some services has found.
-    pub fn update(&mut self, looked_at: &[&ServiceKey], found: Table) {
-        self.services.retain(|(service, _)| !looked_at.contains(&&service.key));
+    pub fn update(&mut self, looked_at: &HashSet<&ServiceKey>, found: Table) {
+        self.services.retain(|(service, _)| !looked_at.contains(&service.key));
         self.services.extend(found.services);
     }
 

@@ -79,7 +79,7 @@ impl Daemon {
             if whole {
                 self.table = done.table;
             } else {
-                let looked_at: Vec<&ServiceKey> = wanted.iter().map(|want| &want.service.key).collect();
+                let looked_at = wanted.iter().map(|want| &want.service.key).collect();
                 self.table.update(&looked_at, done.table);
             }
         }

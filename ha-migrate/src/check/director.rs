@@ -2,13 +2,12 @@
 
 use super::Places;
 use crate::finding::{FileFindings, Verdict};
+use crate::names::AnyHost;
 use config::{Diagnostic, Source};
 use directord::config::directive::find;
-use directord::config::{LoadError, Names, SystemNames, Written, load_source, written};
+use directord::config::{LoadError, SystemNames, Written, load_source, written};
 use ha_resources::haresources::{Kind, parse};
-use ipvs::Family;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 /// Every file of a director: `ldirectord.cf`, those that haresources names, and those beside them.
@@ -57,27 +56,10 @@ fn opens(line: &Written) -> bool {
     matches!(line.directive.as_str(), "virtual" | "virtual6")
 }
 
-/// Any name is some address: for a copy of the files on another machine.
-struct AnyHost(SystemNames);
-
-impl Names for AnyHost {
-    fn host(&self, _: &str, family: Family) -> Option<IpAddr> {
-        Some(match family {
-            Family::V4 => Ipv4Addr::new(192, 0, 2, 1).into(),
-            Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
-        })
-    }
-
-    fn port(&self, name: &str, protocol: Option<&str>) -> Option<u16> {
-        self.0.port(name, protocol)
-    }
-}
-
 fn file(source: Source, offline: bool) -> FileFindings {
-    let names = SystemNames::load();
     let loaded = match offline {
-        true => load_source(source.clone(), &AnyHost(names)),
-        false => load_source(source.clone(), &names),
+        true => load_source(source.clone(), &AnyHost::load()),
+        false => load_source(source.clone(), &SystemNames::load()),
     };
     let mut file = match loaded {
         Ok(loaded) => FileFindings::of(&loaded.report),

@@ -1,12 +1,11 @@
 //! An `ldirectord.cf` under construction. A service that directord would refuse becomes a comment.
 
 use super::{Notes, Place};
+use crate::names::AnyHost;
 use config::Source;
-use directord::config::{LoadError, Names, SystemNames, load_source};
-use ipvs::Family;
+use directord::config::{LoadError, Names, load_source};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A virtual service.
 #[derive(Clone, Debug)]
@@ -36,22 +35,6 @@ pub struct Director {
     pub globals: Vec<(&'static str, String)>,
     /// The services.
     pub sections: Vec<Section>,
-}
-
-/// Any name is some address: it is not looked up here.
-struct AnyHost(SystemNames);
-
-impl Names for AnyHost {
-    fn host(&self, _: &str, family: Family) -> Option<IpAddr> {
-        Some(match family {
-            Family::V4 => Ipv4Addr::new(192, 0, 2, 1).into(),
-            Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
-        })
-    }
-
-    fn port(&self, name: &str, protocol: Option<&str>) -> Option<u16> {
-        self.0.port(name, protocol)
-    }
 }
 
 impl Section {
@@ -84,7 +67,7 @@ impl Section {
 impl Director {
     /// The text of the file. Services that directord refuses are comments in it, and noted.
     pub fn text(&self, notes: &mut Notes) -> String {
-        let names = AnyHost(SystemNames::load());
+        let names = AnyHost::load();
         let mut text: String =
             self.comments.iter().map(|comment| format!("# {}\n", one_line(comment))).collect();
         for (directive, value) in &self.globals {

@@ -1,9 +1,9 @@
 //! What is imported passes the checks of the programs that read it, whatever it was made of.
 
 use super::*;
-use directord::config::Names;
-use directord::config::{Loaded, SystemNames, load_source};
-use ipvs::{Family, Forwarding};
+use crate::names::AnyHost;
+use directord::config::{Loaded, load_source};
+use ipvs::Forwarding;
 use proptest::prelude::*;
 
 fn settings() -> Settings {
@@ -24,27 +24,10 @@ fn file<'a>(output: &'a Output, name: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no {name}"))
 }
 
-/// A name is an address that the tests use for nothing else.
-struct AnyHost(SystemNames);
-
-impl Names for AnyHost {
-    fn host(&self, _: &str, family: Family) -> Option<std::net::IpAddr> {
-        Some(if family == Family::V4 {
-            [192, 0, 2, 77].into()
-        } else {
-            [0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77].into()
-        })
-    }
-
-    fn port(&self, name: &str, protocol: Option<&str>) -> Option<u16> {
-        self.0.port(name, protocol)
-    }
-}
-
 /// directord takes the file.
 fn director(output: &Output) -> Loaded {
     let text = file(output, "ldirectord.cf");
-    load_source(Source::new("ldirectord.cf", text), &AnyHost(SystemNames::load()))
+    load_source(Source::new("ldirectord.cf", text), &AnyHost::load())
         .unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
