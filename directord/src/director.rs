@@ -185,6 +185,12 @@ impl Director {
         self.services.iter().flat_map(|service| &service.servers).all(|server| server.verdict.is_known())
     }
 
+    /// Servers that have no verdict yet.
+    pub fn unknown(&self) -> usize {
+        let servers = self.services.iter().flat_map(|service| &service.servers);
+        servers.filter(|server| !server.verdict.is_known()).count()
+    }
+
     /// Whether every server has its first verdict, or a check that ended without one had its try.
     pub fn is_tried(&self) -> bool {
         let mut servers = self.services.iter().flat_map(|service| &service.servers);

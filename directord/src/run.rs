@@ -260,6 +260,7 @@ impl Daemon {
             let gathered = || !self.standby.rechecking && self.director.is_gathered();
             if self.gather_until.is_some_and(|until| Instant::now() >= until || gathered()) {
                 self.gather_until = None;
+                self.tell_of_unknown();
             }
             let ripe = self.gather_until.is_none() || self.standby.is_leaving();
             self.read_for_next_plan();
@@ -321,6 +322,16 @@ impl Daemon {
             if self.epoch != epoch {
                 beat = self.beat();
             }
+        }
+    }
+
+    /// Why a fallback may be in the table that nobody needs in a moment.
+    fn tell_of_unknown(&self) {
+        let unknown = self.director.unknown();
+        if unknown > 0 {
+            info!(
+                "{unknown} real servers have no verdict after {GATHER:?}: they count as before, new ones as down"
+            );
         }
     }
 

@@ -9,6 +9,7 @@ use crate::log_settings::{Mode, log_settings};
 use crate::privileges::narrow;
 use crate::resource::{self, Found};
 use crate::run::{Before, Parts, drains, run};
+use crate::thread::POOL;
 use crate::watch::Watch;
 use daemon::background::{self, Role, Starting};
 use daemon::control::Listener;
@@ -19,10 +20,6 @@ use tracing::info;
 
 /// Exit code for a configuration with errors.
 pub(crate) const CONFIG_CODE: u8 = 2;
-
-/// Answers that are matched with expressions at the same time. Few are at work at any time, but a hostile answer may
-/// keep one busy for minutes, and the others must not wait for it.
-const MATCHES: usize = 256;
 
 /// Starts the daemon: in the background, unless the arguments or `supervised=yes` say otherwise.
 pub(crate) fn start(arguments: &Arguments, instance: &Instance) -> ExitCode {
@@ -127,7 +124,7 @@ fn serve(
         control::Mode { standby: false, .. } => {}
     }
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(MATCHES).build();
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(POOL).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return starting.failed(&format!("directord: {error}"), 1),

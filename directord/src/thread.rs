@@ -10,6 +10,12 @@ use tokio::time::timeout;
 const LIMIT: usize = 64;
 /// For checks: nothing else may hold them up.
 static OF_CHECKS: Semaphore = Semaphore::const_new(LIMIT);
+/// Look-ups of names at the same time, apart from those: one that gets no answer takes a thread for half a minute.
+static LOOK_UPS: Semaphore = Semaphore::const_new(16);
+/// Threads of the runtime's pool, which only [`pooled`] uses. Few are at work at any time, but a hostile answer may
+/// keep one busy for minutes, and the others must not wait for it.
+pub(crate) const POOL: usize = 256;
+static POOLED: Semaphore = Semaphore::const_new(POOL);
 /// For everything else.
 static OTHERS: Semaphore = Semaphore::const_new(LIMIT);
 
@@ -34,15 +40,35 @@ pub(crate) async fn of_check<T: Send + 'static>(
     of_check_among(&OF_CHECKS, name, work).await
 }
 
-async fn of_check_among<T: Send + 'static>(
+/// The same for a check that wants to know the addresses of a name.
+pub(crate) async fn of_look_up<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    of_check_among(&LOOK_UPS, "lookup", work).await
+}
+
+/// The same for a check's short work, on a thread that is there already: the many that have some pay for no new one.
+pub(crate) async fn pooled<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let place = waiting(&POOLED).await?;
+    let job = move || {
+        let _place = place;
+        work()
+    };
+    tokio::task::spawn_blocking(job).await.ok()
+}
+
+pub(crate) async fn of_check_among<T: Send + 'static>(
     places: &'static Semaphore,
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
+    run(waiting(places).await?, name, work).await
+}
+
+/// The check of this task waits for a place.
+async fn waiting(places: &'static Semaphore) -> Option<SemaphorePermit<'static>> {
     let _ = WAITS.try_with(|waits| waits.set(true));
     let place = places.acquire().await;
     let _ = WAITS.try_with(|waits| waits.set(false));
-    run(place.ok()?, name, work).await
+    place.ok()
 }
 
 /// What a check does until its time is over.
@@ -51,7 +77,7 @@ pub(crate) enum Ended<T> {
     ByItself(T),
     /// It has not.
     Late,
-    /// It has not, because it still waited for a thread: that is not the server's fault.
+    /// It still waited for a thread, when this limit ended it or one of its own: that is not the server's fault.
     LateWithoutThread,
 }
 
@@ -60,9 +86,9 @@ pub(crate) async fn within<T>(limit: Duration, check: impl Future<Output = T>) -
     let watched = async {
         let ended = timeout(limit, check).await;
         match (ended, WAITS.with(Cell::get)) {
-            (Ok(outcome), _) => Ended::ByItself(outcome),
+            (_, true) => Ended::LateWithoutThread,
+            (Ok(outcome), false) => Ended::ByItself(outcome),
             (Err(_), false) => Ended::Late,
-            (Err(_), true) => Ended::LateWithoutThread,
         }
     };
     WAITS.scope(Cell::new(false), watched).await
@@ -116,6 +142,9 @@ mod tests {
         }
         // One whose time is over before it had a thread says so, and leaves the queue.
         let late = within(Duration::from_millis(20), of_check_among(&PLACES, "test", || 0)).await;
+        assert!(matches!(late, Ended::LateWithoutThread));
+        let own_limit = timeout(Duration::from_millis(20), of_check_among(&PLACES, "test", || 0));
+        let late = within(Duration::from_secs(30), own_limit).await;
         assert!(matches!(late, Ended::LateWithoutThread));
         assert_eq!(began.load(Ordering::Relaxed), 4, "no more at the same time");
         drop(go);

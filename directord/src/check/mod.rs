@@ -187,8 +187,7 @@ async fn within(limit: Duration, check: impl Future<Output = Outcome>) -> Outcom
         Ended::ByItself(outcome) => outcome,
         Ended::Late => Outcome::Unfinished(limit),
         Ended::LateWithoutThread => {
-            let many =
-                "so many others have work for the processor that its turn did not come within its limit";
+            let many = "so many others have work for threads that its turn did not come within its limit";
             Outcome::NotRun(many.into())
         }
     }

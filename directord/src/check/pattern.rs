@@ -1,5 +1,6 @@
 //! Regular expressions of `receive`: Perl's, on bytes, compiled when the file is loaded.
 
+use crate::thread::pooled;
 use memchr::memmem;
 use pcre2::bytes::{Regex, RegexBuilder};
 use serde::{Serialize, Serializer};
@@ -90,8 +91,7 @@ impl Pattern {
             }
             Ok(false)
         };
-        let found = tokio::task::spawn_blocking(find).await;
-        found.unwrap_or_else(|_| Err("the match was abandoned".into()))
+        Box::pin(pooled(find)).await.unwrap_or_else(|| Err("the match was abandoned".into()))
     }
 }
 

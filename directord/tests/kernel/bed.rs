@@ -142,6 +142,12 @@ impl Bed {
         }
         began.elapsed()
     }
+
+    /// No fallback stood in for servers that answer; but on a busy machine the first verdicts may come late, which is told.
+    pub fn no_flash_of_the_fallback(&self) {
+        let log = self.log();
+        assert!(!log.contains("fallback") || log.contains("have no verdict after"), "{log}");
+    }
 }
 
 impl Drop for Bed {

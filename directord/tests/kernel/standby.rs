@@ -71,7 +71,7 @@ fn on_standby_nothing_until_activated() {
     assert_eq!(bed.pid(), pid, "it lives on");
     bed.ok("activate");
     assert_eq!(bed.table(), whole);
-    assert!(!bed.log().contains("fallback"), "no flash of the fallback:\n{}", bed.log());
+    bed.no_flash_of_the_fallback();
     assert!(!bed.log().contains("changed by somebody else"), "its own edits are no repair:\n{}", bed.log());
     bed.ok("stop");
     assert_eq!((bed.table().len(), bed.code("status")), (0, 3));

@@ -22,17 +22,15 @@ fn start_fills_the_table_and_stop_empties_it() {
     bed.configure(&section(VIP, options, &["192.0.2.11", "192.0.2.12", "192.0.2.13"]));
     assert_eq!(bed.code("status"), 3);
     bed.ok("start");
-    // When start returns, the table is there: the servers that answer, and the dead one with weight 0.
-    assert_eq!(
-        bed.table(),
-        [
-            "-A -t 203.0.113.202:80 -s wlc -p 60",
-            "-a -t 203.0.113.202:80 -r 192.0.2.11:8080 -m -w 5",
-            "-a -t 203.0.113.202:80 -r 192.0.2.12:8080 -m -w 5",
-            "-a -t 203.0.113.202:80 -r 192.0.2.13:8080 -m -w 0",
-        ]
-    );
-    assert!(!bed.log().contains("fallback"), "no flash of the fallback:\n{}", bed.log());
+    // The servers that answer, and the dead one with weight 0.
+    let whole = [
+        "-A -t 203.0.113.202:80 -s wlc -p 60",
+        "-a -t 203.0.113.202:80 -r 192.0.2.11:8080 -m -w 5",
+        "-a -t 203.0.113.202:80 -r 192.0.2.12:8080 -m -w 5",
+        "-a -t 203.0.113.202:80 -r 192.0.2.13:8080 -m -w 0",
+    ];
+    bed.until("the whole table", SECOND, |bed| bed.table() == whole);
+    bed.no_flash_of_the_fallback();
     for line in [
         "Added virtual server: 203.0.113.202:80",
         "Added real server: 192.0.2.11:8080 (203.0.113.202:80) (Weight set to 5)",

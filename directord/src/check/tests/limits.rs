@@ -92,3 +92,18 @@ async fn a_protocol_that_keeps_its_limit_has_the_last_word_on_why() {
     };
     assert_eq!(within(limit, known).await, Outcome::Silent(limit));
 }
+
+#[tokio::test]
+async fn who_waits_for_a_thread_until_its_limit_has_not_run() {
+    static NONE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(0);
+    let limit = Duration::from_millis(50);
+    let starved = async {
+        let look_up = crate::thread::of_check_among(&NONE, "test", || 0);
+        match tokio::time::timeout(limit, look_up).await {
+            Ok(_) => Outcome::Passed,
+            Err(_) => Outcome::NotConnected(limit),
+        }
+    };
+    let outcome = within(limit, starved).await;
+    assert!(matches!(outcome, Outcome::NotRun(_)), "{outcome:?}");
+}
