@@ -24,6 +24,7 @@ mod fifo;
 mod files;
 mod guard;
 mod here;
+mod identity;
 mod jobs;
 mod kept;
 mod lateness;

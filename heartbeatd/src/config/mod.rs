@@ -27,7 +27,10 @@ pub use plan::{
     Failback, GenerationMethod, Log, Medium, MediumKind, PingNode, Plan, Respawn, StonithDevice,
     StonithParameters, Timing, UuidFrom,
 };
-pub use state::{next_generation, node_name, peer_generation, save_generation, save_peer_generation, uuid};
+pub use state::{
+    Remembered, next_generation, node_name, peer_generation, save_generation, save_peer_generation,
+    save_uuid, uuid,
+};
 
 use config::{Diagnostic, Level, Report, Source};
 use draft::{Draft, Spanned};

@@ -9,25 +9,45 @@ use std::path::Path;
 /// Heard of the other node: its name and its highest generation, in one line.
 const PEER_GENERATION: &str = "hb_peer_generation";
 const NOT_PEER_GENERATION: &str = "does not hold a node's name and a decimal number; it is written anew";
+/// Who this node is.
+const UUID: &str = "hb_uuid";
 /// No more is read of it.
 const LONGEST_PEER_GENERATION: u64 = 4096;
 
+/// What a node says of itself to the others.
+#[derive(Debug)]
+pub struct Remembered<T> {
+    /// To be said from now on.
+    pub value: T,
+    /// Why it is not on the disk, where it should be.
+    pub unsaved: Option<io::Error>,
+}
+
 /// The node's identity of 16 bytes. `hb_uuid` in `directory` is read, or made of random bytes when it is missing;
 /// an identity is never taken over from another node, whose name would then move here.
-pub fn uuid(directory: &Path, from: UuidFrom, node: &str) -> io::Result<[u8; 16]> {
+///
+/// Where nothing can be written it is the one of the node's name, so that it is the same at the next start.
+///
+/// # Errors
+/// The file is there, and cannot be read or is none.
+pub fn uuid(directory: &Path, from: UuidFrom, node: &str) -> io::Result<Remembered<[u8; 16]>> {
+    let saved = |value| Remembered { value, unsaved: None };
     if from == UuidFrom::NodeName {
-        return Ok(uuid_of_name(node));
+        return Ok(saved(uuid_of_name(node)));
     }
-    let path = directory.join("hb_uuid");
+    let path = directory.join(UUID);
     match std::fs::read(&path) {
-        Ok(bytes) => <[u8; 16]>::try_from(bytes.as_slice())
-            .ok()
-            .filter(|uuid| uuid != &[0; 16])
-            .ok_or_else(|| invalid(&path, "must be 16 bytes, not all zero; remove it to get a new identity")),
+        Ok(bytes) => {
+            <[u8; 16]>::try_from(bytes.as_slice()).ok().filter(|uuid| uuid != &[0; 16]).map(saved).ok_or_else(
+                || invalid(&path, "must be 16 bytes, not all zero; remove it to get a new identity"),
+            )
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let uuid = random_uuid()?;
-            write_whole(&path, &uuid)?;
-            Ok(uuid)
+            Ok(match write_whole(&path, &uuid) {
+                Ok(()) => saved(uuid),
+                Err(error) => Remembered { value: uuid_of_name(node), unsaved: Some(error) },
+            })
         }
         Err(error) => Err(at(&path, error)),
     }
@@ -35,22 +55,41 @@ pub fn uuid(directory: &Path, from: UuidFrom, node: &str) -> io::Result<[u8; 16]
 
 /// The next generation: more than any before it, because peers mute a node whose generation went back (replay).
 /// `now` is the wall clock in seconds since 1970. The new one is on disk when this returns.
-pub fn next_generation(directory: &Path, method: GenerationMethod, now: u64) -> io::Result<u64> {
+///
+/// Where nothing can be written, the file cannot count the starts: then the time does, and the next start that cannot
+/// write comes to more.
+///
+/// # Errors
+/// The file is there, and cannot be read or holds no number.
+pub fn next_generation(directory: &Path, method: GenerationMethod, now: u64) -> io::Result<Remembered<u64>> {
     let path = directory.join("hb_generation");
     let before = match std::fs::read_to_string(&path) {
+        // a disk that was full when heartbeat 3.0.6 wrote its first one left this
+        Ok(text) if text.is_empty() => None,
         Ok(text) => text.trim().parse::<u64>().map(Some).map_err(|_| {
             invalid(&path, "does not hold a decimal number; remove it, and the time becomes the generation")
         })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(at(&path, error)),
     };
+    let of_time = now.saturating_add(1);
     let generation = match (method, before) {
-        (_, None) => now.saturating_add(1),
+        (_, None) => of_time,
         (GenerationMethod::File, Some(before)) => before.saturating_add(1),
         (GenerationMethod::Time, Some(before)) => now.max(before.saturating_add(1)),
     };
-    save_generation(directory, generation)?;
-    Ok(generation)
+    Ok(match save_generation(directory, generation) {
+        Ok(()) => Remembered { value: generation, unsaved: None },
+        Err(error) => Remembered { value: generation.max(of_time), unsaved: Some(error) },
+    })
+}
+
+/// Writes an identity so that it is on disk when this returns.
+///
+/// # Errors
+/// It could not be written; the message names the file.
+pub fn save_uuid(directory: &Path, uuid: [u8; 16]) -> io::Result<()> {
+    write_whole(&directory.join(UUID), &uuid)
 }
 
 /// Writes a generation so that it is on disk when this returns.
@@ -146,6 +185,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let directory = path.parent().unwrap_or(Path::new("/"));
     let write = || {
+        std::fs::create_dir_all(directory)?; // it may have been missing when there was no room for it
         let mut file =
             std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(bytes)?;

@@ -400,7 +400,11 @@ fn plans_compare_by_what_they_say() {
 #[test]
 fn generations_only_grow() {
     let files = Files::new(GOOD);
-    let next = |method, now| next_generation(&files.0, method, now).unwrap();
+    let next = |method, now| {
+        let next = next_generation(&files.0, method, now).unwrap();
+        assert!(next.unsaved.is_none(), "{next:?}");
+        next.value
+    };
     let text = || fs::read_to_string(files.0.join("hb_generation")).unwrap();
     assert_eq!(next(GenerationMethod::File, 1000), 1001);
     assert_eq!(text(), "           1001\n");
@@ -412,6 +416,27 @@ fn generations_only_grow() {
     fs::write(files.0.join("hb_generation"), "nonsense").unwrap();
     let error = next_generation(&files.0, GenerationMethod::File, 1).unwrap_err().to_string();
     assert!(error.contains("hb_generation: does not hold a decimal number"), "{error}");
+    fs::write(files.0.join("hb_generation"), "").unwrap();
+    assert_eq!(next(GenerationMethod::File, 8000), 8001);
+}
+
+#[test]
+fn where_nothing_can_be_written_generations_grow_with_the_time() {
+    let files = Files::new(GOOD);
+    fs::create_dir(files.0.join("hb_generation.new")).unwrap(); // so no new file can be made
+    let next = |method, now| {
+        let next = next_generation(&files.0, method, now).unwrap();
+        let why = next.unsaved.expect("it cannot be saved").to_string();
+        assert!(why.contains("hb_generation: "), "{why}");
+        next.value
+    };
+    assert_eq!(next(GenerationMethod::File, 1000), 1001);
+    assert_eq!(next(GenerationMethod::File, 1001), 1002, "more than what was said and not written");
+    fs::write(files.0.join("hb_generation"), "900\n").unwrap();
+    assert_eq!(next(GenerationMethod::File, 1002), 1003);
+    assert_eq!(next(GenerationMethod::Time, 1003), 1004);
+    fs::write(files.0.join("hb_generation"), "5000\n").unwrap();
+    assert_eq!(next(GenerationMethod::File, 1004), 5001);
 }
 
 #[test]
@@ -438,13 +463,29 @@ fn what_was_heard_of_the_other_node_is_kept() {
 #[test]
 fn an_identity_is_made_once_and_kept() {
     let files = Files::new(GOOD);
-    let first = uuid(&files.0, UuidFrom::File, "alpha").unwrap();
-    assert_eq!(uuid(&files.0, UuidFrom::File, "alpha").unwrap(), first);
+    let known = |from, node| {
+        let known = uuid(&files.0, from, node).unwrap();
+        assert!(known.unsaved.is_none(), "{known:?}");
+        known.value
+    };
+    let first = known(UuidFrom::File, "alpha");
+    assert_eq!(known(UuidFrom::File, "alpha"), first);
     assert_eq!(fs::read(files.0.join("hb_uuid")).unwrap(), first);
-    let named = uuid(&files.0, UuidFrom::NodeName, "alpha").unwrap();
-    assert_ne!(named, uuid(&files.0, UuidFrom::NodeName, "beta").unwrap());
+    let named = known(UuidFrom::NodeName, "alpha");
+    assert_ne!(named, known(UuidFrom::NodeName, "beta"));
     fs::write(files.0.join("hb_uuid"), "short").unwrap();
     assert!(uuid(&files.0, UuidFrom::File, "alpha").is_err());
+
+    fs::remove_file(files.0.join("hb_uuid")).unwrap();
+    fs::create_dir(files.0.join("hb_uuid.new")).unwrap(); // so no new file can be made
+    for _ in 0..2 {
+        let unsaved = uuid(&files.0, UuidFrom::File, "alpha").unwrap();
+        assert_eq!(unsaved.value, named, "the same at every start");
+        assert!(unsaved.unsaved.unwrap().to_string().contains("hb_uuid: "));
+    }
+    fs::remove_dir(files.0.join("hb_uuid.new")).unwrap();
+    save_uuid(&files.0, named).unwrap();
+    assert_eq!(known(UuidFrom::File, "alpha"), named);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::arguments::Arguments;
 use super::environment;
 use super::fence::Fencer;
 use super::files::{self, Haresources, Looker};
+use super::identity::Unsaved;
 use super::jobs::{Runner, Running};
 use super::kept::Kept;
 use super::orders::{Order, Orders};
@@ -143,14 +144,15 @@ impl Shell {
         }
     }
 
-    /// Runs until the daemon has stopped or must start anew.
+    /// Runs until the daemon has stopped or must start anew. What was `unsaved` at the start is written as soon as it can.
     pub(super) async fn run(
         mut self,
         listener: Listener,
         mut reports: mpsc::Receiver<Report>,
         mut signals: Signals,
+        unsaved: Unsaved,
     ) -> End {
-        let kept = self.kept.start(&self.arguments.state_dir);
+        let kept = self.kept.start(&self.arguments.state_dir, unsaved, &self.runner.news);
         let (serving, mut asked) = tools::serve(listener, self.looker.clone());
         let (tell, mut told) = mpsc::channel(1);
         let fifo = self.fifo.take().map(|fifo| tokio::spawn(fifo::read(fifo, tell)));

@@ -2,6 +2,7 @@
 
 use super::arguments::Arguments;
 use super::beat;
+use super::identity::{self, Identity, LockError, Unsaved};
 use super::orders::{NotGiven, Order, Orders, Packets};
 use super::picture::Report;
 use super::pinging::PingPlan;
@@ -56,9 +57,12 @@ struct Prepared {
     targets: Vec<Target>,
     links: Vec<String>,
     settings: Settings,
+    /// What of the identity is still to be written.
+    unsaved: Unsaved,
     log: Arc<Log>,
-    /// Held as long as the daemon runs.
-    _locks: [PidFile; 2],
+    /// Both held as long as the daemon runs.
+    _pid_file: PidFile,
+    _state_lock: Option<PidFile>,
 }
 
 /// Starts the daemon, in the background unless told otherwise, and runs it to its end.
@@ -97,10 +101,8 @@ pub(super) fn daemon(arguments: Arguments) -> ExitCode {
 }
 
 fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
-    for directory in [&arguments.run_dir, &arguments.state_dir] {
-        std::fs::create_dir_all(directory)
-            .map_err(|error| Failure::new(format!("heartbeat: {}: {error}", directory.display()), 1))?;
-    }
+    std::fs::create_dir_all(&arguments.run_dir)
+        .map_err(|error| Failure::new(format!("heartbeat: {}: {error}", arguments.run_dir.display()), 1))?;
     let pid_file = match pidfile::create(&arguments.pid_file()) {
         Ok(pid_file) => pid_file,
         // Not a failure for start-up scripts: what they want is there.
@@ -109,7 +111,12 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
         }
         Err(PidFileError::Io(error)) => return Err(Failure::new(format!("heartbeat: {error}"), 1)),
     };
-    let state_lock = lock_state(&arguments)?;
+    let state_lock = identity::lock(&arguments.state_dir);
+    let unlocked = match &state_lock {
+        Err(LockError::NoRoom(error)) => Some(error.clone()),
+        Err(LockError::Refused(error)) => return Err(Failure::new(format!("heartbeat: {error}"), 1)),
+        Ok(_) => None,
+    };
     let node =
         config::node_name(&arguments.config_dir).map_err(|error| Failure::new(error.to_string(), 6))?;
     let reading = config::read(&arguments.config_dir, &node);
@@ -132,17 +139,19 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
         }
     }
     no_logs.lines().for_each(|line| tracing::warn!("{line}"));
+    if let Some(error) = unlocked {
+        tracing::warn!("{error}; nothing keeps a second daemon with another run directory from starting");
+    }
     let targets =
         media::resolve(&plan.media).map_err(|error| Failure::new(format!("heartbeat: {error}"), 6))?;
     let links = links(&plan);
-    let state = |error: io::Error| Failure::new(format!("heartbeat: {error}"), 1);
-    let uuid = config::uuid(&arguments.state_dir, plan.uuid_from, &plan.node).map_err(state)?;
-    let epoch = clock::now().epoch;
-    let generation = config::next_generation(&arguments.state_dir, plan.generation, epoch).map_err(state)?;
-    let haresources = config::groups(&arguments.config_dir).map_err(state)?;
+    let failed = |error: io::Error| Failure::new(format!("heartbeat: {error}"), 1);
+    let Identity { uuid, generation, unsaved } =
+        identity::read(&plan, &arguments.state_dir, clock::now().epoch).map_err(failed)?;
+    let haresources = config::groups(&arguments.config_dir).map_err(failed)?;
     let haresources = fingerprint::of_groups(&haresources);
     let settings = settings(&plan, &links, uuid, generation, haresources);
-    let peer_generation = peer_generation(&plan, &arguments.state_dir);
+    let peer_generation = identity::peer_generation(&plan, &arguments.state_dir);
     let settings = Settings { peer_generation, ..settings };
     Ok(Prepared {
         arguments,
@@ -150,37 +159,10 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Failure> {
         targets,
         links,
         settings,
+        unsaved,
         log: Arc::new(log),
-        _locks: [pid_file, state_lock],
-    })
-}
-
-/// What was heard of the other node in earlier runs. A file that cannot be used protects from nothing, but must not
-/// keep the node from its work.
-fn peer_generation(plan: &Plan, state_dir: &Path) -> u64 {
-    let Some(peer) = plan.nodes.iter().find(|name| **name != plan.node) else { return 0 };
-    if !plan.keys.authenticate() {
-        return 0;
-    }
-    config::peer_generation(state_dir, peer).unwrap_or_else(|error| {
-        tracing::warn!("{error}; recorded messages of earlier lives of {peer} would be believed");
-        0
-    })
-}
-
-/// Two daemons with one uuid and one generation file would mute each other at the peer, whatever run directories
-/// they were given.
-fn lock_state(arguments: &Arguments) -> Result<PidFile, Failure> {
-    let path = arguments.state_dir.join("heartbeatd.lock");
-    pidfile::lock(&path).map_err(|error| match error {
-        PidFileError::Held(pid) => Failure::new(
-            format!(
-                "heartbeat: the daemon with process id {pid} uses {} already: stop it, or give this one a --state-dir of its own",
-                arguments.state_dir.display()
-            ),
-            1,
-        ),
-        PidFileError::Io(error) => Failure::new(format!("heartbeat: {}: {error}", path.display()), 1),
+        _pid_file: pid_file,
+        _state_lock: state_lock.ok(),
     })
 }
 
@@ -191,7 +173,7 @@ fn run(prepared: Prepared, starting: Starting, runtime: Runtime, signals: Signal
             Err(failure) => return starting.failed(&failure.message, failure.code),
             Ok(Begun { shell, reports, listener, thread }) => {
                 starting.ready();
-                let end = runtime.block_on(shell.run(listener, reports, signals));
+                let end = runtime.block_on(shell.run(listener, reports, signals, prepared.unsaved));
                 if matches!(end, End::Stopped) {
                     // It has said that it ends.
                     let _ = thread.join();

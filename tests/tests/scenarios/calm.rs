@@ -115,6 +115,43 @@ fn a_full_disk() -> Result<()> {
 }
 
 #[test]
+fn a_first_start_on_a_full_disk() -> Result<()> {
+    const STATE: &str = "/var/lib/heartbeat";
+    let pair = pair_of("")?;
+    let node = &pair.alpha;
+    node.sh(&format!(
+        "mount -t tmpfs -o size=64k tmpfs {STATE}; ! dd if=/dev/zero of={STATE}/fill bs=1k 2>/dev/null"
+    ))?;
+    start(&pair)?;
+    for words in ["hb_uuid: No space left on device", "hb_generation: No space left on device"] {
+        let said = || Ok(node.read("/var/log/ha-log")?.contains(words));
+        wait_until(LIMIT, &format!("said: {words}"), said)?;
+    }
+    // A second start that can write nothing is believed by the other node, too.
+    pair::stop(node)?;
+    pair.wait_placed(ALL_ON_BETA)?;
+    pair::start(node)?;
+    pair.wait_placed(AT_HOME)?;
+    node.sh(&format!("rm {STATE}/fill"))?;
+    wait_until(LIMIT * 4, "the state is written", || {
+        let written = node.sh(&format!("wc -c {STATE}/hb_uuid {STATE}/hb_generation || true"))?;
+        Ok(written.contains(&format!("16 {STATE}/hb_uuid"))
+            && written.contains(&format!("16 {STATE}/hb_generation")))
+    })?;
+    let generation = |text: String| text.trim().parse::<u64>().unwrap_or(0);
+    let before = generation(node.sh(&format!("cat {STATE}/hb_generation"))?);
+    let uuid = node.sh(&format!("od -An -tx1 {STATE}/hb_uuid"))?;
+    pair::stop(node)?;
+    pair.wait_placed(ALL_ON_BETA)?;
+    pair::start(node)?;
+    pair.wait_placed(AT_HOME)?;
+    let after = generation(node.sh(&format!("cat {STATE}/hb_generation"))?);
+    check(before > 0 && after == before + 1, || format!("generation {after} after {before}"))?;
+    let same = node.sh(&format!("od -An -tx1 {STATE}/hb_uuid"))?;
+    check(same == uuid, || format!("another identity: {same} after {uuid}"))
+}
+
+#[test]
 fn a_name_server_that_never_answers() -> Result<()> {
     let pair = pair_of("")?;
     let server = perl(&pair.client, SILENT_SERVER)?;
