@@ -17,6 +17,7 @@ case $1 in
 gethosts) echo $hostlist;;
 reset)
     echo $2 >>/var/log/requests
+    echo $passwd >/var/log/password
     while [ ! -e /run/answer ]; do sleep 0.1; done
     answer=$(cat /run/answer)
     rm /run/answer
@@ -106,6 +107,26 @@ fn addresses_are_taken_when_the_device_has_cut_off_the_node_and_not_before() -> 
     pair.beta.heal_all()?;
     pair::start(&pair.beta)?;
     pair.wait_placed(AT_HOME)?;
+    pair.never_two_holders()
+}
+
+#[test]
+fn parameters_by_name_reach_the_device_and_no_process_list() -> Result<()> {
+    let pair = boot("stonith_host * external/lab hostlist=beta passwd=ex4mple=word\n", "on")?;
+    start(&pair)?;
+    wait_logged(&pair.alpha, &["stonith device external/lab works, and can reset beta"])?;
+    pair.beta.power_off()?;
+    wait_requests(&pair.alpha, 1)?;
+    // the device waits for its answer, and with it the program that was given the password
+    let password = || Ok(pair.alpha.sh("cat /var/log/password")?.trim() == "ex4mple=word");
+    wait_until(LIMIT, "the device has the password", password)?;
+    let shown = pair.alpha.sh(
+        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -e 'ex4mple[=]' -e '^external/la[b]' || true",
+    )?;
+    let hidden = shown.contains("external/lab") && !shown.contains("ex4mple");
+    check(hidden, || format!("in the list of processes: {shown}"))?;
+    pair.alpha.write("/run/answer", "0\n")?;
+    pair.wait_placed(ALL_ON_ALPHA)?;
     pair.never_two_holders()
 }
 

@@ -63,25 +63,25 @@ async fn stonith(
     let mut input = Vec::new();
     match &device.parameters {
         StonithParameters::File(file) => drop(command.arg("-F").arg(file)),
-        StonithParameters::Line(line) if is_named(line) => drop(command.args(line.split_whitespace())),
-        // not on the command line: everybody can read those
-        StonithParameters::Line(line) => {
-            command.arg("-F").arg("/dev/stdin");
-            input = format!("{line}\n").into_bytes();
-        }
+        // neither on the command line: everybody can read those
+        StonithParameters::Line(line) => match named(line) {
+            Some(parameters) => drop(command.arg("-E").envs(parameters)),
+            None => {
+                command.arg("-F").arg("/dev/stdin");
+                input = format!("{line}\n").into_bytes();
+            }
+        },
     }
     command.args(ask);
     program::run(command, input, limit).await
 }
 
-/// `name=value` for every word.
-fn is_named(line: &str) -> bool {
-    let named = |word: &str| {
-        word.split_once('=').is_some_and(|(name, _)| {
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        })
-    };
-    !line.trim().is_empty() && line.split_whitespace().all(named)
+/// The parameters by name, if every word is `name=value`.
+fn named(line: &str) -> Option<Vec<(&str, &str)>> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let pairs = line.split_whitespace().map(|word| word.split_once('=').filter(|(name, _)| is_name(name)));
+    pairs.collect::<Option<Vec<_>>>().filter(|pairs| !pairs.is_empty())
 }
 
 async fn fence_agent(
@@ -146,9 +146,13 @@ mod tests {
 
     #[test]
     fn parameters_by_name_and_by_order() {
-        assert!(is_named("hostlist=beta ipaddr=192.0.2.9 passwd=a=b"));
-        assert!(!is_named("beta 192.0.2.9 admin pass=word"));
-        assert!(!is_named("  "));
+        assert_eq!(
+            named("hostlist=beta  ipaddr=192.0.2.9 passwd=a=b"),
+            Some(vec![("hostlist", "beta"), ("ipaddr", "192.0.2.9"), ("passwd", "a=b")])
+        );
+        for by_order in ["beta 192.0.2.9 admin pass=word", "=beta", "host-list=beta", "  "] {
+            assert_eq!(named(by_order), None, "{by_order}");
+        }
     }
 
     #[test]
