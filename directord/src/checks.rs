@@ -1,21 +1,31 @@
-//! The checks in motion: one task for each different probe.
+//! The checks in motion: each different probe has its beat, and a task only while it runs.
 //!
 //! The first run of every new probe starts almost at once, one shortly after the other. The next ones are spread over the
 //! interval, so that checks do not come in bursts; from then on each has its own beat. A run that is longer than the interval leaves a beat
-//! out: no probe ever runs twice at the same time. While a result has to be confirmed (`recheckinterval`) runs come
-//! sooner, beside the beat.
+//! out: no probe ever runs twice at the same time, and none waits in a queue for a turn that it has missed. While a
+//! result has to be confirmed (`recheckinterval`) runs come sooner, beside the beat.
+//!
+//! ```text
+//!   Schedule ── what is due, a few at a time ──► pace ──┬── connects: begun together, looked at once ──┬──► results
+//!       ▲                                              └── all else, and what is not done: a task ────┤
+//!       └───────────────────────────────────────────────────────────────────────────── ended ─────────┘
+//! ```
+//!
+//! Between two handfuls everything else has its turn: when there is more work than processor, fewer checks begin, and
+//! those that have begun are finished instead of piling up.
 
 mod beat;
+mod schedule;
 
-use crate::check::{Checked, Checker, Kind, Memory, Probe};
+use crate::check::{Attempt, Checked, Checker, Kind, Memory, Outcome, Probe};
 use crate::config::{Check, Plan};
-use beat::Beat;
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use schedule::{Schedule, Ticket};
+use std::collections::HashSet;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// Checks over the network that run at the same time, if the limit of descriptors allows; the rest wait for a turn.
@@ -25,6 +35,8 @@ const AT_ONCE: usize = 8192;
 const PROGRAMS_AT_ONCE: usize = 128;
 /// Descriptors that are not for checks.
 const RESERVED: usize = 128;
+/// Checks that begin before everything else has its turn.
+const HANDFUL: usize = 16;
 
 /// How long [`Preparing`] takes at most.
 const PREPARE_LIMIT: Duration = Duration::from_secs(1);
@@ -38,37 +50,30 @@ pub type Asked = oneshot::Sender<Checked>;
 /// All running probes.
 pub struct Checks {
     shared: Arc<Shared>,
-    running: HashMap<Arc<Probe>, Running>,
+    pace: JoinHandle<()>,
 }
 
 struct Shared {
     checker: Checker,
-    turns: Semaphore,
-    programs: Semaphore,
+    turns: Arc<Semaphore>,
+    programs: Arc<Semaphore>,
     results: mpsc::Sender<Result>,
+    schedule: Mutex<Schedule>,
+    /// Something may be due sooner than it was.
+    sooner: Notify,
 }
 
-struct Running {
-    task: AbortHandle,
-    pace: Arc<Pace>,
+/// A run that is due.
+struct Run {
+    ticket: Ticket,
+    probe: Arc<Probe>,
+    memory: Option<Box<Memory>>,
+    asked: Vec<Asked>,
 }
 
-/// What the loop tells a probe's task.
-#[derive(Default)]
-struct Pace {
-    /// Nobody is interested: no run.
-    idle: AtomicBool,
-    /// The last result has to be confirmed.
-    doubt: AtomicBool,
-    /// Somebody wants a run now.
-    asked: Mutex<Vec<Asked>>,
-    /// `doubt` is not as it was, or somebody has asked.
-    changed: Notify,
-}
-
-impl Pace {
-    fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,15 +95,20 @@ impl Preparing {
 }
 
 impl Checks {
-    /// Results go to `results`.
+    /// Results go to `results`. Must be called within a runtime.
     pub fn new(results: mpsc::Sender<Result>) -> Checks {
         let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let descriptors = usize::try_from(descriptors.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        let at_once = (descriptors.saturating_sub(RESERVED) / 2).clamp(16, AT_ONCE);
-        let turns = Semaphore::new(at_once);
-        let shared =
-            Shared { checker: Checker::new(), turns, programs: Semaphore::new(PROGRAMS_AT_ONCE), results };
-        Checks { shared: Arc::new(shared), running: HashMap::new() }
+        let at_once = (descriptors.saturating_sub(RESERVED) / 2).clamp(HANDFUL, AT_ONCE);
+        let shared = Arc::new(Shared {
+            checker: Checker::new(),
+            turns: Arc::new(Semaphore::new(at_once)),
+            programs: Arc::new(Semaphore::new(PROGRAMS_AT_ONCE)),
+            results,
+            schedule: Mutex::new(Schedule::new(Instant::now())),
+            sooner: Notify::new(),
+        });
+        Checks { pace: tokio::spawn(pace(Arc::clone(&shared))), shared }
     }
 
     /// Prepares plans that are to be checked.
@@ -108,82 +118,150 @@ impl Checks {
 
     /// Runs these from now on. Those that run already go on undisturbed, others end.
     pub fn set(&mut self, probes: &[Arc<Probe>]) {
-        let wanted: HashSet<&Arc<Probe>> = probes.iter().collect();
-        self.running.retain(|probe, _| wanted.contains(probe));
-        let new: Vec<&Arc<Probe>> =
-            probes.iter().filter(|probe| !self.running.contains_key(*probe)).collect();
-        let now = Instant::now();
-        for (number, probe) in new.iter().enumerate() {
-            let pace = Arc::new(Pace::default());
-            let beat = Beat::spread(now, number, new.len(), probe.interval);
-            let first = Beat::begin(now, number, probe.interval);
-            let repeat = repeat(Arc::clone(&self.shared), Arc::clone(probe), first, beat, Arc::clone(&pace));
-            let task = tokio::spawn(repeat).abort_handle();
-            self.running.insert(Arc::clone(probe), Running { task, pace });
-        }
+        self.shared.schedule().set(probes, Instant::now());
+        self.shared.sooner.notify_one();
     }
 
     /// Rests these probes, and no others.
     pub fn rest(&self, idle: &HashSet<Arc<Probe>>) {
-        for (probe, running) in &self.running {
-            running.pace.idle.store(idle.contains(probe), Ordering::Relaxed);
-        }
+        self.shared.schedule().rest(idle);
     }
 
     /// Runs a probe now, also one that rests; while it runs, once more after that. The result is sent like every other
     /// one, and whoever takes it tells who asked. `None` if the probe is not among those that run.
     pub fn now(&self, probe: &Probe) -> Option<oneshot::Receiver<Checked>> {
-        let running = self.running.get(probe)?;
         let (asked, result) = oneshot::channel();
-        running.pace.asked().push(asked);
-        running.pace.changed.notify_one();
+        self.shared.schedule().ask(probe, asked, Instant::now())?;
+        self.shared.sooner.notify_one();
         Some(result)
     }
 
     /// Whether the last result of a probe has to be confirmed: its next run comes after its `recheck`, then.
     pub fn doubt(&self, probe: &Probe, doubt: bool) {
-        let Some(running) = self.running.get(probe).filter(|_| probe.recheck.is_some()) else { return };
-        if running.pace.doubt.swap(doubt, Ordering::Relaxed) != doubt {
-            running.pace.changed.notify_one();
+        if probe.recheck.is_some() && self.shared.schedule().doubt(probe, doubt) {
+            self.shared.sooner.notify_one();
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for Checks {
     fn drop(&mut self) {
-        self.task.abort();
+        self.pace.abort();
+        self.shared.schedule().set(&[], Instant::now());
     }
 }
 
-/// The life of one probe.
-async fn repeat(shared: Arc<Shared>, probe: Arc<Probe>, first: Instant, beat: Beat, pace: Arc<Pace>) {
-    let mut memory = Memory::default();
-    sleep_until(first).await;
+/// Begins what is due, for ever.
+async fn pace(shared: Arc<Shared>) {
     loop {
-        let began = Instant::now();
-        let asked = std::mem::take(&mut *pace.asked());
-        if !pace.idle.load(Ordering::Relaxed) || !asked.is_empty() {
-            let turns = if matches!(probe.kind, Kind::External { .. } | Kind::Script(_)) {
-                &shared.programs
-            } else {
-                &shared.turns
-            };
-            let Ok(turn) = turns.acquire().await else { return };
-            // Boxed: a probe that waits for its beat keeps no room for a check that runs.
-            let checked = Box::pin(shared.checker.run_from(probe.source, &probe.kind, &mut memory)).await;
-            drop(turn);
-            if shared.results.send((Arc::clone(&probe), checked, asked)).await.is_err() {
-                return;
+        loop {
+            let runs = shared.schedule().take(Instant::now(), HANDFUL);
+            if runs.is_empty() {
+                break;
             }
+            begin(&shared, runs).await;
+            yield_now().await;
         }
-        while pace.asked().is_empty() {
-            let sooner = probe.recheck.filter(|_| pace.doubt.load(Ordering::Relaxed));
-            tokio::select! {
-                () = sleep_until(beat.next(began, sooner)) => break,
-                () = pace.changed.notified() => {}
+        let next = shared.schedule().next(Instant::now());
+        tokio::select! {
+            () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
+            () = shared.sooner.notified() => {}
+        }
+    }
+}
+
+/// Connects that are done at once never become a task: that is most of them where servers are near.
+async fn begin(shared: &Arc<Shared>, runs: Vec<Run>) {
+    let turns =
+        Arc::clone(&shared.turns).try_acquire_many_owned(u32::try_from(runs.len()).unwrap_or(u32::MAX));
+    let Ok(mut turns) = turns else {
+        runs.into_iter().for_each(|run| spawn(shared, run, None));
+        return;
+    };
+    let (mut begun, mut attempts) = (Vec::with_capacity(runs.len()), Vec::with_capacity(runs.len()));
+    for run in runs {
+        match run.probe.kind {
+            Kind::Connect { to, timeout } => {
+                let now = Instant::now();
+                attempts.push(Attempt::begin(to, run.probe.source));
+                begun.push((run, now, timeout));
+            }
+            _ if is_program(&run.probe.kind) => spawn(shared, run, None),
+            _ => spawn(shared, run, turns.split(1)),
+        }
+    }
+    Attempt::look(&mut attempts);
+    let mut ended = Vec::with_capacity(begun.len());
+    for ((run, began, limit), attempt) in begun.into_iter().zip(attempts) {
+        let Run { ticket, probe, memory, asked } = run;
+        match attempt.outcome() {
+            Ok(outcome) => {
+                if shared.results.send((probe, connected(outcome, began), asked)).await.is_err() {
+                    return;
+                }
+                ended.push((ticket, memory));
+            }
+            Err(attempt) => {
+                let turn = turns.split(1);
+                in_task(shared, ticket, probe, asked, async move {
+                    let outcome = attempt.end(began + limit, limit).await;
+                    drop(turn);
+                    (connected(outcome, began), memory)
+                });
             }
         }
     }
+    let (mut schedule, now) = (shared.schedule(), Instant::now());
+    for (ticket, memory) in ended {
+        schedule.ended(ticket, memory, now);
+    }
+}
+
+fn connected(outcome: Outcome, began: Instant) -> Checked {
+    Checked { outcome, took: began.elapsed(), http_status: None }
+}
+
+fn is_program(kind: &Kind) -> bool {
+    matches!(kind, Kind::External { .. } | Kind::Script(_))
+}
+
+/// Runs a check of any kind, when its turn has come.
+fn spawn(shared: &Arc<Shared>, run: Run, turn: Option<OwnedSemaphorePermit>) {
+    let Run { ticket, probe, memory, asked } = run;
+    let (own, of) = (Arc::clone(shared), Arc::clone(&probe));
+    in_task(shared, ticket, probe, asked, async move {
+        let turns = if is_program(&of.kind) { &own.programs } else { &own.turns };
+        let turn = match turn {
+            Some(turn) => Ok(turn),
+            None => Arc::clone(turns).acquire_owned().await,
+        };
+        let mut memory = memory.unwrap_or_default();
+        let checked = own.checker.run_from(of.source, &of.kind, &mut memory).await;
+        drop(turn);
+        (checked, Some(memory).filter(|memory| !memory.is_blank()))
+    });
+}
+
+/// What is left of a run: the check, telling its result, and its end.
+fn in_task(
+    shared: &Arc<Shared>,
+    ticket: Ticket,
+    probe: Arc<Probe>,
+    asked: Vec<Asked>,
+    check: impl Future<Output = (Checked, Option<Box<Memory>>)> + Send + 'static,
+) {
+    let own = Arc::clone(shared);
+    let task = tokio::spawn(async move {
+        let (checked, memory) = check.await;
+        if own.results.send((probe, checked, asked)).await.is_err() {
+            return;
+        }
+        let soonest = own.schedule().ended(ticket, memory, Instant::now());
+        if soonest {
+            own.sooner.notify_one();
+        }
+    });
+    shared.schedule().runs(ticket, task.abort_handle());
 }
 
 #[cfg(test)]

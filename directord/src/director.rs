@@ -224,17 +224,14 @@ impl Director {
             let weight = server.weight;
             server.weight.observe(&checked.outcome);
             server.turned(before.state(), service, now);
-            if matches!(change, Change::Up | Change::Down)
-                || before.is_known() != server.verdict.is_known()
-                || weight != server.weight
-            {
-                self.touched.insert(*at);
-            }
             let what = match change {
                 Change::Up => Some(What::Up),
                 Change::Down => Some(What::Down),
                 _ => None,
             };
+            if what.is_some() || before.is_known() != server.verdict.is_known() || weight != server.weight {
+                self.touched.insert(*at);
+            }
             let event = |what| Event::of(now, what, service, real, checked.outcome.to_string());
             self.events.extend(what.map(event));
             lines.extend(describe(change, real, service, &checked.outcome));

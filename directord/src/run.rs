@@ -61,6 +61,9 @@ const MAINTENANCE_EVERY: Duration = Duration::from_secs(1);
 /// How often it is measured how late the loop is.
 const LAG_EVERY: Duration = Duration::from_secs(1);
 
+/// Results that are taken in at once: fewer than would keep anything else waiting.
+const RESULTS: usize = 16;
+
 /// What the loop is made of.
 pub(crate) struct Daemon {
     instance: Instance,
@@ -278,6 +281,10 @@ impl Daemon {
                 },
                 Some(result) = checked.recv() => {
                     self.checked(result);
+                    // Those that are there already: looking at everything else costs more than each of them.
+                    for result in std::iter::from_fn(|| checked.try_recv().ok()).take(RESULTS - 1) {
+                        self.checked(result);
+                    }
                     Next::Continue
                 }
                 _ = beat.tick() => {

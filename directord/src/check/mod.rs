@@ -34,6 +34,7 @@ mod source;
 mod sql;
 mod tls;
 
+pub(crate) use connect::Attempt;
 pub use dialogue::{Dialogue, Secret};
 pub use outcome::Outcome;
 pub use pattern::{Pattern, PatternError};
@@ -81,6 +82,13 @@ pub struct Memory {
     http_status: Option<u16>,
     /// What a POP server is known to refuse.
     pop: pop::Memory,
+}
+
+impl Memory {
+    /// Whether the next run finds nothing in it that a new one does not have.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.connects_left == 0 && !self.matching.is_taken() && self.program.is_none() && self.pop.is_blank()
+    }
 }
 
 impl Checker {

@@ -126,6 +126,11 @@ pub(super) struct Turn(Arc<AtomicBool>);
 struct Taken(Arc<AtomicBool>);
 
 impl Turn {
+    /// Whether a match is at work.
+    pub(super) fn is_taken(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     fn take(&self) -> Option<Taken> {
         (!self.0.swap(true, Ordering::Relaxed)).then(|| Taken(Arc::clone(&self.0)))
     }

@@ -16,6 +16,13 @@ pub(super) struct Memory {
     no_apop: AtomicBool,
 }
 
+impl Memory {
+    /// Whether nothing is known.
+    pub(super) fn is_blank(&self) -> bool {
+        !self.no_apop.load(Ordering::Relaxed)
+    }
+}
+
 /// Greets, and logs in where there is a login.
 pub(super) async fn check(
     dialogue: &Dialogue,

@@ -1,9 +1,12 @@
 //! The address that checks are sent from (`sourceaddress`). It is set once, around everything a check does, so that
 //! no protocol can forget it: whoever opens a socket in a check does it here, or asks [`current`].
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 tokio::task_local! {
@@ -25,7 +28,27 @@ pub(super) fn current() -> Option<IpAddr> {
 
 /// The same, if it can send to `to`.
 pub(super) fn towards(to: IpAddr) -> Option<IpAddr> {
-    current().filter(|source| source.is_ipv4() == to.is_ipv4())
+    current().filter(|source| can_send(*source, to))
+}
+
+fn can_send(source: IpAddr, to: IpAddr) -> bool {
+    source.is_ipv4() == to.is_ipv4()
+}
+
+/// Begins to connect, from `source` if that can send to `to`. Returns at once: the socket can be written to when the
+/// connection is made or has failed.
+pub(super) fn begin(to: SocketAddr, source: Option<IpAddr>) -> io::Result<OwnedFd> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    if let Some(source) = source.filter(|source| can_send(*source, to.ip())) {
+        let bound = rustix::net::bind(&socket, &SocketAddr::new(source, 0));
+        bound.map_err(|error| not_ours(source, &error.into()))?;
+    }
+    match rustix::net::connect(&socket, &to) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Connects.

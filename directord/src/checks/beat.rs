@@ -14,6 +14,16 @@ pub(super) struct Beat {
 const APART: Duration = Duration::from_micros(100);
 
 impl Beat {
+    /// One that is due at `first`, and every interval after it.
+    pub(super) fn new(first: Instant, interval: Duration) -> Beat {
+        Beat { first, interval }
+    }
+
+    /// Its first moment.
+    pub(super) fn first(&self) -> Instant {
+        self.first
+    }
+
     /// When the first run of probe `number` of those that begin together is due: soon, and within half of its interval.
     pub(super) fn begin(now: Instant, number: usize, interval: Duration) -> Instant {
         now + APART.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX)).min(interval / 2)

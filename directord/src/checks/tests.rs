@@ -69,7 +69,7 @@ async fn probes_of_others_go_on_undisturbed() {
     checks.set(&[Arc::clone(&old), Arc::clone(&new)]);
     assert_eq!(next(&mut results).await, new, "only the new one runs at once");
     checks.set(&[Arc::clone(&new)]);
-    assert_eq!(checks.running.len(), 1);
+    assert_eq!(checks.shared.schedule().len(), 1);
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ pub(super) fn not_run(
     outcome: &Outcome,
 ) -> Option<Line> {
     let known = last.is_some_and(|last| matches!(last.checked.outcome, Outcome::NotRun(_)));
-    let text = format!("No verdict on {} ({}), its state stays: {outcome}", real.shown(), service.id());
-    (!known).then_some(Line { warning: true, text })
+    let text = || format!("No verdict on {} ({}), its state stays: {outcome}", real.shown(), service.id());
+    (!known).then(|| Line { warning: true, text: text() })
 }
 
 /// A check that passes without the weight it shall say is told of once, not every time.
@@ -28,8 +28,8 @@ pub(super) fn no_weight(
         (Some(Outcome::NoWeight(_)), _) => false,
         (_, outcome) => matches!(outcome, Outcome::NoWeight(_)),
     };
-    let text = format!("No weight for {} ({}), it stays: {outcome}", real.shown(), service.id());
-    new.then_some(Line { warning: true, text })
+    let text = || format!("No weight for {} ({}), it stays: {outcome}", real.shown(), service.id());
+    new.then(|| Line { warning: true, text: text() })
 }
 
 /// What ldirectord logs of a check, and why a check failed, which it did not say.
@@ -39,6 +39,9 @@ pub(super) fn describe(
     service: &VirtualService,
     outcome: &Outcome,
 ) -> Vec<Line> {
+    if change == Change::None {
+        return Vec::new(); // most of them, thousands a second
+    }
     let (shown, id) = (real.shown(), service.id());
     let (warning, texts) = match change {
         Change::None => (false, vec![]),

@@ -11,7 +11,9 @@ impl Daemon {
         self.monitor_result(&probe, &checked);
         log(&self.director.observe(&probe, &checked, SystemTime::now()));
         self.tell_notices();
-        self.checks.doubt(&probe, self.director.is_in_doubt(&probe));
+        if probe.recheck.is_some() {
+            self.checks.doubt(&probe, self.director.is_in_doubt(&probe));
+        }
         asked.into_iter().for_each(|asked| drop(asked.send(checked.clone())));
     }
 
