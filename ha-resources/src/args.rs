@@ -2,6 +2,7 @@
 
 use crate::agents::Settings;
 use crate::agents::announce::target;
+use crate::realserver::listen::Port;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -175,7 +176,7 @@ pub enum Verb {
 #[command(
     after_help = "Exit code: 0 the machine is as it was asked to be, 1 it is not; what is wrong is said in words.
 
-The address goes on lo (/32, /128), with net.ipv4.conf.all.arp_ignore=1 and arp_announce=2; with --redirect
+The address goes on lo (/32; /128 and deprecated), with net.ipv4.conf.all.arp_ignore=1 and arp_announce=2; with --redirect
 nftables redirects packets for it, and the machine has it nowhere. What is there already stays as it is."
 )]
 pub struct RealServer {
@@ -194,6 +195,9 @@ pub struct RealServer {
     /// By nftables instead of an address on lo; servers then see an own address of the machine
     #[arg(long)]
     pub redirect: bool,
+    /// Say, too, whether something on this machine takes what comes in for the addresses on this port: 80, 53/udp
+    #[arg(long = "port", value_name = "PORT", conflicts_with = "remove")]
+    pub ports: Vec<Port>,
     /// Write files below this folder
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     pub root: PathBuf,

@@ -109,6 +109,105 @@ fn it_is_set_up_once_and_undone_wholly() {
 }
 
 #[test]
+fn an_ipv6_address_is_no_source_of_what_this_machine_asks() {
+    let lab = Lab::new();
+    fs::create_dir_all(lab.dir.join("root")).unwrap();
+    // nothing else that could be a source
+    lab.ip("link set lo up");
+    lab.ip("-6 route add 2001:db8:1::/64 dev va");
+    let source = || lab.runs("ip -6 route get 2001:db8:1::9");
+    lab.ip(&format!("address add {VIP6}/128 dev lo nodad"));
+    assert!(source().contains(&format!("src {VIP6}")), "the kernel's default: {}", source());
+    let check = run(&lab, &format!("{VIP6} --check"));
+    assert!(check.code == 1 && check.out.contains("is not deprecated"), "{check:?}");
+    let json: serde_json::Value = serde_json::from_str(&check.out).unwrap();
+    lab.runs(json["wrong"][0]["help"].as_str().unwrap());
+    good(&lab, &format!("{VIP6} --check"));
+    lab.ip(&format!("address delete {VIP6}/128 dev lo"));
+
+    lab.ip("address add 2001:db8::1/64 dev va nodad");
+    good(&lab, VIP6);
+    assert!(lab.ip(&format!("-6 address show dev lo to {VIP6}")).contains("deprecated"));
+    assert!(source().contains("src 2001:db8::1 "), "{}", source());
+}
+
+/// A socket of the lab's network that waits until it is dropped.
+fn listens(at: &str) -> std::net::TcpListener {
+    std::net::TcpListener::bind(at).unwrap()
+}
+
+#[test]
+fn something_takes_what_comes_in_or_it_is_said_who_listens_elsewhere() {
+    let lab = real_server();
+    lab.ip("link set lo up");
+    good(&lab, VIP);
+    let check = format!("{VIP} --check --port");
+    let wrong = |port: &str, words: &str| {
+        let ran = run(&lab, &format!("{check} {port}"));
+        assert!(ran.code == 1 && ran.out.contains(words), "{ran:?}");
+    };
+    wrong("80", "nothing listens on port 80");
+    let elsewhere = listens("127.0.0.1:80");
+    wrong("80", "does so on 127.0.0.1 only");
+    let here = listens(&format!("{VIP}:80"));
+    good(&lab, &format!("{check} 80"));
+    drop((elsewhere, here));
+    let all = listens("0.0.0.0:80");
+    good(&lab, &format!("{check} 80"));
+    drop(all);
+    let both = listens("[::]:80");
+    good(&lab, &format!("{check} 80"));
+    drop(both);
+    fs::write("/proc/sys/net/ipv6/bindv6only", "1").unwrap();
+    let six = listens("[::]:80");
+    wrong("80", "does so on :: only");
+    drop(six);
+    wrong("53/udp", "nothing listens on port 53/udp");
+    let _udp = std::net::UdpSocket::bind("0.0.0.0:53").unwrap();
+    good(&lab, &format!("{check} 53/udp"));
+    assert_eq!(lab::ran(lab.command().args(["realserver", VIP, "--check", "--port", "http"])).code, 2);
+}
+
+#[test]
+fn a_strict_filter_by_the_way_back_is_told_of() {
+    let lab = real_server();
+    good(&lab, VIP);
+    // clients are reached by another interface than the one that the director sends on
+    lab.ip("link add out type veth peer name outside");
+    lab.ip("link set outside up");
+    lab.ip("address add 198.51.100.1/24 dev out");
+    lab.ip("link set out up");
+    lab.ip("route add default via 198.51.100.254");
+    lab.peer_runs("ip address add 203.0.113.7/32 dev vb");
+    let dropped = || -> u64 {
+        let text = fs::read_to_string("/proc/thread-self/net/netstat").unwrap();
+        let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:")).map(str::split_whitespace);
+        let (mut names, mut values) = (lines.next().unwrap(), lines.next().unwrap());
+        let at = names.position(|name| name == "IPReversePathFilter").unwrap();
+        values.nth(at).unwrap().parse().unwrap()
+    };
+    let client_asks = || {
+        lab.in_peer(|| {
+            let mut ping = std::process::Command::new("ping");
+            ping.args(["-n", "-c", "1", "-W", "1", "-I", "203.0.113.7", VIP]).output().unwrap();
+        });
+        dropped()
+    };
+    let mac: Vec<String> = lab.ip("-o link show dev va").split_whitespace().map(str::to_owned).collect();
+    let mac = &mac[mac.iter().position(|word| word == "link/ether").unwrap() + 1];
+    lab.peer_runs(&format!("ip neigh replace {VIP} lladdr {mac} nud permanent dev vb"));
+    fs::write("/proc/sys/net/ipv4/conf/va/rp_filter", "1").unwrap();
+    let before = dropped();
+    assert!(client_asks() > before, "the kernel drops it");
+    let check = run(&lab, &format!("{VIP} --check"));
+    assert!(check.code == 1 && check.out.contains("that come in on va are dropped"), "{check:?}");
+    fs::write("/proc/sys/net/ipv4/conf/va/rp_filter", "2").unwrap();
+    let before = dropped();
+    assert_eq!(client_asks(), before, "the kernel takes it");
+    good(&lab, &format!("{VIP} --check"));
+}
+
+#[test]
 fn what_others_did_stays() {
     let lab = real_server();
     lab.ip("address add 192.0.2.99/32 dev lo");

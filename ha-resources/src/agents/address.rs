@@ -298,6 +298,7 @@ async fn add(
         label,
         broadcast: site.broadcast,
         maker: if loopback.is_some() { OURS_INSTEAD_OF_LOOPBACK } else { OURS },
+        deprecated: false,
     };
     let added = kernel.add(&new).await;
     // Whether it was there already (EEXIST) or the kernel agreed: what counts is that it is there now.
@@ -354,6 +355,7 @@ async fn remove(kernel: &mut Kernel, held: &Held) -> Result<(), Failure> {
             label: lost.label,
             broadcast: lost.broadcast,
             maker: lost.maker,
+            deprecated: lost.deprecated,
         };
         if let Err(error) = kernel.add(&again).await {
             warn!("{}", Failure::kernel("add again", &lost.ip.to_string(), error));
@@ -364,7 +366,7 @@ async fn remove(kernel: &mut Kernel, held: &Held) -> Result<(), Failure> {
 
 /// Puts the copy on `lo` back. If that fails the address is still where it has to be, so it is only said.
 async fn restore(kernel: &mut Kernel, ip: IpAddr) {
-    let copy = New { ip, prefix: 32, interface: LOOPBACK, label: None, broadcast: None, maker: 0 };
+    let copy = New::alone(ip, LOOPBACK);
     match kernel.add(&copy).await {
         Ok(()) => info!("{ip}/32 is on lo again"),
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}

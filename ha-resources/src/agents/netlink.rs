@@ -15,7 +15,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope,
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkLayerType, LinkMessage};
 use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteType};
@@ -25,6 +25,9 @@ use rtnetlink::packet_core::{
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, MulticastGroup};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+
+/// The kernel's word for a lifetime without end.
+const FOR_EVER: u32 = u32::MAX;
 
 /// An address of this machine, as the kernel lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub struct Held {
     pub maker: u8,
     /// IPv6 found the address on another machine and does not use it.
     pub duplicate: bool,
+    /// It is no source address of anything new.
+    pub deprecated: bool,
 }
 
 /// An address to add.
@@ -62,6 +67,16 @@ pub struct New {
     pub broadcast: Option<Ipv4Addr>,
     /// What [`Held::maker`] will say.
     pub maker: u8,
+    /// What [`Held::deprecated`] will say.
+    pub deprecated: bool,
+}
+
+impl New {
+    /// An address as its whole network, with nothing said about it.
+    pub fn alone(ip: IpAddr, interface: u32) -> New {
+        let prefix = if ip.is_ipv4() { 32 } else { 128 };
+        New { ip, prefix, interface, label: None, broadcast: None, maker: 0, deprecated: false }
+    }
 }
 
 /// An interface.
@@ -161,6 +176,11 @@ impl Kernel {
             // A tentative address can neither be announced nor answered for. The other node has let go of it.
             message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
+        if new.deprecated {
+            let mut lifetimes = CacheInfo::default();
+            (lifetimes.ifa_preferred, lifetimes.ifa_valid) = (0, FOR_EVER);
+            message.attributes.push(AddressAttribute::CacheInfo(lifetimes));
+        }
         if new.ip.is_loopback() {
             message.header.scope = AddressScope::Host;
         }
@@ -187,7 +207,7 @@ impl Kernel {
     /// Adds and removes an address of no interface: the kernel refuses, and what that takes has been in memory once.
     pub async fn rehearse(&mut self) {
         let nothing = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let new = New { ip: nothing, prefix: 32, interface: 0, label: None, broadcast: None, maker: 0 };
+        let new = New::alone(nothing, 0);
         let _ = self.add(&new).await;
         let old = Held {
             ip: nothing,
@@ -198,6 +218,7 @@ impl Kernel {
             broadcast: None,
             maker: 0,
             duplicate: false,
+            deprecated: false,
         };
         let _ = self.remove(&old).await;
         self.forget();
@@ -329,6 +350,7 @@ fn held(message: &AddressMessage) -> Option<Held> {
         broadcast,
         maker,
         duplicate: flags & AddressFlags::Dadfailed.bits() != 0,
+        deprecated: flags & AddressFlags::Deprecated.bits() != 0,
     })
 }
 

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
-use std::net::IpAddr;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
+use super::listen::{self, Listener, Port, Protocol};
 use super::{Address, Facts, MAKER, TABLE};
-use crate::agents::netlink::{Kernel, New};
+use crate::agents::netlink::{Held, Kernel, New};
 
 /// The kernel's constant index of `lo`.
 const LOOPBACK: u32 = 1;
+/// A connection of this machine to itself takes no time.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const CONF: &str = "/proc/sys/net/ipv4/conf";
 
 /// Asks for everything that matters.
@@ -25,7 +29,8 @@ pub async fn facts(kernel: &mut Kernel) -> io::Result<Facts> {
             entry.insert(kernel.link(each.interface).await?.map(|link| link.name).unwrap_or_default());
         }
         let interface = names.get(&each.interface).cloned().unwrap_or_default();
-        addresses.push(Address { ip: each.ip, prefix: each.prefix, interface });
+        let Held { ip, prefix, deprecated, .. } = each;
+        addresses.push(Address { ip, prefix, interface, deprecated });
     }
     let mut facts = Facts { addresses, ..Facts::default() };
     for entry in fs::read_dir(CONF)?.flatten() {
@@ -34,9 +39,18 @@ pub async fn facts(kernel: &mut Kernel) -> io::Result<Facts> {
             "lo" | "default" => {}
             "all" => facts.all = values(&entry.path())?,
             // one that goes away meanwhile has nothing to say
-            _ => drop(values(&entry.path()).map(|values| facts.interfaces.insert(name, values))),
+            _ => {
+                if let Ok(filter) = number(&entry.path().join("rp_filter")) {
+                    facts.reverse.insert(name.clone(), filter);
+                }
+                drop(values(&entry.path()).map(|values| facts.interfaces.insert(name, values)));
+            }
         }
     }
+    // the kernel takes the larger one
+    let all = number(&Path::new(CONF).join("all/rp_filter"))?;
+    facts.reverse.values_mut().for_each(|own| *own = all.max(*own));
+    facts.ways_out = ways_out(&fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default());
     (facts.nft, facts.redirected) = redirected()?;
     facts.proxied = proxied();
     Ok(facts)
@@ -55,6 +69,41 @@ fn naming(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
+/// The interfaces of the default routes of IPv4.
+fn ways_out(routes: &str) -> Vec<String> {
+    let lines = routes.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let nothing = "00000000";
+    let all = lines.filter(|words| words.get(1) == Some(&nothing) && words.get(7) == Some(&nothing));
+    all.filter_map(|words| words.first().map(|name| (*name).to_owned())).collect()
+}
+
+/// What waits for packets on this machine.
+pub fn listeners(ports: &[Port]) -> io::Result<Vec<Listener>> {
+    let mut all = Vec::new();
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        for (file, version) in [("", 4), ("6", 6)] {
+            let path = PathBuf::from(format!("/proc/thread-self/net/{protocol}{file}"));
+            match fs::read_to_string(&path) {
+                Ok(text) => all.extend(listen::parse(&text, protocol, version)),
+                // a machine without IPv6
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(naming(&path, &error)),
+            }
+        }
+    }
+    for listener in all.iter_mut().filter(|listener| ports.contains(&listener.port)) {
+        listener.both &= takes_ipv4(listener.port);
+    }
+    Ok(all)
+}
+
+/// Whether a socket of IPv6 takes IPv4, too: the list does not say so. Nobody listens for IPv4 alone, or that is in the
+/// list itself.
+fn takes_ipv4(port: Port) -> bool {
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number));
+    port.protocol == Protocol::Udp || TcpStream::connect_timeout(&here, CONNECT_LIMIT).is_ok()
+}
+
 /// A value now; `name` as in `net/ipv4/conf/all/arp_ignore`.
 pub fn value(name: &str) -> io::Result<u32> {
     number(&Path::new("/proc/sys").join(name))
@@ -68,7 +117,7 @@ pub fn set(name: &str, value: u32) -> io::Result<()> {
 
 /// Adds an address to `lo`, which is switched on.
 pub async fn add(kernel: &mut Kernel, ip: IpAddr) -> io::Result<()> {
-    let new = New { ip, prefix: whole(ip), interface: LOOPBACK, label: None, broadcast: None, maker: MAKER };
+    let new = New { maker: MAKER, deprecated: ip.is_ipv6(), ..New::alone(ip, LOOPBACK) };
     kernel.set_up(LOOPBACK).await?;
     kernel.add(&new).await
 }
@@ -76,9 +125,7 @@ pub async fn add(kernel: &mut Kernel, ip: IpAddr) -> io::Result<()> {
 /// Removes an address from `lo`; whether it was there.
 pub async fn remove(kernel: &mut Kernel, ip: IpAddr) -> io::Result<bool> {
     kernel.forget();
-    let is = |held: &&crate::agents::netlink::Held| {
-        held.ip == ip && held.interface == LOOPBACK && held.prefix == whole(ip)
-    };
+    let is = |held: &&Held| held.ip == ip && held.interface == LOOPBACK && held.prefix == whole(ip);
     let Some(held) = kernel.addresses().await?.iter().find(is).cloned() else { return Ok(false) };
     kernel.remove(&held).await.map(|_| true)
 }

@@ -6,7 +6,8 @@
 //! * the address on `lo`, as /32 or /128. IPv4 then answers ARP for it on every interface, unless `arp_ignore` says not to, and
 //!   asks for others with it as the sender, unless `arp_announce` does (kernel: `ip-sysctl`). IPv6 answers a neighbour
 //!   solicitation only for addresses of the interface it came in on, so there `lo` alone is enough, and no other machine is
-//!   asked whether it has the address (no DAD).
+//!   asked whether it has the address (no DAD). The address is deprecated (`preferred_lft 0`): the machine answers with
+//!   it, and asks for nothing with it.
 //! * a redirection by nftables of packets for the address to the machine itself: it has the address nowhere.
 
 use std::collections::BTreeMap;
@@ -15,7 +16,11 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub mod kernel;
+pub mod listen;
 pub mod persist;
+mod reverse;
+
+pub use reverse::reverse_notes;
 
 /// Answers ARP only for addresses of the interface that was asked.
 pub const ARP_IGNORE: &str = "net/ipv4/conf/all/arp_ignore";
@@ -45,6 +50,8 @@ pub struct Address {
     pub prefix: u8,
     /// Name of its interface.
     pub interface: String,
+    /// It is no source address of anything new (IPv6).
+    pub deprecated: bool,
 }
 
 /// What the kernel has.
@@ -56,6 +63,10 @@ pub struct Facts {
     pub interfaces: BTreeMap<String, [u32; 2]>,
     /// The values of `all`.
     pub all: [u32; 2],
+    /// Interfaces but `lo`, and the value of `rp_filter` that is in force there.
+    pub reverse: BTreeMap<String, u32>,
+    /// Interfaces that default routes of IPv4 leave by.
+    pub ways_out: Vec<String>,
     /// Addresses that this program's table redirects.
     pub redirected: Vec<IpAddr>,
     /// Whether the program nft is there.
@@ -199,6 +210,7 @@ pub fn judge(facts: &Facts, ip: IpAddr, mode: Mode) -> Vec<Finding> {
     if let Some(address) = facts.on_loopback(ip) {
         on_loopback(facts, address, mode, &setup, &mut find);
     }
+    reverse::judge(facts, ip, &mut find);
     if facts.proxied.contains(&ip) {
         find(
             false,
@@ -230,6 +242,15 @@ fn on_loopback(
         );
     }
     if ip.is_ipv6() {
+        if !address.deprecated {
+            find(
+                false,
+                format!(
+                    "{ip} on lo is not deprecated: this machine may ask others with it as its source address, and the answers go to the director"
+                ),
+                format!("ip address change {ip}/{prefix} dev lo preferred_lft 0"),
+            );
+        }
         return;
     }
     let curable = mode == Mode::Loopback;

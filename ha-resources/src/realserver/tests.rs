@@ -12,6 +12,7 @@ fn facts(all: [u32; 2], eth0: [u32; 2], addresses: &[(IpAddr, u8, &str)]) -> Fac
         ip: *ip,
         prefix: *prefix,
         interface: (*interface).to_owned(),
+        deprecated: ip.is_ipv6(),
     };
     Facts {
         addresses: addresses.iter().map(address).collect(),
@@ -34,7 +35,8 @@ fn apply(facts: &mut Facts, edit: &Edit) {
         Edit::Redirect(ip) => facts.redirected.push(*ip),
         Edit::Add(ip) => {
             let prefix = if ip.is_ipv4() { 32 } else { 128 };
-            facts.addresses.push(Address { ip: *ip, prefix, interface: "lo".to_owned() });
+            let deprecated = ip.is_ipv6();
+            facts.addresses.push(Address { ip: *ip, prefix, interface: "lo".to_owned(), deprecated });
         }
     }
 }
@@ -63,8 +65,51 @@ fn ipv6_needs_no_values() {
     let good = facts([0, 0], [0, 0], &[(vip6(), 128, "lo")]);
     assert_eq!(judge(&good, vip6(), Mode::Loopback), []);
     assert_eq!(edits(&facts([0, 0], [0, 0], &[]), vip6(), Mode::Loopback), [Edit::Add(vip6())]);
+    let mut preferred = good.clone();
+    preferred.addresses[0].deprecated = false;
+    let found = judge(&preferred, vip6(), Mode::Loopback);
+    assert!(
+        found[0].what.contains("not deprecated") && found[0].help.contains("/128 dev lo preferred_lft 0")
+    );
     let proxied = Facts { proxied: vec![vip6()], ..good };
     assert!(judge(&proxied, vip6(), Mode::Loopback)[0].what.contains("by proxy"));
+}
+
+#[test]
+fn the_filter_by_the_way_back_matters_where_the_way_back_is_another() {
+    let own =
+        [([192, 0, 2, 11].into(), 24, "eth0"), ([198, 51, 100, 11].into(), 24, "eth1"), (VIP, 32, "lo")];
+    let with = |filter: [u32; 2], way_out: &str| Facts {
+        reverse: BTreeMap::from([("eth0".to_owned(), filter[0]), ("eth1".to_owned(), filter[1])]),
+        ways_out: way_out.split_whitespace().map(str::to_owned).collect(),
+        ..facts([1, 2], [0, 0], &own)
+    };
+    let strict = judge(&with([1, 1], "eth1"), VIP, Mode::Loopback);
+    assert!(
+        strict[0].what.contains("come in on eth0 are dropped") && strict[0].what.ends_with("by eth1"),
+        "{strict:?}"
+    );
+    assert!(strict[0].help.contains("net.ipv4.conf.eth0.rp_filter=2"), "{strict:?}");
+    for harmless in [
+        with([1, 1], "eth0"),
+        with([2, 1], "eth1"),
+        with([0, 1], "eth1"),
+        with([1, 1], ""),
+        with([1, 1], "eth1 eth0"),
+    ] {
+        assert_eq!(judge(&harmless, VIP, Mode::Loopback), []);
+    }
+    // an address of no network of this machine: the director may come by either
+    let far = IpAddr::from([203, 0, 113, 100]);
+    let mut facts = with([1, 1], "eth1");
+    facts.addresses.push(Address { ip: far, prefix: 32, interface: "lo".to_owned(), deprecated: false });
+    assert_eq!(judge(&facts, far, Mode::Loopback), []);
+    let notes = reverse_notes(&facts, far);
+    assert!(
+        notes.len() == 1 && notes[0].contains("by eth0, packets for 203.0.113.100 are dropped"),
+        "{notes:?}"
+    );
+    assert_eq!(reverse_notes(&facts, VIP), [""; 0]);
 }
 
 #[test]

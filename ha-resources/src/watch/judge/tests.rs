@@ -17,7 +17,17 @@ fn eth0(up: bool, running: bool) -> Vec<Link> {
 fn held(maker: u8, interface: u32) -> Vec<Held> {
     let ip: IpAddr = "192.0.2.10".parse().unwrap();
     let (label, broadcast) = (None, None);
-    vec![Held { ip, prefix: 24, network: ip, interface, label, broadcast, maker, duplicate: false }]
+    vec![Held {
+        ip,
+        prefix: 24,
+        network: ip,
+        interface,
+        label,
+        broadcast,
+        maker,
+        duplicate: false,
+        deprecated: false,
+    }]
 }
 
 const OURS: u8 = 0x54;
