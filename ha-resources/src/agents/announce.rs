@@ -14,7 +14,7 @@ use super::netlink::{Kernel, Link};
 use crate::sys;
 use socket2::Socket;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -75,14 +75,13 @@ impl Announcer {
         self.to_repeat.clear();
     }
 
-    /// Asks who else has an address of IPv4; every other one answers.
-    pub fn probe(&mut self, link: &Link, ip: Ipv4Addr) -> io::Result<()> {
+    /// Asks who else has an address; every other one answers.
+    pub fn probe(&mut self, link: &Link, ip: IpAddr) -> io::Result<()> {
         self.prepare();
-        match (&self.socket, link.ethernet) {
-            (Some(socket), Some(mac)) => {
-                sys::send_frame(socket, link.index, frame::ARP, &frame::probe(mac, ip))
-            }
-            _ => Ok(()),
+        let (Some(socket), Some(mac)) = (&self.socket, link.ethernet) else { return Ok(()) };
+        match ip {
+            IpAddr::V4(ip) => sys::send_frame(socket, link.index, frame::ARP, &frame::probe(mac, ip)),
+            IpAddr::V6(ip) => sys::send_frame(socket, link.index, frame::IPV6, &frame::solicitation(mac, ip)),
         }
     }
 

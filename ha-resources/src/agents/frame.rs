@@ -3,6 +3,9 @@
 //! * IPv4: gratuitous ARP, as a request and as a reply, because some neighbours only heed the one and
 //!   some only the other (RFC 5227 §3; heartbeat's `send_arp` alternates them too).
 //! * IPv6: an unsolicited neighbour advertisement with the override flag (RFC 4861 §7.2.6).
+//!
+//! Both are asked for without telling anything: by an ARP probe, and by the solicitation with which a machine looks for
+//! duplicates of an address before it uses it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -98,29 +101,50 @@ pub fn advertisement(mac: [u8; 6], ip: Ipv6Addr, router: bool) -> [u8; 86] {
     const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
     const OVERRIDE: u8 = 0x20;
     const ROUTER: u8 = 0x80;
-    const LENGTH: u16 = 32;
     let flags = if router { OVERRIDE | ROUTER } else { OVERRIDE };
-    let mut message = [0; LENGTH as usize];
+    let mut message = [0; 32];
     // Type 136, code 0, checksum 0; the option: target's link-layer address, 1 × 8 bytes.
     fill(&mut message, &[&[136, 0, 0, 0, flags, 0, 0, 0], &ip.octets(), &[2, 1], &mac]);
-    let checksum =
-        checksum(&[&ip.octets(), &ALL_NODES.octets(), &[0, 0, 0, LENGTH as u8, 0, 0, 0, 58], &message]);
     let mut frame = [0; 86];
+    icmpv6(&mut frame, (ALL_NODES_MAC, mac), (ip, ALL_NODES), &mut message);
+    frame
+}
+
+/// Asks who else has an address, without telling anybody anything (RFC 4862 §5.4.2: the source is unspecified): every
+/// other machine that has it tells all nodes. 78 bytes with its Ethernet header.
+pub fn solicitation(mac: [u8; 6], ip: Ipv6Addr) -> [u8; 78] {
+    // each address has a group of listeners of its own, nearly (RFC 4291 §2.7.1)
+    let [.., a, b, c] = ip.octets();
+    let (group, group_mac) = (
+        Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c])),
+        [0x33, 0x33, 0xff, a, b, c],
+    );
+    let mut message = [0; 24];
+    fill(&mut message, &[&[135, 0, 0, 0, 0, 0, 0, 0], &ip.octets()]);
+    let mut frame = [0; 78];
+    icmpv6(&mut frame, (group_mac, mac), (Ipv6Addr::UNSPECIFIED, group), &mut message);
+    frame
+}
+
+/// Frames a message of neighbour discovery, whose checksum is still zero. MAC addresses are given as destination and
+/// source, addresses as source and destination, as the headers have them.
+fn icmpv6(frame: &mut [u8], macs: ([u8; 6], [u8; 6]), ips: (Ipv6Addr, Ipv6Addr), message: &mut [u8]) {
+    let length = u8::try_from(message.len()).unwrap_or(u8::MAX); // neither is longer than 32
+    let (source, destination) = (ips.0.octets(), ips.1.octets());
+    let sum = checksum(&[&source, &destination, &[0, 0, 0, length, 0, 0, 0, 58], message]);
+    fill(message.get_mut(2..4).unwrap_or_default(), &[&sum.to_be_bytes()]);
     fill(
-        &mut frame,
+        frame,
         &[
-            &ALL_NODES_MAC,
-            &mac,
+            &macs.0,
+            &macs.1,
             &IPV6.to_be_bytes(),
-            &[0x60, 0, 0, 0, 0, LENGTH as u8, 58, 255], // version, length, ICMPv6, hop limit
-            &ip.octets(),
-            &ALL_NODES.octets(),
-            &[136, 0],
-            &checksum.to_be_bytes(),
-            message.get(4..).unwrap_or_default(),
+            &[0x60, 0, 0, 0, 0, length, 58, 255], // version, length, ICMPv6, hop limit
+            &source,
+            &destination,
+            message,
         ],
     );
-    frame
 }
 
 /// Writes the parts one after the other.
@@ -176,6 +200,8 @@ mod tests {
         assert_eq!(claim(&advertisement(MAC, v6, true)), Some(Claim { ip: v6.into(), mac: MAC }));
         let asked = probe(MAC, v4);
         assert_eq!((claim(&asked), &asked[38..], asked[21]), (None, &v4.octets()[..], 1));
+        let asked = solicitation(MAC, v6);
+        assert_eq!((claim(&asked), &asked[62..], asked[54]), (None, &v6.octets()[..], 135));
         // one without the option: the frame's own sender
         assert_eq!(claim(&advertisement(MAC, v6, true)[..78]), Some(Claim { ip: v6.into(), mac: MAC }));
         let mut solicitation = advertisement(MAC, v6, false);
@@ -201,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_advertisements_checksum_is_right() {
+    fn the_checksums_of_neighbour_discovery_are_right() {
         let ip: Ipv6Addr = "2001:db8::10".parse().unwrap();
         for router in [false, true] {
             let frame = advertisement(MAC, ip, router);
@@ -214,5 +240,10 @@ mod tests {
             assert_eq!(frame[62..78], ip.octets());
             assert_eq!(frame[78..], [2, 1, 2, 0, 0, 0, 0, 1]);
         }
+        let frame = solicitation(MAC, "2001:db8::12:3456".parse().unwrap());
+        assert_eq!(checksum(&[&frame[22..54], &[0, 0, 0, 24, 0, 0, 0, 58], &frame[54..]]), 0);
+        assert_eq!(frame[..6], [0x33, 0x33, 0xff, 0x12, 0x34, 0x56]);
+        assert_eq!((frame[18..22].to_vec(), &frame[22..38]), (vec![0, 24, 58, 255], &[0; 16][..]));
+        assert_eq!(frame[38..54], "ff02::1:ff12:3456".parse::<Ipv6Addr>().unwrap().octets());
     }
 }

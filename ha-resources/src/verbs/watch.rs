@@ -27,6 +27,8 @@ use crate::watch::conflict::Conflicts;
 use crate::watch::judge::{Judge, Verdict, Watched, Whose};
 use crate::{lock, sys, taken};
 use rustix::net::RecvFlags;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tracing::{error, warn};
@@ -42,6 +44,9 @@ const BUSY: Duration = Duration::from_millis(250);
 const LOOK_ANYWAY: Duration = Duration::from_secs(30);
 /// How often addresses are announced that nothing has happened to, unless HA_ANNOUNCE_REFRESH says otherwise.
 const REFRESH: Duration = Duration::from_secs(60);
+
+/// Who had an address before lets go of it, and those who were told of the new holder have heard it.
+const LET_GO: Duration = Duration::from_secs(2);
 
 /// What this process knows.
 struct Watch<'a> {
@@ -59,6 +64,10 @@ struct Watch<'a> {
     look_at: Option<Duration>,
     refresh: Option<Duration>,
     refresh_at: Duration,
+    /// Addresses that are held here, and for which the neighbours have been asked since they are.
+    asked: BTreeSet<IpAddr>,
+    /// When they are asked for the others.
+    ask_at: Option<Duration>,
 }
 
 impl Run {
@@ -80,6 +89,8 @@ impl Run {
             look_at: Some(started),
             refresh,
             refresh_at: started + refresh.unwrap_or_default(),
+            asked: BTreeSet::new(),
+            ask_at: None,
         };
         match watch.run().await {
             Ok(()) => 0,
@@ -165,7 +176,7 @@ impl Watch<'_> {
             return None; // the next beat is heard
         }
         let refresh = self.refresh.map(|_| self.refresh_at);
-        [self.look_at, self.judge.deadline(), refresh].into_iter().flatten().min()
+        [self.look_at, self.judge.deadline(), refresh, self.ask_at].into_iter().flatten().min()
     }
 
     /// Everything that is due.
@@ -175,6 +186,12 @@ impl Watch<'_> {
             self.look_at = Some(now() + LOOK_ANYWAY);
             if let Err(error) = self.look().await {
                 warn!("cannot look at the addresses of this machine: {error}");
+            }
+        }
+        if due(self.ask_at) {
+            self.ask_at = None;
+            if let Err(error) = self.ask_neighbours().await {
+                warn!("other machines cannot be asked for addresses held here: {error}");
             }
         }
         if let Some(interval) = self.refresh.filter(|_| self.refresh_at <= now()) {
@@ -192,6 +209,31 @@ impl Watch<'_> {
         for verdict in verdicts {
             self.obey(&verdict).await;
         }
+        let held: BTreeSet<IpAddr> = self.held().map(|one| one.address.ip).collect();
+        self.asked.retain(|ip| held.contains(ip));
+        if held.len() > self.asked.len() {
+            self.ask_at = self.ask_at.or_else(|| Some(now() + LET_GO));
+        }
+        Ok(())
+    }
+
+    fn held(&self) -> impl Iterator<Item = &Watched> {
+        self.watched.iter().filter(|one| one.whose == Whose::HeldHere)
+    }
+
+    /// Whether another machine has, too, what has come here lately.
+    async fn ask_neighbours(&mut self) -> std::io::Result<()> {
+        let new: BTreeSet<IpAddr> =
+            self.held().map(|one| one.address.ip).filter(|ip| !self.asked.contains(ip)).collect();
+        self.kernel.forget();
+        let here = self.kernel.addresses().await?;
+        for held in here.iter().filter(|held| new.contains(&held.ip)) {
+            let link = self.links.iter().find(|link| link.index == held.interface && !link.loopback);
+            if let Some(link) = link {
+                let _ = self.announcer.probe(link, held.ip); // down: it is asked again when all are announced
+            }
+        }
+        self.asked.extend(new);
         Ok(())
     }
 
@@ -284,9 +326,8 @@ impl Watch<'_> {
 
     async fn announce_all(&mut self) {
         self.kernel.forget();
-        for one in self.watched.clone() {
-            let held = one.whose == Whose::HeldHere && taken::is_held(&self.run.settings.run_dir, &one.group);
-            if held && self.is_sure() {
+        for one in self.held().cloned().collect::<Vec<_>>() {
+            if taken::is_held(&self.run.settings.run_dir, &one.group) && self.is_sure() {
                 self.announce(&one).await;
             }
         }
@@ -303,11 +344,7 @@ impl Watch<'_> {
     /// Tells the neighbours, and asks whether another machine has it too.
     async fn announce(&mut self, one: &Watched) {
         match address::announce_again(&mut self.kernel, &mut self.announcer, &one.address).await {
-            Ok(Some(link)) => {
-                if let std::net::IpAddr::V4(ip) = one.address.ip {
-                    let _ = self.announcer.probe(&link, ip);
-                }
-            }
+            Ok(Some(link)) => drop(self.announcer.probe(&link, one.address.ip)),
             Ok(None) => self.look_soon(SETTLING),
             Err(failure) => warn!("{} is not announced again: {failure}", one.address.ip),
         }
