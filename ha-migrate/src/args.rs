@@ -43,6 +43,9 @@ pub struct Import {
     /// Where the new files are written
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
+    /// Where they will be on both nodes: scripts that they call are named by it
+    #[arg(long, value_name = "DIR", default_value = "/etc/ha.d")]
+    pub install_dir: PathBuf,
     /// Overwrite files that are there
     #[arg(long)]
     pub force: bool,
@@ -86,10 +89,11 @@ impl Import {
         if peer.as_ref() == Some(&node) {
             return Err(format!("{node} is both nodes: say with --node whose files they are"));
         }
-        let output = std::path::absolute(&self.output)
-            .map_err(|error| format!("{}: {error}", self.output.display()))?;
+        let absolute =
+            |path: &Path| std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()));
+        let (output, install) = (absolute(&self.output)?, absolute(&self.install_dir)?);
         let secret = crate::import::secret().map_err(|error| format!("/dev/urandom: {error}"))?;
-        Ok(Settings { node, peer, output, secret })
+        Ok(Settings { node, peer, output, install, secret })
     }
 }
 

@@ -100,7 +100,12 @@ fn written(import: &Import, output: &Output) -> String {
     } else {
         String::new()
     };
-    format!("\nWritten:\n{}Look at them with:\n{check}{director}", names.collect::<String>())
+    let install = import.install_dir.display();
+    let programs = if output.files.iter().any(|file| file.mode & 0o111 != 0) { ", with checks" } else { "" };
+    format!(
+        "\nWritten:\n{}Look at them with:\n{check}{director}They belong into {install} of both nodes{programs}.\n",
+        names.collect::<String>()
+    )
 }
 
 /// To standard output; a reader that has gone is no failure.

@@ -78,6 +78,47 @@ fn a_pair_is_written_only_for_two_names() {
     assert_eq!((json["node"].as_str(), json["counts"]["change"].as_u64()), (Some("alpha"), Some(0)));
 }
 
+/// What keepalived's programs said, the script says where the files are copied to, and the staging directory is gone.
+#[test]
+fn what_is_imported_works_where_it_is_copied_to() {
+    let folder = Folder::new("copy");
+    let server = |last: u8, path: &str| {
+        format!("real_server 192.0.2.{last} 80 {{\n MISC_CHECK {{\n misc_path \"{path}\"\n }}\n }}\n")
+    };
+    let text = format!(
+        "virtual_server 192.0.2.100 80 {{\n {}{}}}\n",
+        server(11, "/bin/sh -c 'exit 0'"),
+        server(12, "/bin/sh -c 'exit 1'")
+    );
+    let import = "import keepalived - --output new --install-dir etc";
+    let output = run(&folder.0, import, &text);
+    assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stdout));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let etc = folder.0.join("etc");
+    assert!(said.contains(&format!("a script in {}/checks: copy it", etc.display())), "{said}");
+    assert!(said.contains("They belong into etc of both nodes, with checks."), "{said}");
+    assert!(
+        Command::new("cp").arg("-r").args(["new", "etc"]).current_dir(&folder.0).status().unwrap().success()
+    );
+    std::fs::remove_dir_all(folder.0.join("new")).unwrap();
+
+    let config = std::fs::read_to_string(etc.join("ldirectord.cf")).unwrap();
+    let program = config.lines().find_map(|line| line.trim().strip_prefix("checkcommand=")).unwrap();
+    let up = |server: &str| {
+        let mut check = Command::new(program);
+        check.args(["192.0.2.100", "80", server, "80"]).status().unwrap().success()
+    };
+    assert!(up("192.0.2.11") && !up("192.0.2.12") && !up("192.0.2.13"));
+    let checked = run(&folder.0, "check etc", "");
+    assert_eq!(code(&checked), 0);
+    assert!(!String::from_utf8_lossy(&checked.stdout).contains("does not exist"));
+
+    let output = run(&folder.0, "import keepalived - --output other", &text);
+    assert_eq!(code(&output), 0);
+    let config = std::fs::read_to_string(folder.0.join("other/ldirectord.cf")).unwrap();
+    assert!(config.contains("checkcommand=/etc/ha.d/checks/tcp-192.0.2.100-80\n"), "{config}");
+}
+
 #[test]
 fn what_cannot_be_done_has_an_exit_status_of_its_own() {
     let folder = Folder::new("nothing");

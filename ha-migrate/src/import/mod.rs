@@ -19,9 +19,16 @@ mod tests;
 
 use crate::finding::{FileFindings, Summary, Verdict};
 use config::{Source, Span};
+use std::fs::Permissions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+/// Of times after which the kernel forgets a connection: what is the case, and what to do.
+const TIMEOUTS: (&str, &str) = (
+    "directord leaves the kernel's timeouts of connections as they are",
+    "\"ipvsadm --set TCP TCPFIN UDP\", in seconds, at every boot of both nodes; 0 leaves a value as it is",
+);
 
 /// Whose files they are.
 #[derive(Clone, Debug)]
@@ -30,8 +37,10 @@ pub struct Settings {
     pub node: String,
     /// The other node; without it no pair is written.
     pub peer: Option<String>,
-    /// Where the result is to be: scripts are named by it.
+    /// Where the result is written.
     pub output: PathBuf,
+    /// Where it is to be on both nodes: scripts are named by it.
+    pub install: PathBuf,
     /// The secret of the new pair.
     pub secret: String,
 }
@@ -136,16 +145,21 @@ impl Output {
     }
 }
 
-/// A new file under another name first: nobody sees half of it, and its mode is right from the beginning.
+/// A new file under another name first: nobody sees half of it, and it is never more open than it should be.
 fn write(path: &Path, file: &NewFile) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
         std::fs::create_dir_all(folder)?;
+        if file.mode & 0o111 != 0 {
+            // who calls a program need not be who has written it, whatever umask says
+            std::fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+        }
     }
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let _ = std::fs::remove_file(&name);
     let mut new = std::fs::OpenOptions::new().write(true).create_new(true).mode(file.mode).open(&name)?;
     new.write_all(file.text.as_bytes())?;
+    new.set_permissions(Permissions::from_mode(file.mode))?;
     new.sync_all()?;
     std::fs::rename(&name, path)
 }

@@ -1,9 +1,11 @@
 //! piranha's `lvs.cf`: two routers with one group, and the services that its nannies watched.
 
-use super::director::{Director, Section, quoted, with_port};
+mod checks;
+
+use super::director::{Director, Section, with_port};
 use super::keepalived::tree::{Statement, read};
 use super::pair::{Group, Pair};
-use super::{NewFile, Notes, Output, Place, Settings};
+use super::{NewFile, Notes, Output, Place, Settings, TIMEOUTS};
 use config::{Source, Span};
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -23,6 +25,7 @@ pub fn import(source: Source, settings: &Settings) -> Output {
         globals: vec![("checkinterval", "5".to_owned())],
         sections: Vec::new(),
     };
+    let sync = sync(&statements, &mut notes);
     let mut addresses: Vec<String> = Vec::new();
     for statement in &statements {
         match statement.name() {
@@ -33,7 +36,6 @@ pub fn import(source: Source, settings: &Settings) -> Output {
             _ => global(statement, &mut notes),
         }
     }
-    addresses.dedup();
     let mut files = Vec::new();
     if !director.sections.is_empty() {
         files.push(NewFile {
@@ -41,9 +43,9 @@ pub fn import(source: Source, settings: &Settings) -> Output {
             text: director.text(&mut notes),
             mode: 0o644,
         });
-        addresses.push("ldirectord::ldirectord.cf".to_owned());
     }
-    let mut unique: Vec<String> = Vec::new();
+    let director = (!director.sections.is_empty()).then(|| "ldirectord::ldirectord.cf".to_owned());
+    let mut unique: Vec<String> = director.into_iter().chain(sync).collect();
     addresses.into_iter().for_each(|address| {
         if !unique.contains(&address) {
             unique.push(address)
@@ -51,7 +53,10 @@ pub fn import(source: Source, settings: &Settings) -> Output {
     });
     let group = Group { place, name: "the routers of piranha".to_owned(), here: true, resources: unique };
     match &settings.peer {
-        Some(peer) => files.extend(pair(&statements, group).files(settings, peer, &mut notes)),
+        Some(peer) => {
+            let pair = pair(&statements, group, &mut notes);
+            files.extend(pair.files(settings, peer, &mut notes));
+        }
         None => notes.lost(
             place,
             "backup",
@@ -72,7 +77,19 @@ fn setting<'a>(statements: &'a [Statement], name: &str) -> Option<&'a str> {
         .filter(|value| !value.is_empty())
 }
 
-fn pair(statements: &[Statement], group: Group) -> Pair {
+/// The daemon that keeps the other router's table of connections, with piranha's own defaults.
+fn sync(statements: &[Statement], notes: &mut Notes) -> Option<String> {
+    let found = |name: &str| statements.iter().rev().find(|each| each.name() == name);
+    let on = found("syncdaemon").filter(|each| each.word(2) == "1")?;
+    let interface = setting(statements, "syncd_iface").unwrap_or("eth0");
+    let id = setting(statements, "syncd_id").unwrap_or("0");
+    for line in [Some(on), found("syncd_iface"), found("syncd_id")].into_iter().flatten() {
+        notes.same(line.place, line.name());
+    }
+    Some(format!("LVSSyncDaemonSwap::master::{id}::{interface}"))
+}
+
+fn pair(statements: &[Statement], group: Group, notes: &mut Notes) -> Pair {
     let seconds = |name: &str, default: u64| {
         let value = setting(statements, name)
             .and_then(|value| value.parse::<u64>().ok())
@@ -82,21 +99,61 @@ fn pair(statements: &[Statement], group: Group) -> Pair {
     let keepalive = seconds("keepalive", 6);
     let deadtime = seconds("deadtime", 18);
     let deadtime = if deadtime > keepalive * 2 { deadtime } else { keepalive * 3 };
-    let interface = |name: &str| {
-        statements.iter().find(|each| each.name() == name).and_then(|each| each.word(3).split(':').next())
-    };
-    let interface = interface("nat_router").filter(|name| !name.is_empty()).unwrap_or("eth0");
-    let peers = ["primary_private", "backup_private", "primary", "backup"];
-    let mut links: Vec<String> = Vec::new();
-    for peer in peers.iter().filter_map(|name| setting(statements, name)?.parse::<Ipv4Addr>().ok()) {
-        // The file is for both nodes: each also names itself.
-        links.push(format!("ucast {interface} {peer}"));
+    // Clients come in where the virtual addresses are, the servers are behind the router for NAT.
+    let public = statements
+        .iter()
+        .filter(|each| each.name() == "virtual")
+        .find_map(|block| device(block.find("address")?));
+    let private = statements.iter().find(|each| each.name() == "nat_router").and_then(device);
+    let mut links = Vec::new();
+    links.extend(link(statements, ["primary", "backup"], public, group.place, notes));
+    if statements.iter().any(|each| each.name().ends_with("_private") && !each.word(2).is_empty()) {
+        links.extend(link(statements, ["primary_private", "backup_private"], private, group.place, notes));
     }
-    if links.is_empty() {
-        links.push(format!("bcast {interface}"));
+    if !links.iter().any(|link| link.starts_with("ucast")) {
+        links.push(format!("bcast {}", public.or(private).unwrap_or("eth0")));
     }
-    links.dedup();
     Pair { links, keepalive, deadtime, failback: true, groups: vec![group] }
+}
+
+/// `ADDRESS DEVICE:LABEL`
+fn device(statement: &Statement) -> Option<&str> {
+    statement.word(3).split(':').next().filter(|device| !device.is_empty())
+}
+
+/// The lines of a network that both routers have: each node also names itself, so that the file is for both.
+fn link(
+    statements: &[Statement],
+    names: [&str; 2],
+    device: Option<&str>,
+    whole: Place,
+    notes: &mut Notes,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for name in names {
+        let statement = statements.iter().rev().find(|each| each.name() == name);
+        let place = statement.map_or(whole, |statement| statement.place);
+        let address = statement.and_then(|statement| statement.word(2).parse::<Ipv4Addr>().ok());
+        match (address, device) {
+            (Some(address), Some(device)) => lines.push(format!("ucast {device} {address}")),
+            (Some(address), None) => {
+                lines.push(format!("# ucast INTERFACE {address}"));
+                notes.lost(
+                    place,
+                    name,
+                    "the file does not say on which interface it is",
+                    "write the interface into its line of ha.cf, where it is a comment",
+                );
+            }
+            (None, _) => notes.lost(
+                place,
+                name,
+                "without this address one node would not hear the other",
+                "add the line to ha.cf, on both nodes: ucast INTERFACE ADDRESS",
+            ),
+        }
+    }
+    lines
 }
 
 fn global(statement: &Statement, notes: &mut Notes) {
@@ -104,26 +161,24 @@ fn global(statement: &Statement, notes: &mut Notes) {
     match name {
         "primary" | "backup" | "primary_private" | "backup_private" | "keepalive" | "deadtime"
         | "network" | "nat_nmask" => notes.same(place, name),
-        "serial_no" | "service" | "rsh_command" | "debug_level" | "hard_shutdown" | "tcp_timeout"
-        | "tcpfin_timeout" | "udp_timeout" => {
+        "serial_no" | "service" | "rsh_command" | "debug_level" | "hard_shutdown" => {
             notes.differs(place, name, "concerns piranha alone");
+        }
+        "tcp_timeout" | "tcpfin_timeout" | "udp_timeout" if matches!(value, "" | "0") => {}
+        "tcp_timeout" | "tcpfin_timeout" | "udp_timeout" => {
+            notes.lost(place, name, TIMEOUTS.0, TIMEOUTS.1);
         }
         "backup_active" => notes.differs(place, name, "both nodes take part"),
         "heartbeat" | "heartbeat_port" => {
             notes.differs(place, name, "the port is 694, unless udpport in ha.cf says otherwise")
         }
-        "monitor_links" | "syncdaemon" | "syncd_iface" | "syncd_id" if value == "0" || value.is_empty() => {}
+        "syncdaemon" | "syncd_iface" | "syncd_id" => {} // see the resource
+        "monitor_links" if value == "0" || value.is_empty() => {}
         "monitor_links" => notes.lost(
             place,
             name,
             "a link that fails does not move the group by itself",
             "ping a router: ping ADDRESS, and respawn hacluster ipfail, in ha.cf",
-        ),
-        "syncdaemon" | "syncd_iface" | "syncd_id" => notes.lost(
-            place,
-            name,
-            "connection synchronisation is no part of these files",
-            "a resource in haresources starts and stops it with the group: LVSSyncDaemonSwap::master",
         ),
         "failover" => notes.lost(
             place,
@@ -191,7 +246,7 @@ fn service(block: &Statement, method: &str, director: &mut Director, notes: &mut
             real(statement, port, method, &mut section, notes);
         }
     }
-    check(block, protocol, &mut section, notes);
+    checks::apply(block, port, &mut section, notes);
     notes.same(block.place, &subject);
     director.sections.push(section);
     block.find("address").and_then(|line| address(line, get("vip_nmask"), notes))
@@ -235,63 +290,4 @@ fn real(block: &Statement, port: &str, method: &str, section: &mut Section, note
     };
     section.reals.push(format!("{host} {method} {}", get("weight").unwrap_or("1")));
     notes.same(block.place, &subject);
-}
-
-/// `send` and `expect`: a page for what looks like HTTP, else the text itself.
-fn check(block: &Statement, protocol: &str, section: &mut Section, notes: &mut Notes) {
-    let get = |name: &str| block.find(name).filter(|each| !each.word(2).is_empty());
-    let limit = get("timeout")
-        .and_then(|each| each.word(2).parse::<u64>().ok())
-        .filter(|seconds| (1..=3600).contains(seconds))
-        .unwrap_or(6);
-    section.set("checktimeout", limit.to_string());
-    section.set("negotiatetimeout", limit.to_string());
-    if let Some(program) = get("send_program") {
-        let advice = "write it as checkcommand: it is called with VIP, port, server and port, and says by its exit status whether the server is up";
-        notes.lost(program.place, "send_program", "what a program prints is not compared", advice);
-    }
-    let regex = block.find("use_regex").is_some_and(|each| each.word(2) == "1");
-    let send = get("send").map_or("", |each| each.word(2));
-    let path = send
-        .strip_prefix("GET ")
-        .and_then(|rest| rest.split([' ', '\\']).next())
-        .filter(|path| path.starts_with('/'));
-    match (get("expect"), path) {
-        _ if protocol == "udp" || section.protocol == "fwm" => section.set("checktype", "ping"),
-        (expect, Some(path)) => {
-            section.set("checktype", "negotiate");
-            section.set("service", "http");
-            section.lines.extend(quoted(path).map(|path| ("request", path)));
-            if let Some(expect) = expect {
-                notes.differs(
-                    expect.place,
-                    "expect",
-                    "a page is good if its status is; the beginning of the answer is not compared",
-                );
-            }
-        }
-        (Some(expect), None) => {
-            let text = if regex { expect.word(2).to_owned() } else { escaped(expect.word(2)) };
-            section.set("checktype", "negotiate");
-            section.set("service", "simpletcp");
-            section.lines.extend(quoted(send).map(|send| ("request", send)));
-            match quoted(&text) {
-                Some(text) => section.set("receive", text),
-                None => notes.lost(
-                    expect.place,
-                    "expect",
-                    "cannot stand in quotes",
-                    "an external check can compare it",
-                ),
-            }
-        }
-        (None, None) => section.set("checktype", "connect"),
-    }
-}
-
-/// As an expression that means itself.
-fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| (!c.is_alphanumeric() && c.is_ascii()).then_some('\\').into_iter().chain([c]))
-        .collect()
 }

@@ -1,8 +1,11 @@
 //! What is imported passes the checks of the programs that read it, whatever it was made of.
 
+mod routers;
+
 use super::*;
 use crate::names::AnyHost;
 use directord::config::{Loaded, load_source};
+use heartbeatd::config::MediumKind;
 use ipvs::Forwarding;
 use proptest::prelude::*;
 
@@ -11,6 +14,7 @@ fn settings() -> Settings {
         node: "alpha".to_owned(),
         peer: Some("beta".to_owned()),
         output: PathBuf::from("/tmp/imported"),
+        install: PathBuf::from("/etc/ha.d"),
         secret: "0123456789abcdef0123456789abcdef".to_owned(),
     }
 }
@@ -33,6 +37,11 @@ fn director(output: &Output) -> Loaded {
 
 /// heartbeatd takes the files.
 fn pair(output: &Output) -> heartbeatd::config::Plan {
+    pair_of(output, "alpha")
+}
+
+/// As this node reads them.
+fn pair_of(output: &Output, node: &str) -> heartbeatd::config::Plan {
     let source = |name: &str| Ok(Source::new(name, file(output, name)));
     let files = heartbeatd::config::Files {
         ha_cf: source("ha.cf"),
@@ -42,12 +51,24 @@ fn pair(output: &Output) -> heartbeatd::config::Plan {
         haresources: source("haresources"),
         services: String::new(),
     };
-    let reading = heartbeatd::config::parse(files, "alpha");
+    let reading = heartbeatd::config::parse(files, node);
     let (_, report) =
         ha_resources::haresources::parse(Source::new("haresources", file(output, "haresources")));
     assert!(!report.has_errors(), "{}", report.render());
     let said = reading.render();
     reading.plan.unwrap_or_else(|| panic!("{said}"))
+}
+
+/// The links of a node, as `INTERFACE ADDRESS`, that lead to an address of the other one.
+fn links_to(output: &Output, node: &str, other: &[&str]) -> Vec<String> {
+    let media = pair_of(output, node).media;
+    let to = media.into_iter().filter_map(|medium| match medium.kind {
+        MediumKind::Unicast { peer, .. } if other.contains(&peer.as_str()) => {
+            Some(format!("{} {peer}", medium.interface))
+        }
+        _ => None,
+    });
+    to.collect()
 }
 
 /// `line verdict subject` of what is not taken over as it is.
@@ -65,6 +86,8 @@ global_defs {
     notification_email_from lvs@example.com
     smtp_server 192.0.2.25
     router_id LVS_A
+    lvs_sync_daemon eth1 VI_1 id 7 maxlen 1400
+    lvs_timeouts tcp 900
 }
 $NET=192.0.2
 vrrp_script chk { script "/bin/true" }
@@ -94,6 +117,7 @@ vrrp_instance VI_2 {
     {
         198.51.100.100
     }
+    unicast_src_ip 198.51.100.1
     unicast_peer { 198.51.100.2 }
 }
 virtual_server_group mail {
@@ -197,16 +221,73 @@ fn instances_of_keepalived_become_a_pair() {
     assert_eq!(plan.timing.deadtime.as_millis(), 3609, "three adverts and the skew of the slower instance");
     assert!(plan.keys.authenticate());
     let media: Vec<String> = plan.media.iter().map(ToString::to_string).collect();
-    assert_eq!(media, ["mcast eth0 239.192.0.51 port 694 ttl 1", "ucast eth1 198.51.100.2 port 694"]);
+    assert_eq!(
+        media,
+        [
+            "mcast eth0 239.192.0.51 port 694 ttl 1",
+            "ucast eth1 198.51.100.1 port 694",
+            "ucast eth1 198.51.100.2 port 694"
+        ]
+    );
+    assert_eq!(links_to(&output, "alpha", &["198.51.100.2"]), ["eth1 198.51.100.2"]);
+    assert_eq!(links_to(&output, "beta", &["198.51.100.1"]), ["eth1 198.51.100.1"]);
     let groups: Vec<&str> =
         file(&output, "haresources").lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(
         groups,
         [
-            "alpha IPaddr2::192.0.2.100/24/eth0:web/192.0.2.255 IPv6addr::2001:db8:0:0:0:0:0:100/64/eth0 ldirectord::ldirectord.cf",
+            "alpha ldirectord::ldirectord.cf LVSSyncDaemonSwap::master::7::eth1::maxlen=1400 \
+             IPaddr2::192.0.2.100/24/eth0:web/192.0.2.255 IPv6addr::2001:db8:0:0:0:0:0:100/64/eth0",
             "beta IPaddr2::198.51.100.100/32/eth1",
         ]
     );
+}
+
+#[test]
+fn a_link_that_only_one_node_would_use_is_said() {
+    let import = |source: &str, peers: &str| {
+        let text = format!(
+            "vrrp_instance V {{\n interface eth0\n {source}\n unicast_peer {{\n{peers}\n}}\n virtual_ipaddress {{\n 192.0.2.100\n }}\n}}\n"
+        );
+        keepalived::import(vec![Source::new("k.conf", text)], &settings())
+    };
+    let both = import("mcast_src_ip 2001:db8::1", "2001:db8::2 min_ttl 254");
+    assert_eq!(told(&both), [""; 0]);
+    assert!(file(&both, "ha.cf").contains("ucast6 eth0 2001:db8::1\nucast6 eth0 2001:db8::2\n"));
+    assert_eq!(told(&import("", "192.0.2.2")), ["4 unicast_peer"]);
+    assert_eq!(told(&import("unicast_src_ip own", "192.0.2.2")), ["3 unicast_src_ip"]);
+    let three = import("unicast_src_ip 192.0.2.1", "192.0.2.1\n192.0.2.2\n192.0.2.3");
+    assert_eq!(told(&three), ["7 192.0.2.3"]);
+    assert_eq!(links_to(&three, "beta", &["192.0.2.1"]), ["eth0 192.0.2.1"]);
+}
+
+/// Its id is the instance's router id unless it is said.
+#[test]
+fn synchronisation_goes_with_its_group() {
+    let import = |global: &str, own: &str| {
+        let instance = |name: &str, last: u8, own: &str| {
+            format!(
+                "vrrp_instance {name} {{\n virtual_router_id {last}\n {own}\n virtual_ipaddress {{\n 192.0.2.{last}\n }}\n}}\n"
+            )
+        };
+        let text = format!("global_defs {{\n{global}\n}}\n{}{}", instance("A", 7, own), instance("B", 8, ""));
+        keepalived::import(vec![Source::new("k.conf", text)], &settings())
+    };
+    let of_b = import("lvs_sync_daemon eth1 inst B ttl 2", "");
+    assert!(
+        file(&of_b, "haresources")
+            .contains("beta LVSSyncDaemonSwap::master::8::eth1::ttl=2 IPaddr2::192.0.2.8/")
+    );
+    let own = import("", "lvs_sync_daemon_interface eth2");
+    assert!(
+        file(&own, "haresources").contains("beta LVSSyncDaemonSwap::master::7::eth2 IPaddr2::192.0.2.7/")
+    );
+    assert_eq!(told(&import("lvs_sync_daemon eth1 C", "")), ["2 lvs_sync_daemon"]);
+    assert_eq!(told(&import("lvs_sync_daemon eth1", "")), ["2 lvs_sync_daemon"]);
+    for output in [of_b, own] {
+        assert!(told(&output).is_empty(), "{:?}", told(&output));
+        pair(&output);
+    }
 }
 
 #[test]
@@ -246,6 +327,8 @@ fn virtual_servers_of_keepalived_become_services() {
         script.text
     );
     assert!(script.text.contains("weight $((code - 2))"), "{}", script.text);
+    let text = file(&output, "ldirectord.cf");
+    assert!(text.contains("checkcommand=/etc/ha.d/checks/tcp-192.0.2.100-8080\n"), "{text}");
 }
 
 #[test]
@@ -254,6 +337,7 @@ fn what_keepalived_has_alone_is_said_with_its_line() {
     let told = told(&output);
     let line = |text: &str| KEEPALIVED.lines().position(|line| line.contains(text)).unwrap() + 1;
     for (text, subject) in [
+        ("lvs_timeouts", "lvs_timeouts"),
         ("vrrp_script", "vrrp_script chk"),
         ("notify_master", "notify_master"),
         ("track_interface", "track_interface"),
@@ -309,73 +393,6 @@ fn a_table_of_ipvsadm_becomes_services() {
     let first = &plan.services[0].reals[0].destination;
     assert_eq!((first.weight, first.upper_threshold, first.lower_threshold), (5, 20, 10));
     assert_eq!(told(&output), ["9 --start-daemon", "10 nonsense"]);
-}
-
-const PIRANHA: &str = r#"serial_no = 12
-primary = 192.0.2.1
-service = lvs
-backup = 192.0.2.2
-keepalive = 6
-deadtime = 18
-network = nat
-nat_router = 192.0.2.254 eth1:1
-nat_nmask = 255.255.255.0
-monitor_links = 1
-syncdaemon = 0
-virtual web {
-     active = 1
-     address = 198.51.100.100 eth0:1
-     vip_nmask = 255.255.255.0
-     port = 80
-     send = "GET /health HTTP/1.0\r\n\r\n"
-     expect = "HTTP"
-     load_monitor = uptime
-     scheduler = wlc
-     protocol = tcp
-     timeout = 4
-     reentry = 15
-     quiesce_server = 1
-     server one {
-         address = 192.0.2.11
-         active = 1
-         weight = 3
-     }
-     server two {
-         address = 192.0.2.12
-         active = 0
-     }
-}
-virtual mail {
-     active = 1
-     address = 198.51.100.100 eth0:1
-     vip_nmask = 255.255.255.0
-     port = 25
-     expect = "220 (x)"
-     protocol = tcp
-     server one {
-         address = 192.0.2.11
-         active = 1
-     }
-}
-"#;
-
-#[test]
-fn routers_of_piranha_become_a_pair_with_services() {
-    let output = piranha::import(Source::new("lvs.cf", PIRANHA), &settings());
-    let plan = pair(&output);
-    assert_eq!((plan.timing.keepalive.as_secs(), plan.timing.deadtime.as_secs()), (6, 18));
-    let groups: Vec<&str> =
-        file(&output, "haresources").lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(
-        groups,
-        ["alpha IPaddr2::192.0.2.254/24/eth1:1 IPaddr2::198.51.100.100/24/eth0:1 ldirectord::ldirectord.cf"]
-    );
-    let services = director(&output).plan.services;
-    assert_eq!((services.len(), services[0].reals.len(), services[0].reals[0].destination.weight), (2, 1, 3));
-    assert!(services[0].quiescent && !services[1].quiescent);
-    let probe = format!("{:?}", services[1].reals[0].check);
-    assert!(probe.contains(r"220\\ \\(x\\)") || probe.contains(r"220\ \(x\)"), "{probe}");
-    assert_eq!(told(&output), ["10 monitor_links", "19 load_monitor"]);
 }
 
 #[test]

@@ -253,7 +253,15 @@ fn program(
         section.key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
     let name = format!("checks/{}-{}", section.protocol, safe.trim_matches('-'));
     section.set("checktype", "external");
-    section.set("checkcommand", settings.output.join(&name).display().to_string());
+    let path = settings.install.join(&name);
+    section.set("checkcommand", path.display().to_string());
+    if let Some((_, checker)) = chosen.first() {
+        let message = format!(
+            "the programs are called by a script in {}: copy it there on both nodes; directord's service runs it as the user directord, without root's rights",
+            path.parent().unwrap_or(&settings.install).display()
+        );
+        notes.differs(checker.place, "MISC_CHECK", message);
+    }
     NewFile { name, text, mode: 0o755 }
 }
 

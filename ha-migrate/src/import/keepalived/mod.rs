@@ -2,12 +2,13 @@
 
 mod checks;
 mod services;
+mod sync;
 pub(super) mod tree;
 mod vrrp;
 
 use super::director::Director;
 use super::pair::Pair;
-use super::{NewFile, Notes, Output, Settings};
+use super::{NewFile, Notes, Output, Settings, TIMEOUTS};
 use config::Source;
 use tree::Statement;
 
@@ -21,6 +22,7 @@ pub fn import(sources: Vec<Source>, settings: &Settings) -> Output {
     let mut pair = vrrp::pair(&statements, &mut notes);
     let (director, scripts) = services::director(&statements, settings, &mut notes);
     statements.iter().for_each(|statement| other(statement, &mut notes));
+    sync::rest(&statements, &mut pair, &mut notes);
     let mut files = Vec::new();
     if !director.sections.is_empty() {
         attach(&mut pair, &director, &mut notes);
@@ -47,7 +49,8 @@ pub fn import(sources: Vec<Source>, settings: &Settings) -> Output {
     Output { files, notes }
 }
 
-/// The director becomes the last resource of the group whose address most services have.
+/// The director becomes the first resource of the group whose address most services have: the table is there before the
+/// address is.
 fn attach(pair: &mut Pair, director: &Director, notes: &mut Notes) {
     let has = |resources: &[String], key: &str| {
         let host = key.rsplit_once(':').map_or(key, |(host, _)| host);
@@ -58,7 +61,7 @@ fn attach(pair: &mut Pair, director: &Director, notes: &mut Notes) {
     };
     let best = pair.groups.iter_mut().rev().max_by_key(|group| count(&group.resources));
     let Some(best) = best else { return };
-    best.resources.push("ldirectord::ldirectord.cf".to_owned());
+    best.resources.insert(0, "ldirectord::ldirectord.cf".to_owned());
     let (resources, name) = (best.resources.clone(), best.name.clone());
     if pair.groups.len() > 1 {
         for section in director
@@ -66,7 +69,7 @@ fn attach(pair: &mut Pair, director: &Director, notes: &mut Notes) {
             .iter()
             .filter(|section| !section.v6 && section.protocol != "fwm" && !has(&resources, &section.key))
         {
-            let advice = "give each group a director of its own: split ldirectord.cf, and write ldirectord::FILE at the end of both lines";
+            let advice = "give each group a director of its own: split ldirectord.cf, and write ldirectord::FILE before the addresses of both lines";
             notes.lost(
                 section.place,
                 &section.key,
@@ -118,12 +121,8 @@ fn global_definitions(block: &Statement, notes: &mut Notes) {
             "enable_script_security" | "script_user" => {
                 notes.differs(place, name, "checks run as the daemon's user, without a shell")
             }
-            "lvs_sync_daemon" => notes.lost(
-                place,
-                name,
-                "connection synchronisation is no part of these files",
-                "a resource in haresources starts and stops it with the group: LVSSyncDaemonSwap::master",
-            ),
+            "lvs_sync_daemon" => {} // see the groups
+            "lvs_timeouts" => notes.lost(place, name, TIMEOUTS.0, TIMEOUTS.1),
             _ if name.starts_with("vrrp_garp") || name.starts_with("vrrp_gna") => {
                 notes.differs(place, name, "an address is announced at once and again several times");
             }

@@ -2,7 +2,7 @@
 
 use super::super::pair::{Group, Pair};
 use super::super::{Notes, Place};
-use super::tree::Statement;
+use super::{sync, tree::Statement};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -34,11 +34,14 @@ pub(super) fn pair(statements: &[Statement], notes: &mut Notes) -> Pair {
     for (name, members, place) in grouped {
         let here =
             members.iter().any(|member| member.find("state").is_some_and(|state| state.value() == "MASTER"));
-        let resources =
+        let mut resources =
             members.iter().flat_map(|member| instance(member, &mut pair, notes)).collect::<Vec<_>>();
         if resources.is_empty() {
             notes.look(place, &name, "has no address that is taken over");
         } else {
+            if let Some(sync) = sync::resource(statements, &members, notes) {
+                resources.insert(0, sync);
+            }
             pair.groups.push(Group { place, name, here, resources });
         }
     }
@@ -75,7 +78,9 @@ fn instance(instance: &Statement, pair: &mut Pair, notes: &mut Notes) -> Vec<Str
     for statement in &instance.block {
         let (name, place) = (statement.name(), statement.place);
         match name {
-            "state" | "interface" | "advert_int" | "unicast_peer" => notes.same(place, name),
+            "state" | "interface" | "advert_int" => notes.same(place, name),
+            "unicast_peer" => {} // see the links
+            "mcast_src_ip" | "unicast_src_ip" if instance.find("unicast_peer").is_some() => {}
             "priority" => notes.differs(place, name, "the group is at home on the node whose state is MASTER; there is no other order"),
             "virtual_router_id" => notes.differs(place, name, "is the last number of the multicast group, so that neighbours do not hear each other"),
             "virtual_ipaddress" | "virtual_ipaddress_excluded" => {
@@ -104,12 +109,7 @@ fn instance(instance: &Statement, pair: &mut Pair, notes: &mut Notes) -> Vec<Str
                 "what fails on a node does not move its groups by itself",
                 "ping a router: ping ADDRESS, and respawn hacluster ipfail, in ha.cf",
             ),
-            "lvs_sync_daemon_interface" | "lvs_sync_daemon_inteface" => notes.lost(
-                place,
-                name,
-                "connection synchronisation is no part of an address",
-                "a resource in haresources starts and stops it with the group: LVSSyncDaemonSwap::master",
-            ),
+            "lvs_sync_daemon_interface" | "lvs_sync_daemon_inteface" => {} // see the group
             _ => script(name, statement, notes),
         }
     }
@@ -117,7 +117,7 @@ fn instance(instance: &Statement, pair: &mut Pair, notes: &mut Notes) -> Vec<Str
     let dead = advert * 3 + advert * (256 - priority) / 256;
     pair.keepalive = if pair.keepalive.is_zero() { advert } else { pair.keepalive.min(advert) };
     pair.deadtime = pair.deadtime.max(dead);
-    for link in links(instance, &interface, router) {
+    for link in links(instance, &interface, router, notes) {
         // One group of multicast is enough for an interface, however many instances it has.
         let group = link.split(" 239.").next().filter(|_| link.starts_with("mcast "));
         if !pair
@@ -131,17 +131,52 @@ fn instance(instance: &Statement, pair: &mut Pair, notes: &mut Notes) -> Vec<Str
     resources
 }
 
-/// To the peers that are named, or to a group of the instance's own.
-fn links(instance: &Statement, interface: &str, router: u32) -> Vec<String> {
-    let peers = instance.find("unicast_peer").map_or(&[] as &[Statement], |peers| &peers.block);
-    let mut links: Vec<String> = Vec::new();
-    for peer in peers.iter().filter_map(|peer| peer.name().parse::<IpAddr>().ok()) {
-        links.push(format!("ucast{} {interface} {peer}", if peer.is_ipv6() { "6" } else { "" }));
+/// Between the addresses of both nodes, or to a group of the instance's own.
+fn links(instance: &Statement, interface: &str, router: u32, notes: &mut Notes) -> Vec<String> {
+    match instance.find("unicast_peer") {
+        Some(peers) => unicast(instance, peers, interface, notes),
+        None => vec![format!("mcast {interface} 239.192.0.{router} 694 1 0")],
     }
-    if links.is_empty() {
-        links.push(format!("mcast {interface} 239.192.0.{router} 694 1 0"));
+}
+
+/// keepalived's file names the other node alone; ha.cf is the same on both, so it needs this node's address, too: each node
+/// also hears itself, which does no harm.
+fn unicast(instance: &Statement, peers: &Statement, interface: &str, notes: &mut Notes) -> Vec<String> {
+    let own = instance.find("unicast_src_ip").or(instance.find("mcast_src_ip"));
+    let own_address = own.and_then(|own| own.value().parse::<IpAddr>().ok());
+    let others = peers.block.iter().filter_map(|peer| Some((peer, peer.name().parse::<IpAddr>().ok()?)));
+    let others: Vec<_> = others.filter(|(_, address)| Some(*address) != own_address).collect();
+    match (own, own_address) {
+        (Some(own), Some(_)) => notes.same(own.place, own.name()),
+        (Some(own), None) => notes.lost(
+            own.place,
+            own.name(),
+            format!("{:?} is no address, so the other node would not hear this one", own.value()),
+            &own_link(interface),
+        ),
+        (None, _) => notes.lost(
+            peers.place,
+            "unicast_peer",
+            "names the other node alone, and ha.cf is the same on both: the other node would not hear this one",
+            &own_link(interface),
+        ),
     }
-    links
+    notes.same(peers.place, "unicast_peer");
+    for (third, _) in others.iter().skip(1) {
+        notes.lost(
+            third.place,
+            third.name(),
+            "a third router: a pair has two nodes",
+            "remove its ucast line from ha.cf; three nodes are for Pacemaker",
+        );
+    }
+    let six = |address: &IpAddr| if address.is_ipv6() { "6" } else { "" };
+    let all = own_address.into_iter().chain(others.into_iter().map(|(_, address)| address));
+    all.map(|address| format!("ucast{} {interface} {address}", six(&address))).collect()
+}
+
+fn own_link(interface: &str) -> String {
+    format!("add this node's own address on {interface} to ha.cf, on both nodes: ucast {interface} ADDRESS")
 }
 
 fn script(name: &str, statement: &Statement, notes: &mut Notes) {
