@@ -42,7 +42,7 @@ pub struct Director {
     /// Where check results have changed what is wanted, until somebody asks.
     touched: BTreeSet<usize>,
     /// Who is concerned by a probe: service and real server by position in the plan.
-    holders: HashMap<Arc<Probe>, Vec<(usize, usize)>>,
+    holders: HashMap<Arc<Probe>, Holders>,
     /// What has happened, until somebody asks.
     events: Vec<Event>,
     /// What is to be mailed of a service as a whole, until somebody asks.
@@ -172,9 +172,7 @@ impl Director {
         let mut seen = HashSet::new();
         let all = self.plan.services.iter().flat_map(|service| &service.reals);
         all.filter_map(|real| match &real.check {
-            Check::Probe(probe) if seen.insert(probe) => {
-                self.holders.get_key_value(probe).map(|(arc, _)| Arc::clone(arc))
-            }
+            Check::Probe(probe) if seen.insert(probe) => Some(Arc::clone(probe)),
             _ => None,
         })
         .collect()
@@ -201,7 +199,7 @@ impl Director {
     /// [`Director::take_touched`].
     pub fn observe(&mut self, probe: &Probe, checked: &Checked, now: SystemTime) -> Vec<Line> {
         let (mut lines, mut concerned) = (Vec::new(), Vec::new());
-        for (at, number) in self.holders.get(probe).into_iter().flatten() {
+        for (at, number) in self.holders.get(probe).map(Holders::places).into_iter().flatten() {
             let (Some(service), Some(state)) = (self.plan.services.get(*at), self.services.get_mut(*at))
             else {
                 continue;
@@ -214,14 +212,14 @@ impl Director {
             server.tally.add(checked.outcome.name());
             let before = server.verdict;
             let counts = Counts { fall: service.failure_count, rise: service.rise };
-            let last = server.last.replace(Last { checked: checked.clone(), at: now });
+            let last = server.last.replace(Last::new(checked, now));
             if let Outcome::NotRun(_) = checked.outcome {
                 lines.extend(not_run(last.as_ref(), real, service, &checked.outcome));
                 continue;
             }
             lines.extend(no_weight(last.as_ref(), real, service, &checked.outcome));
             let change = server.verdict.observe(checked.outcome.passed(), counts);
-            let weight = server.weight;
+            let weight = server.weight.clone();
             server.weight.observe(&checked.outcome);
             server.turned(before.state(), service, now);
             let what = match change {
@@ -259,7 +257,7 @@ impl Director {
 
     /// Whether somebody waits for more results of a probe to know what its last one means.
     pub fn is_in_doubt(&self, probe: &Probe) -> bool {
-        self.holders.get(probe).into_iter().flatten().any(|(at, number)| {
+        self.holders.get(probe).map(Holders::places).into_iter().flatten().any(|(at, number)| {
             let server = self.services.get(*at).and_then(|service| service.servers.get(*number));
             server.is_some_and(|server| server.verdict.is_in_doubt())
         })
@@ -301,7 +299,7 @@ impl Director {
         };
         self.holders
             .iter()
-            .filter(|(_, holders)| holders.iter().all(resting))
+            .filter(|(_, holders)| holders.places().iter().all(resting))
             .map(|(probe, _)| Arc::clone(probe))
             .collect()
     }
@@ -413,14 +411,37 @@ fn leaving(service: &VirtualService) -> Leaving {
     (service.service.key.clone(), reals.chain(fallback).collect())
 }
 
-fn holders(plan: &Plan) -> HashMap<Arc<Probe>, Vec<(usize, usize)>> {
-    let mut holders: HashMap<Arc<Probe>, Vec<(usize, usize)>> = HashMap::new();
+/// Who holds a probe: nearly always one server.
+#[derive(Debug)]
+enum Holders {
+    One(Place),
+    Many(Vec<Place>),
+}
+
+impl Holders {
+    fn places(&self) -> &[Place] {
+        match self {
+            Holders::One(place) => std::slice::from_ref(place),
+            Holders::Many(places) => places,
+        }
+    }
+
+    fn add(&mut self, place: Place) {
+        match self {
+            Holders::One(first) => *self = Holders::Many(vec![*first, place]),
+            Holders::Many(places) => places.push(place),
+        }
+    }
+}
+
+fn holders(plan: &Plan) -> HashMap<Arc<Probe>, Holders> {
+    let mut holders: HashMap<Arc<Probe>, Holders> = HashMap::new();
     for (at, service) in plan.services.iter().enumerate() {
         for (number, real) in service.reals.iter().enumerate() {
             if let Check::Probe(probe) = &real.check {
                 match holders.get_mut(probe) {
-                    Some(known) => known.push((at, number)),
-                    None => drop(holders.insert(Arc::new(probe.clone()), vec![(at, number)])),
+                    Some(known) => known.add((at, number)),
+                    None => drop(holders.insert(Arc::clone(probe), Holders::One((at, number)))),
                 }
             }
         }

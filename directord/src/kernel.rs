@@ -7,10 +7,10 @@
 use crate::claim::Claim;
 use crate::director::{Failed, Leaving};
 use crate::reconcile::{Action, Counted, Edit, Table, Wanted, reconcile, remove};
-use ipvs::{Client, Error, Reason, ServiceKey, listing};
+use ipvs::{Client, Error, ServiceKey, listing};
 use std::collections::HashSet;
 use std::io;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use tokio::sync::oneshot;
 
 /// So many services are asked for one by one; for more, the list of all is shorter work.
@@ -26,7 +26,7 @@ pub struct Kernel {
 #[derive(Clone, Debug, Default)]
 pub struct Pass {
     /// What the table shall hold.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Arc<Vec<Wanted>>,
     /// What shall leave it.
     pub leaving: Vec<Leaving>,
     /// For the log: `start` or `stop`.
@@ -225,11 +225,27 @@ fn perform(access: &mut impl Access, pass: &Pass) -> Result<Done, Error> {
 }
 
 impl Access for Client {
+    /// A few are asked for one by one: what a check finds is in the table at once, however long the kernel's list of
+    /// services is.
     fn read(&mut self, ours: &HashSet<&ServiceKey>) -> Result<Table, Error> {
-        let without_counts = |(entry, found): listing::Entry| {
-            (entry.service, found.into_iter().map(|entry| entry.destination).collect())
+        let mut table = Table::default();
+        // Without the counts, and without the room that they took: this is kept.
+        let mut keep = |(entry, found): listing::Entry| {
+            let mut destinations = Vec::with_capacity(found.len());
+            destinations.extend(found.into_iter().map(|entry| entry.destination));
+            table.services.push((entry.service, destinations));
         };
-        Ok(Table { services: entries(self, ours)?.into_iter().map(without_counts).collect() })
+        if ours.len() > FEW {
+            self.each(|key| ours.contains(key), keep)?;
+        } else {
+            for key in ours {
+                if let Some(service) = self.service(key)? {
+                    self.destinations_of(service, &mut keep)?;
+                }
+            }
+        }
+        table.services.shrink_to_fit();
+        Ok(table)
     }
 
     fn count(&mut self, ours: impl Fn(&ServiceKey) -> bool) -> Result<Counted, Error> {
@@ -252,25 +268,6 @@ impl Access for Client {
             Action::DeleteDestination(service, key) => self.delete_destination(service, key),
         }
     }
-}
-
-/// Services with their destinations. A few are asked for one by one: what a check finds is in the table at once,
-/// however long the kernel's list of services is.
-fn entries(client: &mut Client, ours: &HashSet<&ServiceKey>) -> Result<Vec<listing::Entry>, Error> {
-    if ours.len() > FEW {
-        return client.table_of(|key| ours.contains(key));
-    }
-    let mut entries = Vec::new();
-    for key in ours {
-        let Some(service) = client.service(key)? else { continue };
-        match client.destinations(key) {
-            Ok(destinations) => entries.push((service, destinations)),
-            // Somebody deleted it between the two questions.
-            Err(error) if error.reason() == Some(&Reason::NoService) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(entries)
 }
 
 /// An error with what can be done about it.

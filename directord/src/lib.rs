@@ -20,9 +20,11 @@
 //! * [`kernel`] the thread that reads and edits the table; [`claim`] the file that says what of it is ours.
 //! * [`control`] questions and answers of the control socket.
 //! * `resource` what whoever holds the addresses asks for: activation and release, whatever runs at that moment.
+//! * `memory` what the allocator keeps, and what it gives back.
 //! * `prepare`, `privileges` what a daemon needs that does not run as root, and what it gives up.
 //! * `run`, `start`, `verbs`, `operate` the shell around it: loop, start-up, command line.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+// but for `memory`
 // A probe is a key, and its compiled expression keeps scratch space for matching; only its text is hashed.
 #![allow(clippy::mutable_key_type)]
 
@@ -39,6 +41,7 @@ pub mod kernel;
 mod log_settings;
 mod mail;
 mod maintenance;
+mod memory;
 pub mod metrics;
 mod monitor;
 mod operate;

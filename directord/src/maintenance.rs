@@ -40,7 +40,7 @@ impl Resting {
     /// Whether this server is.
     pub(crate) fn includes(&self, real: &RealServer) -> bool {
         let named = real.name.as_ref().is_some_and(|name| {
-            self.names.contains(name) || self.names.contains(&format!("{name}:{}", real.port))
+            self.names.contains(&**name) || self.names.contains(&format!("{name}:{}", real.port))
         });
         named
             || self.addresses.contains(&(real.address, None))
@@ -130,8 +130,8 @@ mod tests {
     fn real(address: &str, port: u16, name: Option<&str>) -> RealServer {
         let address: IpAddr = address.parse().unwrap();
         let destination = Destination::new(ipvs::DestinationKey::new(address, port), Forwarding::DirectRoute);
-        let (check, monitor_name) = (Check::On, String::new());
-        RealServer { address, port, name: name.map(str::to_owned), destination, check, monitor_name }
+        let (check, monitor_name) = (Check::On, Box::default());
+        RealServer { address, port, name: name.map(Into::into), destination, check, monitor_name }
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::kernel::Kernel;
 use crate::log_settings::{Mode, log_settings};
 use crate::mail::{self, Mailer};
 use crate::maintenance::{Maintenance, Resting};
+use crate::memory;
 use crate::metrics::{Edits, Histogram};
 use crate::monitor::Monitor;
 use crate::reconcile::Table;
@@ -352,7 +353,12 @@ impl Daemon {
     fn event(&mut self, event: Event) -> Next {
         match event {
             Event::Passed(epoch, wanted, leaving, result) => {
-                return self.passed(epoch, &wanted, leaving, result);
+                let next = self.passed(epoch, &wanted, leaving, result);
+                drop(wanted);
+                if self.at_pass.whole {
+                    memory::trim(); // of what was wanted and found: megabytes where there are thousands of servers
+                }
+                return next;
             }
             Event::Signal(signal_hook::consts::SIGHUP) => {
                 info!("Reloading Linux Director Daemon config on signal");

@@ -6,6 +6,7 @@ use crate::control;
 use crate::instance::Instance;
 use crate::kernel::Kernel;
 use crate::log_settings::{Mode, log_settings};
+use crate::memory;
 use crate::privileges::narrow;
 use crate::resource::{self, Found};
 use crate::run::{Before, Parts, drains, run};
@@ -90,6 +91,7 @@ fn serve(
     watch: Watch,
     starting: Starting,
 ) -> ExitCode {
+    memory::settle();
     eprint!("{}", loaded.report.render());
     let folder = instance.socket.parent().map_or(Ok(()), std::fs::create_dir_all);
     if let Err(error) = folder {

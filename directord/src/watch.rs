@@ -1,5 +1,7 @@
 //! Has the configuration changed on disk? Blocking; called on a thread for such work.
 
+use md5::{Digest as _, Md5};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -11,11 +13,15 @@ const SETTLE: Duration = Duration::from_millis(200);
 pub(crate) struct Watch {
     path: PathBuf,
     stamp: Option<Stamp>,
-    content: Option<Vec<u8>>,
+    /// Of its content: the file may be long, and this is kept for years.
+    digest: Option<Digest>,
 }
 
 /// Cheap to look at; a difference makes the content be read.
 type Stamp = (Option<SystemTime>, u64, u64);
+
+/// No file that an administrator writes has another one's digest by chance.
+type Digest = [u8; 16];
 
 /// What a look found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +37,12 @@ pub(crate) enum Look {
 impl Watch {
     /// Remembers the file as it is now.
     pub(crate) fn new(path: &Path) -> Watch {
-        Watch { path: path.to_path_buf(), stamp: stamp(path), content: std::fs::read(path).ok() }
+        Watch { path: path.to_path_buf(), stamp: stamp(path), digest: digest(path).ok() }
     }
 
     /// Knows nothing yet: the next look reads the file.
     pub(crate) fn unseen(path: &Path) -> Watch {
-        Watch { path: path.to_path_buf(), stamp: None, content: None }
+        Watch { path: path.to_path_buf(), stamp: None, digest: None }
     }
 
     /// Looks again. A file that was only touched is the same.
@@ -45,26 +51,30 @@ impl Watch {
         if now == self.stamp {
             return Look::Same;
         }
-        let first = match std::fs::read(&self.path) {
-            Ok(content) => content,
+        let first = match digest(&self.path) {
+            Ok(digest) => digest,
             Err(error) => {
                 // An editor may be between removing and renaming: the next look decides.
                 let known = self.stamp.take().is_some();
                 return if known { Look::Gone(error.to_string()) } else { Look::Same };
             }
         };
-        if self.content.as_ref() == Some(&first) {
+        if self.digest == Some(first) {
             self.stamp = now;
             return Look::Same;
         }
         std::thread::sleep(SETTLE);
-        if std::fs::read(&self.path).ok().as_ref() != Some(&first) || stamp(&self.path) != now {
+        if digest(&self.path).ok() != Some(first) || stamp(&self.path) != now {
             return Look::Same; // still being written: the next look decides
         }
         self.stamp = now;
-        self.content = Some(first);
+        self.digest = Some(first);
         Look::Changed
     }
+}
+
+fn digest(path: &Path) -> io::Result<Digest> {
+    Ok(Md5::digest(std::fs::read(path)?).into())
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

@@ -45,9 +45,9 @@ pub enum Kind {
         timeout: Duration,
     },
     /// A page over HTTP or HTTPS.
-    Http(Http),
+    Http(Box<Http>),
     /// A text sent, lines received.
-    SimpleTcp(SimpleTcp),
+    SimpleTcp(Box<SimpleTcp>),
     /// A dialogue in the protocol of a mail, directory, database or other service.
     Dialogue(Box<Dialogue>),
     /// A program whose exit code 0 means up.
@@ -143,7 +143,7 @@ impl Kind {
         match self {
             Kind::Connect { .. } => "connect",
             Kind::Ping { .. } => "ping",
-            Kind::Http(Http { route: Route::Through(_), .. }) => "http_proxy",
+            Kind::Http(http) if matches!(http.route, Route::Through(_)) => "http_proxy",
             Kind::Http(http) if http.url.starts_with("https") => "https",
             Kind::Http(_) => "http",
             Kind::SimpleTcp(_) => "simpletcp",

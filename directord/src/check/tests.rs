@@ -51,7 +51,7 @@ async fn refusing() -> SocketAddr {
 }
 
 fn http(to: SocketAddr, receive: Option<&str>) -> Kind {
-    Kind::Http(Http {
+    let http = Http {
         url: format!("http://{to}/page"),
         route: Route::Resolved,
         host: Some("www.example.com".into()),
@@ -59,17 +59,19 @@ fn http(to: SocketAddr, receive: Option<&str>) -> Kind {
         receive: receive.map(|text| Pattern::new(text).unwrap()),
         tls_verify: true,
         timeout: LIMIT,
-    })
+    };
+    Kind::Http(http.into())
 }
 
 fn simple(to: SocketAddr, receive: Option<&str>) -> Kind {
-    Kind::SimpleTcp(SimpleTcp {
+    let simple = SimpleTcp {
         to,
         udp: false,
         request: "hello\n".into(),
         receive: receive.map(|text| Pattern::new(text).unwrap()),
         timeout: LIMIT,
-    })
+    };
+    Kind::SimpleTcp(simple.into())
 }
 
 /// Runs a check and sees that it kept its limit.
@@ -230,7 +232,7 @@ async fn a_redirect_to_a_silent_server_ends_in_silence() {
     .await;
     let Kind::Http(probe) = http(from, None) else { panic!() };
     let timeout = Duration::from_secs(2);
-    assert_eq!(outcome(Kind::Http(Http { timeout, ..probe })).await, Outcome::Silent(timeout));
+    assert_eq!(outcome(Kind::Http(Http { timeout, ..*probe }.into())).await, Outcome::Silent(timeout));
 }
 
 #[tokio::test]
@@ -289,7 +291,7 @@ async fn simpletcp_over_udp() {
         }
     });
     let udp = |receive| match simple(to, Some(receive)) {
-        Kind::SimpleTcp(simple) => Kind::SimpleTcp(SimpleTcp { udp: true, ..simple }),
+        Kind::SimpleTcp(simple) => Kind::SimpleTcp(SimpleTcp { udp: true, ..*simple }.into()),
         other => other,
     };
     assert_eq!(outcome(udp("^two$")).await, Outcome::Passed);

@@ -303,9 +303,10 @@ impl Builder<'_> {
                 }
                 let Some(check) = checks.of(text, address, port, notes) else { continue };
                 let monitor_name = match at.section.monitor_file {
-                    Some(_) => checks.monitor_name(text, address, port),
-                    None => String::new(),
+                    Some(_) => checks.monitor_name(text, address, port).into(),
+                    None => Box::default(),
                 };
+                let name = name.map(String::into_boxed_str);
                 let real = RealServer { address, port, name, destination, check, monitor_name };
                 match reals.iter_mut().find(|other| other.destination.key == real.destination.key) {
                     Some(other) => {
@@ -322,6 +323,7 @@ impl Builder<'_> {
                 }
             }
         }
+        reals.shrink_to_fit();
         reals
     }
 

@@ -6,6 +6,7 @@ use ipvs::{Destination, Protocol, Service, ServiceKey};
 use serde::{Serialize, Serializer};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A whole configuration.
@@ -90,14 +91,14 @@ pub struct RealServer {
     /// Its port as configured, which the check uses; 0 if none was written.
     pub port: u16,
     /// Its name, if the file names it.
-    pub name: Option<String>,
+    pub name: Option<Box<str>>,
     /// What the kernel's table shall hold while it is up. Except with `masq` the kernel knows no other
     /// port than the service's.
     pub destination: Destination,
     /// How it is checked.
     pub check: Check,
     /// How the service's monitor file names it; empty if there is none.
-    pub monitor_name: String,
+    pub monitor_name: Box<str>,
 }
 
 /// How a real server is checked.
@@ -108,8 +109,8 @@ pub enum Check {
     On,
     /// Not: it is never used.
     Off,
-    /// By a probe.
-    Probe(Probe),
+    /// By a probe, which others may share.
+    Probe(Arc<Probe>),
 }
 
 impl RealServer {

@@ -465,7 +465,7 @@ proptest! {
 fn monitor_files_name_checks_as_ldirectord_did() {
     let names = |lines: &str| {
         let text = format!("virtual=192.0.2.1:80\n\tmonitorfile=\"/tmp/checks\"\n{lines}");
-        one(&text).reals.into_iter().map(|real| real.monitor_name).collect::<Vec<_>>()
+        one(&text).reals.into_iter().map(|real| real.monitor_name.into_string()).collect::<Vec<_>>()
     };
     assert_eq!(
         names(
@@ -485,5 +485,5 @@ fn monitor_files_name_checks_as_ldirectord_did() {
         ["combined http tcp 192.0.2.10 80 1 gate / "]
     );
     let without = one("virtual=192.0.2.1:80\n\treal=192.0.2.10:80 gate\n");
-    assert_eq!((without.monitor_file, without.reals[0].monitor_name.as_str()), (None, ""));
+    assert_eq!((without.monitor_file, without.reals[0].monitor_name.as_ref()), (None, ""));
 }

@@ -37,7 +37,7 @@ impl Director {
     pub fn drain(&mut self, places: &[Place], drain: &Drain, now: SystemTime) -> Vec<Line> {
         let set = |server: &mut Server| {
             let new = server.drained.is_none();
-            server.drained.get_or_insert_with(|| drain.clone());
+            server.drained.get_or_insert_with(|| drain.clone().into());
             new.then(|| format!("Drained by {}", drain.by))
         };
         self.change(places, (What::Drained, &drain.by, now), set)
@@ -77,10 +77,10 @@ impl Director {
         let mut drained = Vec::new();
         for (service, state) in self.plan.services.iter().zip(&self.services) {
             for (real, server) in service.reals.iter().zip(&state.servers) {
-                drained.extend(server.drained.clone().map(|drain| Drained {
+                drained.extend(server.drained.as_deref().cloned().map(|drain| Drained {
                     service: service.id(),
                     server: real.shown().to_string(),
-                    name: real.name.clone(),
+                    name: real.name.as_deref().map(str::to_owned),
                     drain,
                 }));
             }
@@ -95,7 +95,7 @@ impl Director {
             let known: Vec<&Drained> = drained.iter().filter(|known| known.service == id).collect();
             for (real, server) in service.reals.iter().zip(&mut state.servers) {
                 let found = known.iter().find(|known| known.is(real));
-                server.drained = found.map(|known| known.drain.clone());
+                server.drained = found.map(|known| known.drain.clone().into());
             }
         }
     }
@@ -132,7 +132,7 @@ impl Drained {
     fn is(&self, real: &RealServer) -> bool {
         self.server == real.shown().to_string()
             || (self.name.is_some()
-                && self.name == real.name
+                && self.name.as_deref() == real.name.as_deref()
                 && self.server.ends_with(&format!(":{}", real.port)))
     }
 }

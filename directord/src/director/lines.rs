@@ -12,7 +12,7 @@ pub(super) fn not_run(
     service: &VirtualService,
     outcome: &Outcome,
 ) -> Option<Line> {
-    let known = last.is_some_and(|last| matches!(last.checked.outcome, Outcome::NotRun(_)));
+    let known = last.is_some_and(|last| matches!(last.outcome(), Outcome::NotRun(_)));
     let text = || format!("No verdict on {} ({}), its state stays: {outcome}", real.shown(), service.id());
     (!known).then(|| Line { warning: true, text: text() })
 }
@@ -24,7 +24,7 @@ pub(super) fn no_weight(
     service: &VirtualService,
     outcome: &Outcome,
 ) -> Option<Line> {
-    let new = match (last.map(|last| &last.checked.outcome), outcome) {
+    let new = match (last.map(Last::outcome), outcome) {
         (Some(Outcome::NoWeight(_)), _) => false,
         (_, outcome) => matches!(outcome, Outcome::NoWeight(_)),
     };

@@ -1,6 +1,6 @@
 //! What is written into monitor files.
 
-use super::Director;
+use super::{Director, Holders};
 use crate::check::Probe;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ impl Director {
     /// Into which monitor files the result of a check belongs.
     pub fn monitored(&self, probe: &Probe) -> Vec<Monitored<'_>> {
         let mut found = Vec::new();
-        for (at, number) in self.holders.get(probe).into_iter().flatten() {
+        for (at, number) in self.holders.get(probe).map(Holders::places).into_iter().flatten() {
             let (Some(service), Some(state)) = (self.plan.services.get(*at), self.services.get(*at)) else {
                 continue;
             };

@@ -113,9 +113,7 @@ impl Director {
         let mut probes: HashMap<Option<Arc<Probe>>, Vec<Place>> = HashMap::new();
         for place in places {
             let probe = match self.real(*place).map(|(_, real, _)| &real.check) {
-                Some(Check::Probe(probe)) => {
-                    self.holders.get_key_value(probe).map(|(arc, _)| Arc::clone(arc))
-                }
+                Some(Check::Probe(probe)) => Some(Arc::clone(probe)),
                 _ => None,
             };
             probes.entry(probe).or_default().push(*place);
@@ -129,7 +127,7 @@ impl Director {
             let server = self.services.get(*at).and_then(|service| service.servers.get(*number));
             server.is_some_and(|server| !server.verdict.is_up() && !server.verdict.in_maintenance())
         };
-        let wanted = self.holders.iter().filter(|(_, holders)| holders.iter().any(not_up));
+        let wanted = self.holders.iter().filter(|(_, holders)| holders.places().iter().any(not_up));
         wanted.map(|(probe, _)| Arc::clone(probe)).collect()
     }
 
@@ -244,23 +242,23 @@ fn of(real: &RealServer, server: &Server) -> ServerStatus {
     let why = match (&server.last, &real.check) {
         _ if server.verdict.in_maintenance() => "in maintenance".to_owned(),
         (Some(last), _) if server.verdict.is_held() => {
-            format!("kept up, as all failed together: {}", last.checked.outcome)
+            format!("kept up, as all failed together: {}", last.outcome())
         }
         (_, Check::On) => "not checked, always used".to_owned(),
         (_, Check::Off) => "not checked, never used".to_owned(),
-        (Some(last), _) => last.checked.outcome.to_string(),
+        (Some(last), _) => last.outcome().to_string(),
         (None, _) if server.verdict.is_up() => "found in the kernel's table, not checked yet".to_owned(),
         (None, _) => "not checked yet".to_owned(),
     };
     ServerStatus {
         server: real.shown().to_string(),
-        name: real.name.clone(),
+        name: real.name.as_deref().map(str::to_owned),
         state: server.verdict.state(),
         why,
         maintenance: server.verdict.in_maintenance(),
         check: check_name(&real.check).to_owned(),
         weight: real.destination.weight,
-        drained: server.drained.clone(),
+        drained: server.drained.as_deref().cloned(),
         wanted_weight: None,
         table_weight: None,
         active: None,
@@ -268,7 +266,7 @@ fn of(real: &RealServer, server: &Server) -> ServerStatus {
         failures: server.verdict.failures(),
         since: seconds(server.since),
         checked: server.last.as_ref().map(|last| seconds(last.at)),
-        took_ms: server.last.as_ref().map(|last| milliseconds(last.checked.took)),
+        took_ms: server.last.as_ref().map(|last| milliseconds(last.took)),
     }
 }
 

@@ -105,7 +105,7 @@ fn is_real(real: &RealServer, word: &str) -> bool {
 fn real_names(real: &RealServer) -> Vec<String> {
     let mut names = vec![real.shown().to_string(), real.address.to_string()];
     if let Some(name) = &real.name {
-        names.extend([format!("{name}:{}", real.port), name.clone()]);
+        names.extend([format!("{name}:{}", real.port), name.to_string()]);
     }
     names
 }

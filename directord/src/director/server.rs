@@ -2,26 +2,25 @@
 
 use super::drain::Drain;
 use super::weight::Weight;
-use crate::check::Checked;
+use crate::check::{Checked, Outcome};
 use crate::config::{Check, RealServer, VirtualService};
 use crate::metrics::Tally;
 use crate::reconcile::Presence;
 use crate::verdict::{State, Verdict};
-use ipvs::Destination;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A real server while it runs.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) verdict: Verdict,
-    /// What the table has held of it, and as what.
-    pub(super) placed: Option<(Presence, Destination)>,
+    /// As what the table has held it, and with which weight; all else was as configured.
+    pub(super) placed: Option<(Presence, u32)>,
     /// It was in its place once since the plan was loaded.
     pub(super) was_placed: bool,
     pub(super) last: Option<Last>,
     pub(super) since: SystemTime,
     /// Out of service by hand.
-    pub(super) drained: Option<Drain>,
+    pub(super) drained: Option<Box<Drain>>,
     /// How its checks ended.
     pub(super) tally: Tally,
     pub(super) weight: Weight,
@@ -30,8 +29,22 @@ pub(super) struct Server {
 /// The last check of a server.
 #[derive(Clone, Debug)]
 pub(super) struct Last {
-    pub(super) checked: Checked,
+    /// `None` if it passed, as nearly all do.
+    otherwise: Option<Box<Outcome>>,
+    pub(super) took: Duration,
     pub(super) at: SystemTime,
+}
+
+impl Last {
+    pub(super) fn new(checked: &Checked, at: SystemTime) -> Last {
+        let otherwise = (checked.outcome != Outcome::Passed).then(|| Box::new(checked.outcome.clone()));
+        Last { otherwise, took: checked.took, at }
+    }
+
+    /// How it ended.
+    pub(super) fn outcome(&self) -> &Outcome {
+        self.otherwise.as_deref().unwrap_or(&Outcome::Passed)
+    }
 }
 
 impl Server {
@@ -63,7 +76,7 @@ impl Server {
             self.verdict = old.verdict;
             self.last = old.last.clone();
             self.since = old.since;
-            self.weight = old.weight;
+            self.weight = old.weight.clone();
         } else if old.verdict.is_up() && self.verdict.state() == State::Pending {
             self.verdict = Verdict::adopted();
         }
@@ -83,7 +96,7 @@ impl Server {
     /// What was in its place stays as it is, with a weight that an administrator has set since.
     pub(super) fn keep_place(&mut self, old: &Server, same_destination: bool) {
         if same_destination {
-            self.placed = old.placed.clone();
+            self.placed = old.placed;
             self.was_placed = old.was_placed;
         }
     }

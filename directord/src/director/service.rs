@@ -81,8 +81,8 @@ impl Service {
                 let weight = server.weight.of(real.destination.weight);
                 let destination = Destination { weight, ..real.destination.clone() };
                 let placed = server.placed.as_ref().filter(|(was, _)| was.is_like(presence));
-                let settled = placed.is_some_and(|(_, as_what)| *as_what == destination);
-                let moved = placed.is_some_and(|(_, as_what)| as_what.weight != weight);
+                let settled = placed.is_some_and(|(_, was)| *was == weight);
+                let moved = placed.is_some_and(|(_, was)| *was != weight);
                 WantedDestination {
                     moved,
                     destination,
@@ -132,7 +132,7 @@ impl Service {
         let Some(server) = self.servers.get_mut(number).filter(|_| same) else { return };
         // In the table as the fallback, a real server is not in the table as what it is itself.
         let known = done.role == Role::Real && done.presence != Presence::AsIs;
-        server.placed = (ok && known).then(|| (done.presence, done.destination.clone()));
+        server.placed = (ok && known).then_some((done.presence, done.destination.weight));
         server.was_placed |= ok && known;
     }
 }

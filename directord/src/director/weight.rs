@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 const STEPS: u32 = 10;
 
 /// See the module.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Weight {
     /// What the check said last.
     said: Option<u32>,
-    ramp: Option<Ramp>,
+    ramp: Option<Box<Ramp>>,
 }
 
 /// A slow start.
@@ -36,8 +36,10 @@ impl Weight {
     /// What it is now.
     pub(super) fn of(&self, configured: u32) -> u32 {
         let full = self.said.unwrap_or(configured);
-        let part = |ramp: Ramp| u64::from(full) * u64::from(ramp.step);
-        self.ramp.map_or(full, |ramp| u32::try_from(part(ramp).div_ceil(u64::from(STEPS))).unwrap_or(full))
+        let part = |ramp: &Ramp| u64::from(full) * u64::from(ramp.step);
+        self.ramp
+            .as_ref()
+            .map_or(full, |ramp| u32::try_from(part(ramp).div_ceil(u64::from(STEPS))).unwrap_or(full))
     }
 
     /// Whether a check has said it.
@@ -57,7 +59,7 @@ impl Weight {
     /// The verdict has changed.
     pub(super) fn turned(&mut self, before: State, after: State, slow_start: Duration) {
         let recovered = before == State::Down && after == State::Up && !slow_start.is_zero();
-        self.ramp = recovered.then_some(Ramp { began: None, step: 1 });
+        self.ramp = recovered.then(|| Box::new(Ramp { began: None, step: 1 }));
     }
 
     /// Grows. Returns when the next step is due.

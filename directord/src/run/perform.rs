@@ -9,6 +9,7 @@ use crate::kernel::{Done, Pass};
 use crate::reconcile::Wanted;
 use ipvs::ServiceKey;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -38,9 +39,9 @@ impl Daemon {
             self.granted.append(&mut self.wishes);
             self.next_pass()
         } else {
-            Pass { wanted: touched, stage: "start", ..Pass::default() }
+            Pass { wanted: Arc::new(touched), stage: "start", ..Pass::default() }
         };
-        let (wanted, leaving) = (pass.wanted.clone(), pass.leaving.clone());
+        let (wanted, leaving) = (Arc::clone(&pass.wanted), pass.leaving.clone());
         self.tasks.pass(self.epoch, wanted, leaving, self.kernel.pass(pass));
     }
 

@@ -20,6 +20,7 @@ use crate::control::{Answer, Mode};
 use crate::director::{Event, What};
 use crate::kernel::{Hold, Pass};
 use ipvs::ServiceKey;
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -77,7 +78,13 @@ impl Daemon {
         let keys = self.director.plan().services.iter().map(|service| service.service.key.clone());
         if self.standby.mode.active {
             let hold = Hold::These(self.held());
-            Pass { wanted: self.director.wanted(), leaving, stage: "start", hold, ..Pass::default() }
+            Pass {
+                wanted: Arc::new(self.director.wanted()),
+                leaving,
+                stage: "start",
+                hold,
+                ..Pass::default()
+            }
         } else {
             Pass { leaving, stage: "stop", read: keys.collect(), hold: Hold::Nothing, ..Pass::default() }
         }

@@ -55,7 +55,7 @@ pub(super) struct Read {
 /// What the loop waits for.
 pub(super) enum Event {
     /// Of which plan, with what, and how it went.
-    Passed(u64, Vec<Wanted>, Vec<Leaving>, Result<Done, String>),
+    Passed(u64, Arc<Vec<Wanted>>, Vec<Leaving>, Result<Done, String>),
     Signal(i32),
     Loaded(Box<Read>, Vec<Reply>),
     /// For a plan that is not in force yet: what the table holds of it.
@@ -110,7 +110,7 @@ impl Tasks {
     pub(super) fn pass(
         &self,
         epoch: u64,
-        wanted: Vec<Wanted>,
+        wanted: Arc<Vec<Wanted>>,
         leaving: Vec<Leaving>,
         pass: impl Future<Output = Result<Done, String>> + Send + 'static,
     ) {

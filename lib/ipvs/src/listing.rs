@@ -19,15 +19,32 @@ impl Client {
     /// The services for which the function says so, with their destinations.
     pub fn table_of(&mut self, wanted: impl Fn(&ServiceKey) -> bool) -> Result<Vec<Entry>, Error> {
         let mut table = Vec::new();
-        for entry in self.services()?.into_iter().filter(|entry| wanted(&entry.service.key)) {
-            match self.destinations(&entry.service.key) {
-                Ok(destinations) => table.push((entry, destinations)),
-                // Somebody deleted it between the two questions.
-                Err(error) if error.reason() == Some(&Reason::NoService) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        self.each(wanted, |entry| table.push(entry))?;
         Ok(table)
+    }
+
+    /// The same one after the other, for whoever keeps less of them than all.
+    pub fn each(
+        &mut self,
+        wanted: impl Fn(&ServiceKey) -> bool,
+        mut take: impl FnMut(Entry),
+    ) -> Result<(), Error> {
+        let services = self.services()?.into_iter().filter(|entry| wanted(&entry.service.key));
+        services.into_iter().try_for_each(|entry| self.destinations_of(entry, &mut take))
+    }
+
+    /// A service with its destinations, unless somebody has deleted it between the two questions.
+    pub fn destinations_of(
+        &mut self,
+        service: ServiceEntry,
+        mut take: impl FnMut(Entry),
+    ) -> Result<(), Error> {
+        match self.destinations(&service.service.key) {
+            Ok(destinations) => take((service, destinations)),
+            Err(error) if error.reason() == Some(&Reason::NoService) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ async fn a_runaway_expression_does_not_pile_up_answers() {
     let answer = [b"HTTP/1.0 200 OK\r\n\r\n".to_vec(), body].concat();
     let to = answering(Box::leak(answer.into_boxed_slice())).await;
     let Kind::Http(slow) = http(to, Some("(a+)+$")) else { panic!() };
-    let kind = Kind::Http(Http { timeout: LIMIT / 2, ..slow });
+    let kind = Kind::Http(Http { timeout: LIMIT / 2, ..*slow }.into());
     let (checker, mut memory) = (Checker::new(), Memory::default());
     assert_eq!(checker.run(&kind, &mut memory).await.outcome, Outcome::Unfinished(LIMIT / 2));
     let second = checker.run(&kind, &mut memory).await.outcome;
@@ -53,13 +53,13 @@ async fn a_server_that_trickles_holds_up_no_check() {
     let (Kind::Http(page), Kind::SimpleTcp(text)) = (http(to, Some("b")), simple(to, Some("b"))) else {
         panic!()
     };
-    let page = Kind::Http(Http { timeout: limit, ..page });
+    let page = Kind::Http(Http { timeout: limit, ..*page }.into());
     let combined = Kind::Combined {
         connects: 1,
         connect: Kind::Connect { to, timeout: limit }.into(),
         negotiate: page.clone().into(),
     };
-    for kind in [page, combined, Kind::SimpleTcp(SimpleTcp { timeout: limit, ..text })] {
+    for kind in [page, combined, Kind::SimpleTcp(SimpleTcp { timeout: limit, ..*text }.into())] {
         let checked = Checker::new().run(&kind, &mut Memory::default()).await;
         // On a busy machine the limit may be over before the first byte is there.
         let late = [Outcome::Unfinished(limit), Outcome::Silent(limit), Outcome::NotConnected(limit)];

@@ -5,7 +5,7 @@ use super::*;
 fn through(proxy: SocketAddr, url: &str, receive: Option<&str>) -> Kind {
     let Kind::Http(http) = http(proxy, receive) else { panic!() };
     let timeout = Duration::from_secs(30);
-    Kind::Http(Http { url: url.into(), host: None, route: Route::Through(proxy), timeout, ..http })
+    Kind::Http(Http { url: url.into(), host: None, route: Route::Through(proxy), timeout, ..*http }.into())
 }
 
 #[tokio::test]

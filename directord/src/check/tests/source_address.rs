@@ -52,7 +52,7 @@ async fn dialogues_connect_from_it() {
 async fn datagrams_come_from_it() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let Kind::SimpleTcp(simple) = simple(socket.local_addr().unwrap(), None) else { panic!() };
-    let kind = Kind::SimpleTcp(SimpleTcp { udp: true, timeout: 10 * LIMIT, ..simple });
+    let kind = Kind::SimpleTcp(SimpleTcp { udp: true, timeout: 10 * LIMIT, ..*simple }.into());
     let server = async {
         let (_, from) = socket.recv_from(&mut [0; 64]).await.unwrap();
         socket.send_to(b"ok", from).await.unwrap();
@@ -77,7 +77,7 @@ async fn an_address_that_this_machine_does_not_have_says_nothing_of_the_server()
     let to = telling().await;
     let ping = Kind::Ping { to: to.ip(), attempts: 1, timeout: LIMIT };
     let Kind::SimpleTcp(stream) = simple(to, None) else { panic!() };
-    let datagram = Kind::SimpleTcp(SimpleTcp { udp: true, ..stream });
+    let datagram = Kind::SimpleTcp(SimpleTcp { udp: true, ..*stream }.into());
     for kind in [Kind::Connect { to, timeout: LIMIT }, simple(to, None), http(to, None), datagram, ping] {
         let outcome = outcome_from(NOT_OURS, &kind).await;
         assert!(matches!(outcome, Outcome::NotRun(_)), "{kind:?}: {outcome:?}");

@@ -13,6 +13,7 @@ use config::{Diagnostic, Span};
 use ipvs::Forwarding;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What all real servers of a section have in common.
@@ -102,12 +103,8 @@ impl<'a> Checks<'a> {
                 }
             },
         };
-        Some(Check::Probe(Probe {
-            interval: self.interval,
-            recheck: self.recheck,
-            source: self.source,
-            kind,
-        }))
+        let (interval, recheck, source) = (self.interval, self.recheck, self.source);
+        Some(Check::Probe(Arc::new(Probe { interval, recheck, source, kind })))
     }
 
     fn negotiates(&self) -> bool {
@@ -170,23 +167,23 @@ impl<'a> Checks<'a> {
         match self.service {
             ServiceName::Http | ServiceName::Https => {
                 let to = self.target(real, address, port, notes)?;
-                self.http(real, to, receive, notes).map(|http| Some(Kind::Http(http)))
+                self.http(real, to, receive, notes).map(|http| Some(Kind::Http(http.into())))
             }
             ServiceName::HttpProxy => {
                 let proxy = self.target(real, address, port, notes)?;
-                self.http_proxy(real, proxy, receive, notes).map(|http| Some(Kind::Http(http)))
+                self.http_proxy(real, proxy, receive, notes).map(|http| Some(Kind::Http(http.into())))
             }
             ServiceName::Oracle => {
                 let to = self.target(real, address, port, notes)?;
                 Some(Some(Kind::Script(Box::new(self.oracle(real, to, notes)))))
             }
-            ServiceName::Simpletcp => Some(Some(Kind::SimpleTcp(SimpleTcp {
+            ServiceName::Simpletcp => Some(Some(Kind::SimpleTcp(Box::new(SimpleTcp {
                 to: self.target(real, address, port, notes)?,
                 udp: self.at.protocol == Protocol::Udp,
                 request: self.request(real).0.trim_start_matches('/').replace("\\n", "\n"),
                 receive,
                 timeout: self.negotiate_timeout,
-            }))),
+            })))),
             ServiceName::None => Some(None),
             service => Some(Some(Kind::Dialogue(Box::new(Dialogue {
                 service,
