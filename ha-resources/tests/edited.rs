@@ -45,3 +45,24 @@ fn a_resource_that_left_its_line_while_it_ran_is_stopped_with_its_group() {
     assert_eq!(ran.groups(), [GroupResult::Released], "{ran:?}");
     assert_eq!(lab.log(), ["one start", "two start", "two stop", "one stop"]);
 }
+
+#[test]
+fn what_runs_is_asked_for_as_it_was_started() {
+    let lab = Lab::new();
+    lab.service("one");
+    lab.haresources("alpha 192.0.2.10/24/va one\n");
+    assert_eq!(lab.run("takenode alpha").code, 0);
+    let state = |lab: &Lab, key: &str| lab.text(&format!("statgroup {key}")).out.trim().to_owned();
+    let key = "192.0.2.10/24/va";
+    for edited in
+        ["alpha 192.0.2.10/24/va one two\n", "alpha 192.0.2.11/24/va one\n", "alpha 192.0.2.10/99/va\n"]
+    {
+        lab.haresources(edited);
+        assert_eq!(state(&lab, key), "ALL", "{edited}");
+        assert!(lab.text("verifyallidle").code >= 1, "{edited}: something runs");
+    }
+    lab.haresources("alpha 192.0.2.10/24/va one two\n");
+    assert_eq!(lab.run("givenode alpha").code, 0);
+    assert_eq!(state(&lab, key), "NONE");
+    assert_eq!(lab.text("verifyallidle").code, 0);
+}

@@ -28,6 +28,7 @@ mod identity;
 mod jobs;
 mod kept;
 mod lateness;
+mod listing;
 mod orders;
 mod picture;
 mod pinging;

@@ -93,7 +93,10 @@ impl Run {
             Verb::GiveGroup { .. }
             | Verb::GiveNode { .. }
             | Verb::YieldNode { .. }
-            | Verb::ClearNode { .. } => self.to_give(),
+            | Verb::ClearNode { .. }
+            // what runs is what was started
+            | Verb::StatGroup { .. }
+            | Verb::VerifyAllIdle => self.to_give(),
             _ => self.file(),
         };
         let file = match file {

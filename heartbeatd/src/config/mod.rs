@@ -155,6 +155,17 @@ pub fn groups(directory: &Path) -> io::Result<Vec<Group>> {
     Source::read(directory.join("haresources")).map(|source| haresources::groups(&source))
 }
 
+/// The groups that were started here and not yet stopped, as haresources had them then: what `ha-resources` notes of each
+/// in its run directory. Notes that cannot be read are passed over.
+pub fn taken(run_dir: &Path) -> Vec<Group> {
+    let Ok(entries) = std::fs::read_dir(run_dir.join("groups")) else { return Vec::new() };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut notes: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "taken")).collect();
+    notes.sort_unstable();
+    let sources = notes.into_iter().filter_map(|path| Source::read(path).ok());
+    sources.flat_map(|source| haresources::groups(&source)).collect()
+}
+
 impl Reading {
     /// An empty report on a file that could be read; the report on another one is kept.
     fn take(&mut self, file: Result<Source, Report>) -> Option<Report> {

@@ -19,6 +19,10 @@ pub struct Group {
     pub holder: Option<String>,
     /// For how long state and holder have been so, in milliseconds.
     pub for_ms: u64,
+    /// What it was started with here, if haresources has been changed since; empty if it has not.
+    pub started: Vec<String>,
+    /// It was started here, and haresources does not have it any more.
+    pub gone: bool,
 }
 
 /// Where a group is, as far as this node knows.

@@ -1,5 +1,6 @@
 //! Looks at `haresources` every few seconds, and when a tool asks for the status: `ha-resources` reads the file for each
-//! job, so a changed one counts at once, and the other node is told of it.
+//! job, so a changed one counts at once, and the other node is told of it. What runs was started from the file as it was
+//! then, so the notes of that are looked at, too.
 
 use super::orders::Order;
 use super::shell::Shell;
@@ -32,6 +33,15 @@ pub(super) struct Haresources {
     number: u32,
 }
 
+/// What is found there.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// Changes when the file does.
+    pub(super) haresources: watch::Receiver<Arc<Haresources>>,
+    /// What was started here, as the file was then.
+    pub(super) taken: watch::Receiver<Arc<Vec<Group>>>,
+}
+
 /// Has the file looked at.
 #[derive(Clone, Debug)]
 pub(super) struct Looker {
@@ -51,18 +61,20 @@ impl Looker {
     }
 }
 
-/// Begins to watch a directory's `haresources`, until there is no looker any more; the receiver has what is in it. Must
-/// be called inside a runtime. A disk that hangs keeps only this waiting.
-pub(super) fn watch(directory: PathBuf) -> (Looker, watch::Receiver<Arc<Haresources>>) {
-    let (tell, told) = watch::channel(Arc::default());
+/// Begins to watch `haresources` in a configuration directory and the notes in a run directory, until there is no looker
+/// any more. Must be called inside a runtime. A disk that hangs keeps only this waiting.
+pub(super) fn watch(directory: PathBuf, run_dir: PathBuf) -> (Looker, Seen) {
+    let (tell, haresources) = watch::channel(Arc::default());
+    let (note, taken) = watch::channel(Arc::default());
     let (ask, asked) = mpsc::channel(ASKERS);
-    tokio::spawn(keep_looking(directory, tell, asked));
-    (Looker { ask }, told)
+    tokio::spawn(keep_looking(directory, run_dir, (tell, note), asked));
+    (Looker { ask }, Seen { haresources, taken })
 }
 
 async fn keep_looking(
     directory: PathBuf,
-    tell: watch::Sender<Arc<Haresources>>,
+    run_dir: PathBuf,
+    (tell, note): (watch::Sender<Arc<Haresources>>, watch::Sender<Arc<Vec<Group>>>),
     mut asked: mpsc::Receiver<oneshot::Sender<()>>,
 ) {
     let mut known = None;
@@ -80,11 +92,13 @@ async fn keep_looking(
         while let Ok(asker) = asked.try_recv() {
             askers.push(asker);
         }
-        let directory = directory.clone();
-        let Ok((stamp, news)) = tokio::task::spawn_blocking(move || look(&directory, known)).await else {
+        let (directory, run_dir) = (directory.clone(), run_dir.clone());
+        let look = move || (look(&directory, known), config::taken(&run_dir));
+        let Ok(((stamp, news), taken)) = tokio::task::spawn_blocking(look).await else {
             return; // the program ends
         };
         known = stamp;
+        note.send_replace(Arc::new(taken));
         if let Some(news) = news {
             tell.send_replace(Arc::new(news));
         }

@@ -21,7 +21,7 @@ use super::status::Memory;
 use super::watchdog::{Wanted, Watchdog};
 use super::{clock, fifo, guard, picture, pinging, start, tools};
 use crate::cluster::{Event, Job, JobId, JobKind, NodeState, Settings, Severity};
-use crate::config::{PingNode, Plan, Timing};
+use crate::config::{Group, PingNode, Plan, Timing};
 use crate::control::Answer;
 use crate::media::Keeper;
 use daemon::control::Listener;
@@ -82,6 +82,8 @@ pub(super) struct Shell {
     pub(super) reloading: Reloading,
     looker: Looker,
     pub(super) haresources: watch::Receiver<Arc<Haresources>>,
+    /// What was started here, as haresources was then.
+    pub(super) taken: watch::Receiver<Arc<Vec<Group>>>,
     running: Running,
     pub(super) memory: Memory,
     pub(super) picture: Option<Picture>,
@@ -102,7 +104,7 @@ impl Shell {
     ) -> Shell {
         let (tell, news) = mpsc::unbounded_channel();
         let (reloading, read) = Reloading::new();
-        let (looker, haresources) = files::watch(arguments.config_dir.clone());
+        let (looker, seen) = files::watch(arguments.config_dir.clone(), arguments.run_dir.clone());
         let runner = Runner {
             config_dir: arguments.config_dir.clone(),
             run_dir: arguments.run_dir.clone(),
@@ -134,7 +136,8 @@ impl Shell {
             read,
             reloading,
             looker,
-            haresources,
+            haresources: seen.haresources,
+            taken: seen.taken,
             running: Running::new(),
             memory: Memory::default(),
             watchdog: None,

@@ -1,20 +1,19 @@
 //! The answer to `status`: made when it is asked for, of what the beat thread told last and of what jobs told.
 
 use super::address_news::AddressNews;
-use super::files::Haresources;
+use super::listing::Listed;
 use super::picture::Picture;
 use super::progress::Progress;
 use super::watchdog::Watchdog;
 use super::whereabouts::{Place, Whereabouts, whereabouts};
 use crate::cluster::{IPFAIL, LinkView, NodeState, Severity, Snapshot};
-use crate::config::{self, Failback, Plan};
+use crate::config::{Failback, Plan};
 use crate::control::{
     self, Beats, Client, ClientState, Counters, Event, Group, GroupState, Hold, Link, Node, NodeKind,
     NodeStatus, Resources, Severity as Weight, Status,
 };
 use crate::media::PingState;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Events kept for tools.
@@ -69,7 +68,7 @@ pub(super) struct Sources<'a> {
     pub(super) managed: bool,
     pub(super) plan: &'a Plan,
     pub(super) links: &'a [String],
-    pub(super) haresources: Arc<Haresources>,
+    pub(super) groups: Vec<Listed>,
     pub(super) picture: &'a Picture,
     pub(super) memory: &'a Memory,
     /// What the resources of a dead node wait for.
@@ -89,13 +88,11 @@ impl Memory {
         me: &str,
         managed: bool,
         picture: &Picture,
-        haresources: &Haresources,
+        groups: &[Listed],
     ) {
-        for group in &haresources.groups {
-            if let Some(key) = group.resources.first() {
-                let place = self.place(key, &group.home, me, managed, &picture.cluster);
-                self.whereabouts.see(now, key, place);
-            }
+        for Listed { key, home, .. } in groups {
+            let place = self.place(key, home, me, managed, &picture.cluster);
+            self.whereabouts.see(now, key, place);
         }
     }
 
@@ -240,22 +237,15 @@ impl Sources<'_> {
     }
 
     fn groups(&self) -> Vec<Group> {
-        self.haresources.groups.iter().filter_map(|line| self.group(line)).collect()
+        self.groups.iter().map(|group| self.group(group)).collect()
     }
 
-    fn group(&self, line: &config::Group) -> Option<Group> {
-        let key = line.resources.first()?.clone();
-        let place = self.memory.place(&key, &line.home, &self.plan.node, self.managed, &self.picture.cluster);
+    fn group(&self, listed: &Listed) -> Group {
+        let Listed { key, home, resources, started, gone } = listed.clone();
+        let place = self.memory.place(&key, &home, &self.plan.node, self.managed, &self.picture.cluster);
         let since = self.memory.whereabouts.since(&key, &place).unwrap_or(self.now);
         let (state, holder) = place;
-        Some(Group {
-            key,
-            resources: line.resources.clone(),
-            home: line.home.clone(),
-            state,
-            holder,
-            for_ms: self.ago(since),
-        })
+        Group { key, resources, home, state, holder, for_ms: self.ago(since), started, gone }
     }
 
     fn counters(&self) -> Counters {

@@ -2,6 +2,7 @@
 
 use super::clock;
 use super::files::Looker;
+use super::listing;
 use super::orders::{Moving, Order};
 use super::picture::Picture;
 use super::shell::Shell;
@@ -96,7 +97,7 @@ impl Shell {
             managed: !self.runner.disabled,
             plan: &self.plan,
             links: &self.links,
-            haresources: Arc::clone(&self.haresources.borrow()),
+            groups: listing::listed(&self.haresources.borrow().groups, &self.taken.borrow()),
             picture,
             memory: &self.memory,
             fencing: self.fencing(picture),

@@ -122,6 +122,45 @@ fn a_file_that_differs_between_the_nodes_is_told() -> Result<()> {
     pair.stays_placed(AT_HOME, SECOND)
 }
 
+/// One node's haresources is edited while its groups run: what runs is shown as it was started, and is stopped so.
+#[test]
+fn what_runs_is_told_of_whatever_haresources_says_by_now() -> Result<()> {
+    const FILE: &str = "/etc/ha.d/haresources";
+    let pair = Pair::started(Options { failback: "off", ..Options::default() })?;
+    let node = &pair.alpha;
+    let page = || pair.cl_status(node, &["status"]);
+    let shows = |wanted: &[&str]| {
+        let what = format!("alpha shows {wanted:?}");
+        wait_until(LIMIT, &what, || page().map(|page| wanted.iter().all(|words| page.contains(words))))
+            .map_err(|failure| lab::Failure::new(format!("{failure}\n{}", page().unwrap_or_default())))
+    };
+    let text = node.read(FILE)?;
+    let line = text.lines().find(|line| line.starts_with("alpha ")).unwrap_or_default();
+    let key = line.split_whitespace().nth(1).unwrap_or_default();
+    // another resource in the line
+    node.write(FILE, &text.replace(line, &format!("{line} Delay::0")))?;
+    shows(&[
+        "WARN: haresources differs on beta",
+        &format!("{key} (home alpha): held by alpha"),
+        &format!("haresources was changed since the start here, which was of: {key}"),
+    ])?;
+    let state = |key: &str| node.sh(&format!("ha-resources statgroup {key}"));
+    check(state(key)?.trim() == "ALL", || "what was started runs".to_owned())?;
+    // the line has gone
+    node.write(FILE, &text.replace(line, ""))?;
+    shows(&[&format!("{key} (home alpha): held by alpha"), "no longer in haresources"])?;
+    check(state(key)?.trim() == "ALL", || "what was started runs".to_owned())?;
+    pair.stays_placed(AT_HOME, SECOND)?;
+    lab::wait_for(LIMIT, "a move", || standby(node, "local").map(Some))?;
+    pair.wait_placed(ALL_ON_BETA)?;
+    node.write(FILE, &text)?;
+    let words = ["no longer in haresources", "haresources was changed since"];
+    let plain = || {
+        page().map(|page| !words.iter().any(|words| page.contains(words)) && page.contains("held by beta"))
+    };
+    wait_until(LIMIT, "alpha shows what the file says", plain).map(drop)
+}
+
 /// The runs that wait for their work are killed, as a machine without memory does, or stopped: others do the work, and wait
 /// again.
 #[test]

@@ -5,6 +5,7 @@ use crate::cluster::{Event, Job, JobId, NodeState, Severity};
 use crate::run::addresses::Pulse;
 use crate::run::clock;
 use crate::run::jobs::UnderWay;
+use crate::run::listing;
 use crate::run::orders::Order;
 use crate::run::picture::{Picture, Report};
 use crate::run::progress::News;
@@ -59,7 +60,8 @@ impl Shell {
     pub(super) fn look(&mut self) {
         if let Some(picture) = &self.picture {
             let managed = !self.arguments.no_resources;
-            self.memory.look(clock::mono(), &self.plan.node, managed, picture, &self.haresources.borrow());
+            let groups = listing::listed(&self.haresources.borrow().groups, &self.taken.borrow());
+            self.memory.look(clock::mono(), &self.plan.node, managed, picture, &groups);
         }
     }
 

@@ -31,6 +31,13 @@ fn write_page(page: &mut String, status: &Status, events: usize) -> std::fmt::Re
     if let Some(fencing) = &resources.fencing {
         writeln!(page, "  {}", clean(fencing))?;
     }
+    for node in status.nodes.iter().filter(|node| node.differs.iter().any(|file| file == "haresources")) {
+        let (name, me) = (&node.name, &status.node);
+        writeln!(
+            page,
+            "  WARN: haresources differs on {name}: each node starts the groups of its own file; this is {me}'s"
+        )?;
+    }
     for group in &status.groups {
         write_group(page, group, status)?;
     }
@@ -101,7 +108,18 @@ fn write_group(page: &mut String, group: &Group, status: &Status) -> std::fmt::R
     }
     // the first one has been named already
     for resource in group.resources.iter().skip(1) {
-        writeln!(page, "      {resource}")?;
+        writeln!(page, "      {}", clean(resource))?;
+    }
+    if group.gone {
+        writeln!(
+            page,
+            "      no longer in haresources; stopped as it was started, with the groups of {}",
+            group.home
+        )?;
+    }
+    if !group.started.is_empty() {
+        let started = clean(&group.started.join(" "));
+        writeln!(page, "      haresources was changed since the start here, which was of: {started}")?;
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ fn pair() -> Status {
         state,
         holder: holder.map(str::to_owned),
         for_ms: 273_600_000,
+        ..Group::default()
     };
     Status {
         version: "0.1.0".to_owned(),
@@ -258,6 +259,20 @@ fn why_a_group_is_where_it_is() {
     assert_eq!(why(&|pair| pair.groups[1].holder = Some("beta".to_owned())), "at home");
 }
 
+#[test]
+fn what_runs_is_not_what_the_file_says_by_now() {
+    let mut pair = pair();
+    pair.groups[0].started = vec!["IPaddr2::192.0.2.100/24/eth0".to_owned(), "apache2".to_owned()];
+    pair.groups[1].gone = true;
+    let (out, ..) = ask_of("status", &Ok(pair));
+    for line in [
+        "      haresources was changed since the start here, which was of: IPaddr2::192.0.2.100/24/eth0 apache2",
+        "      no longer in haresources; stopped as it was started, with the groups of beta",
+    ] {
+        assert!(out.lines().any(|said| said == line), "{out}");
+    }
+}
+
 /// Nothing is made up: without the daemon no subcommand prints a state.
 #[test]
 fn without_a_daemon() {
@@ -294,6 +309,7 @@ fn overview() {
          \x20 192.0.2.254: ping, ping node; 192.0.2.254 up\n\
          \n\
          resources: this node holds all; auto_failback off\n\
+         \x20 WARN: haresources differs on beta: each node starts the groups of its own file; this is alpha's\n\
          \x20 IPaddr2::192.0.2.100/24/eth0 (home alpha): held by alpha for 3 d 4 h: at home\n\
          \x20     ldirectord::ldirectord.cf\n\
          \x20 IPaddr2::192.0.2.101/24/eth0 (home beta): failed on alpha for 3 d 4 h\n\
