@@ -1,5 +1,8 @@
 //! `checktype=external` and `external-perl`: a program whose exit code 0 means up.
 //!
+//! For ldirectord a Perl script was the body of a subroutine: a `return` ends it as a success, the switches of its first
+//! line mean nothing. So Perl reads it by `do`, which is like that.
+//!
 //! It runs in a process group of its own; at the limit the whole group is killed. A program that a signal
 //! killed has not said that the server is up (ldirectord took that for up). With `weightfromcheck=yes` its last line
 //! says the server's weight.
@@ -20,6 +23,17 @@ const MARGIN: Duration = Duration::from_millis(20);
 /// The largest weight that the kernel knows.
 const HEAVIEST: u32 = 65535;
 
+/// What Perl runs instead of the script itself. The exit code of `die` depends on what failed before it: here it is
+/// the usual one.
+const PERL: &str = r#"
+$0 = shift;
+open my $script, "<", $0 or do { print STDERR "$0: $!\n"; exit 2 };
+close $script;
+my $path = $0 =~ m{^/} ? $0 : "./$0";
+do $path;
+if ($@) { print STDERR $@; exit 255 }
+"#;
+
 /// A program that runs, or is being killed.
 pub(super) type Running = JoinHandle<Finished>;
 
@@ -35,6 +49,9 @@ pub(super) async fn check(
         return Outcome::NotStarted("no program".into());
     };
     let mut child = Command::new(program);
+    if program == "perl" && arguments.first().is_some_and(|script| !script.starts_with('-')) {
+        child.args(["-e", PERL, "--"]);
+    }
     child.args(arguments);
     run(child, weighs, limit, last).await
 }

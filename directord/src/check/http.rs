@@ -82,7 +82,7 @@ async fn fetch(
     for _ in 0..=REDIRECTS {
         let request = request(probe, &url, host.take())?; // a redirect names its own host
         progress.anew();
-        let stream = connect(probe, &url, configured.as_deref()).await?;
+        let stream = connect(probe, &url, configured.as_deref(), progress).await?;
         progress.connected();
         let judge = |answer| judge(probe, &url, answer, success, turn, progress);
         let answer = if url.scheme() == "https" {
@@ -129,7 +129,12 @@ fn request(probe: &Http, url: &Url, host: Option<HeaderValue>) -> Result<Request
 }
 
 /// The connection on which a URL is asked for; `configured` is the host that the probe's way is for.
-async fn connect(probe: &Http, url: &Url, configured: Option<&str>) -> Result<TcpStream, Outcome> {
+async fn connect(
+    probe: &Http,
+    url: &Url,
+    configured: Option<&str>,
+    progress: &Progress,
+) -> Result<TcpStream, Outcome> {
     let port = url.port_or_known_default().unwrap_or(80);
     match (probe.route, url.host()) {
         (Route::Through(proxy), _) => {
@@ -137,6 +142,7 @@ async fn connect(probe: &Http, url: &Url, configured: Option<&str>) -> Result<Tc
             if url.scheme() == "http" {
                 return Ok(stream);
             }
+            progress.connected(); // what is missing now, is the proxy's answer
             tunnel(stream, url, port).await
         }
         (_, Some(Host::Ipv4(address))) => open(&[SocketAddr::new(address.into(), port)]).await,

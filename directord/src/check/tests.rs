@@ -3,7 +3,9 @@
 mod databases;
 pub(super) mod dialogues;
 mod limits;
+mod no_reply;
 mod oracle;
+mod perl;
 mod proxy;
 mod source_address;
 mod talk;

@@ -153,7 +153,7 @@ async fn the_limit_is_for_the_whole_not_for_each_step() {
 }
 
 /// An address where nobody listens, and nobody else will: the port stays taken.
-fn nobody() -> SocketAddr {
+pub(super) fn nobody() -> SocketAddr {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
@@ -162,7 +162,7 @@ fn nobody() -> SocketAddr {
 }
 
 /// Says this as soon as somebody connects, and closes.
-async fn answering_at_once(answer: &'static [u8]) -> SocketAddr {
+pub(super) async fn answering_at_once(answer: &'static [u8]) -> SocketAddr {
     serve(move |mut stream, _| async move {
         let _ = stream.write_all(answer).await;
         let _ = stream.shutdown().await;
@@ -172,7 +172,7 @@ async fn answering_at_once(answer: &'static [u8]) -> SocketAddr {
 }
 
 /// Says this as soon as somebody connects, and keeps the connection.
-async fn holding(answer: &'static [u8]) -> SocketAddr {
+pub(super) async fn holding(answer: &'static [u8]) -> SocketAddr {
     serve(move |mut stream, _| async move {
         let _ = stream.write_all(answer).await;
         let _ = stream.read_to_end(&mut Vec::new()).await;
@@ -181,7 +181,7 @@ async fn holding(answer: &'static [u8]) -> SocketAddr {
 }
 
 /// Says this again and again.
-async fn endless(answer: Vec<u8>) -> SocketAddr {
+pub(super) async fn endless(answer: Vec<u8>) -> SocketAddr {
     let answer: Arc<[u8]> = answer.into();
     serve(move |mut stream, _| {
         let answer = Arc::clone(&answer);
@@ -191,7 +191,7 @@ async fn endless(answer: Vec<u8>) -> SocketAddr {
 }
 
 /// Passes on what a server says, a byte at a time.
-async fn slowly(server: SocketAddr) -> SocketAddr {
+pub(super) async fn slowly(server: SocketAddr) -> SocketAddr {
     serve(move |stream, _| async move {
         let Ok(behind) = TcpStream::connect(server).await else { return };
         let (mut from_client, mut to_client) = stream.into_split();

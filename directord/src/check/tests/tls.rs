@@ -17,18 +17,18 @@ use openssl::x509::{X509, X509Name};
 use std::io::{Read, Write};
 use std::time::SystemTime;
 
-const NAME: &str = "www.example.com";
+pub(super) const NAME: &str = "www.example.com";
 const DAY: i64 = 24 * 3600;
 
 /// A certificate and its key.
-struct Identity {
+pub(super) struct Identity {
     key: PKey<Private>,
     certificate: X509,
 }
 
 impl Identity {
     /// Valid from one day to another, counted from today; signed by itself if nobody else does.
-    fn new(name: &str, days: [i64; 2], signer: Option<&Identity>) -> Identity {
+    pub(super) fn new(name: &str, days: [i64; 2], signer: Option<&Identity>) -> Identity {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
         let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
         let mut subject = X509Name::builder().unwrap();
@@ -58,13 +58,17 @@ impl Identity {
 }
 
 /// Trusts an authority of the test's own, beside the system's.
-fn trusting(authority: &Identity) -> Tls {
+pub(super) fn trusting(authority: &Identity) -> Tls {
     Tls::trusting(&authority.certificate.to_pem().unwrap())
 }
 
 /// Answers every request, also those of the test's own line protocol; insists on `sni` if it is given. Only speaks
 /// `version`, if that is given.
-fn start(identity: &Identity, sni: Option<&'static str>, version: Option<SslVersion>) -> SocketAddr {
+pub(super) fn start(
+    identity: &Identity,
+    sni: Option<&'static str>,
+    version: Option<SslVersion>,
+) -> SocketAddr {
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
     builder.set_private_key(&identity.key).unwrap();
     builder.set_certificate(&identity.certificate).unwrap();
