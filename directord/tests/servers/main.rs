@@ -17,3 +17,4 @@ mod names;
 mod news;
 mod proxy;
 mod trust;
+mod web;

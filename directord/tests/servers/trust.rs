@@ -1,23 +1,26 @@
-//! TLS with verified certificates: `imaps`, `pops`, `ldaps` of Dovecot and slapd, whose certificates an authority of the test's
-//! own has signed. Which authorities are trusted, OpenSSL reads from `SSL_CERT_FILE`: each is asked in a process of its own.
+//! TLS with verified certificates: `imaps`, `pops`, `ldaps` of Dovecot and slapd, and whatever other tests ask for, with
+//! certificates that an authority of the test's own has signed. Which authorities are trusted, OpenSSL reads from `SSL_CERT_FILE`: each is asked in a process of its own.
 
 use crate::bed::{Folder, Server, check, must, port};
 use crate::{directory, mail};
 use directord::check::Outcome;
 use std::process::Command;
 
-/// Names the ports to the process that checks: of `imaps`, `pops`, `ldaps`.
-const PORTS: &str = "DIRECTORD_TRUST_PORTS";
+/// Tells the process that checks what to check: a line each of service, port and directives, with tabs between them.
+const CHECKS: &str = "DIRECTORD_TRUST_CHECKS";
 const SERVICES: [&str; 3] = ["imaps", "pops", "ldaps"];
 
+/// A check: the service, the server's port, the section's directives.
+pub type Check<'a> = (&'a str, u16, &'a [&'a str]);
+
 /// An authority, and what it signs.
-struct Authority {
+pub struct Authority {
     folder: Folder,
     name: &'static str,
 }
 
 impl Authority {
-    fn new(name: &'static str) -> Authority {
+    pub fn new(name: &'static str) -> Authority {
         let folder = Folder::new();
         let [key, certificate] = ["ca.key", "ca.pem"].map(|file| folder.write(file, ""));
         let subject = format!("/CN={name}");
@@ -32,7 +35,7 @@ impl Authority {
     }
 
     /// A key and a certificate for this host: their paths.
-    fn sign(&self, host: &str) -> (String, String) {
+    pub fn sign(&self, host: &str) -> (String, String) {
         let [key, request, certificate] =
             ["key", "csr", "pem"].map(|ending| self.folder.write(&format!("{host}.{ending}"), ""));
         openssl(&format!("req -newkey rsa:2048 -nodes -subj /CN={host} -keyout {key} -out {request}"));
@@ -67,29 +70,43 @@ impl Servers {
 
     /// What the checks say in a process that trusts this authority alone.
     fn checked_trusting(&self, authority: &Authority) -> Vec<String> {
-        let ports = self.ports.map(|port| port.to_string()).join(" ");
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "trust::the_chain_of_a_certificate_is_verified", "--nocapture"]);
-        command
-            .env(PORTS, ports)
-            .env("SSL_CERT_FILE", authority.certificate())
-            .env("SSL_CERT_DIR", "/nonexistent");
-        let output = command.output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-        let lines = text.lines().filter_map(|line| line.strip_prefix("outcome: "));
-        let outcomes: Vec<String> = lines.map(str::to_owned).collect();
-        assert_eq!(outcomes.len(), SERVICES.len(), "trusting {}: {text}", authority.name);
-        outcomes
+        let directives = ["virtualhost=www.example.com"];
+        let checks: Vec<Check<'_>> = SERVICES
+            .into_iter()
+            .zip(self.ports)
+            .map(|(service, port)| (service, port, &directives[..]))
+            .collect();
+        trusting(authority, &checks)
     }
 }
 
+/// What these checks say in a process that trusts this authority alone.
+pub fn trusting(authority: &Authority, checks: &[Check<'_>]) -> Vec<String> {
+    let lines: Vec<String> = checks
+        .iter()
+        .map(|(service, port, directives)| format!("{service}\t{port}\t{}", directives.join("\t")))
+        .collect();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "trust::the_chain_of_a_certificate_is_verified", "--nocapture"]);
+    command
+        .env(CHECKS, lines.join("\n"))
+        .env("SSL_CERT_FILE", authority.certificate())
+        .env("SSL_CERT_DIR", "/nonexistent");
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let lines = text.lines().filter_map(|line| line.strip_prefix("outcome: "));
+    let outcomes: Vec<String> = lines.map(str::to_owned).collect();
+    assert_eq!(outcomes.len(), checks.len(), "trusting {}: {text}", authority.name);
+    outcomes
+}
+
 /// In the process that checks: prints how each check ended.
-async fn tell(ports: &str) {
+async fn tell(checks: &str) {
     println!();
-    for (service, port) in SERVICES.into_iter().zip(ports.split(' ')) {
-        let outcome = check(service, port.parse().unwrap(), &["virtualhost=www.example.com"]).await;
-        match outcome {
+    for line in checks.lines() {
+        let words: Vec<&str> = line.split('\t').collect();
+        match check(words[0], words[1].parse().unwrap(), &words[2..]).await {
             Outcome::Passed => println!("outcome: passed"),
             other => println!("outcome: {other:?}"),
         }
@@ -98,8 +115,8 @@ async fn tell(ports: &str) {
 
 #[tokio::test]
 async fn the_chain_of_a_certificate_is_verified() {
-    if let Ok(ports) = std::env::var(PORTS) {
-        return tell(&ports).await;
+    if let Ok(checks) = std::env::var(CHECKS) {
+        return tell(&checks).await;
     }
     let (own, other) = (Authority::new("own"), Authority::new("other"));
     let (key, certificate) = own.sign("www.example.com");

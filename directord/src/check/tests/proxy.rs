@@ -83,7 +83,7 @@ async fn proxies_that_open_no_tunnel() {
     let plain = Outcome::Garbled("plain text where TLS should begin".into());
     assert_eq!(outcome(through(eager, SECURE, None)).await, plain);
     let Kind::Http(probe) = through(holding(b"").await, SECURE, None) else { panic!() };
-    let silent = Kind::Http(Http { timeout: LIMIT, ..probe });
+    let silent = Kind::Http(Http { timeout: LIMIT, ..*probe }.into());
     assert_eq!(outcome(silent).await, Outcome::Silent(LIMIT));
 }
 
