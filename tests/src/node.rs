@@ -21,7 +21,7 @@ use crate::process::Process;
 use crate::programs;
 
 /// The longest a command in a node may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+const COMMAND_LIMIT: Duration = Duration::from_secs(180);
 
 /// What a node is: enough to boot it again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
