@@ -1,5 +1,7 @@
 //! Regular expressions of `receive`: Perl's, on bytes, compiled when the file is loaded.
 
+mod perl;
+
 use crate::thread::pooled;
 use memchr::memmem;
 use pcre2::bytes::{Regex, RegexBuilder};
@@ -39,7 +41,7 @@ impl Pattern {
             return Ok(known);
         }
         let build = |text: &str| RegexBuilder::new().jit_if_available(true).build(text);
-        let regex = build(text).or_else(|first| build(&hyphens_escaped(text)).map_err(|_| first));
+        let regex = build(text).or_else(|first| build(&perl::for_pcre2(text)).map_err(|_| first));
         let regex = regex.map_err(|error| PatternError {
             offset: error.offset().unwrap_or(0).min(text.len()),
             reason: error.to_string().split(": ").last().unwrap_or("not a regular expression").to_owned(),
@@ -140,32 +142,6 @@ impl Drop for Taken {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
     }
-}
-
-/// Perl takes `[\w-.]` with a warning, PCRE2 refuses it: a hyphen beside a class escape is a plain hyphen.
-fn hyphens_escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    let mut inside = false;
-    let mut after_class = false;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => {
-                out.push(c);
-                let escaped = chars.next();
-                out.extend(escaped);
-                after_class = inside && escaped.is_some_and(|c| "wWdDsShHvV".contains(c));
-                continue;
-            }
-            '[' => inside = true,
-            ']' => inside = false,
-            '-' if after_class => out.push('\\'),
-            _ => {}
-        }
-        after_class = false;
-        out.push(c);
-    }
-    out
 }
 
 impl PartialEq for Pattern {

@@ -131,6 +131,13 @@ fn without_comment(line: Word<'_>, glued: bool) -> Word<'_> {
 
 fn entry<'a>(line: Word<'a>, in_section: bool, notes: &mut Vec<Diagnostic>) -> Option<Entry<'a>> {
     let Some(equals) = line.text.find('=') else {
+        if line.text == "supervised" && !in_section {
+            notes.push(
+                Diagnostic::warning(line.span, "supervised without a value means yes")
+                    .help("write supervised=yes"),
+            );
+            return Some(Entry { key: line, value: Word { text: "yes", ..line }, in_section });
+        }
         notes.push(no_equals(line));
         return None;
     };
@@ -209,6 +216,16 @@ mod tests {
     #[test]
     fn carriage_returns_byte_order_mark_and_missing_final_newline() {
         assert_eq!(values("\u{feff}a=1\r\n\r\nb = 2 \r\nc=3"), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn supervised_alone_means_yes() {
+        let source = Source::new("t", "supervised \nvirtual=192.0.2.1:80\n\tsupervised\n");
+        let mut notes = Vec::new();
+        let entries = lex(&source, &mut notes);
+        assert_eq!((entries[0].key.text, entries[0].value.text), ("supervised", "yes"));
+        assert_eq!(notes[0].message, "supervised without a value means yes");
+        assert_eq!((entries.len(), notes[1].message.as_str()), (2, "this line is not a directive"));
     }
 
     #[test]
