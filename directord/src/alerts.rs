@@ -27,6 +27,8 @@ pub struct Mail {
     pub service: Option<String>,
     /// `comment` of the service.
     pub comment: Option<String>,
+    /// How the last check of the server ended that is down, and after what time.
+    pub check: Option<String>,
     /// What the daemon is doing.
     pub phase: Phase,
 }
@@ -63,12 +65,14 @@ struct Told {
     comment: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     /// As configured; `None` until it was found among those that are down.
     server: Option<SocketAddr>,
     /// When it was last told of.
     told: Duration,
+    /// How its last check ended.
+    check: Option<String>,
 }
 
 impl Alerts {
@@ -102,8 +106,13 @@ impl Alerts {
         now: Duration,
     ) -> Vec<Mail> {
         let mut mails = Vec::new();
+        let found =
+            down.unwrap_or_default().iter().map(|found| ((&found.service, &found.destination), found));
+        let found: HashMap<_, _> = found.collect();
         for edit in edits {
-            mails.extend(self.edit(edit, phase, now));
+            let at = edit.action.destination().map(|key| (edit.action.service().clone(), key));
+            let found = at.as_ref().and_then(|(service, key)| found.get(&(service, key)));
+            mails.extend(self.edit(edit, found.and_then(|found| found.check.clone()), phase, now));
         }
         if let Some(down) = down {
             mails.extend(self.found_down(down, phase, now));
@@ -113,7 +122,7 @@ impl Alerts {
 
     /// Something is said of a service as a whole.
     pub fn noticed(&self, service: &ServiceKey, event: String, phase: Phase) -> Option<Mail> {
-        self.mail(service, event, phase)
+        self.mail(service, event, None, phase)
     }
 
     /// The reminders that are due.
@@ -123,14 +132,17 @@ impl Alerts {
             let every = self.services.get(service).and_then(|told| told.settings.every);
             if every.is_some_and(|every| now.saturating_sub(known.told) >= every) {
                 known.told = now;
-                due.extend(known.server.map(|server| (service.clone(), inaccessible(server, service))));
+                let event = known.server.map(|server| inaccessible(server, service));
+                due.extend(event.map(|event| (service.clone(), event, known.check.clone())));
             }
         }
-        due.sort_by(|(_, one), (_, other)| one.cmp(other));
-        due.into_iter().filter_map(|(service, event)| self.mail(&service, event, phase)).collect()
+        due.sort_by(|(_, one, _), (_, other, _)| one.cmp(other));
+        due.into_iter()
+            .filter_map(|(service, event, check)| self.mail(&service, event, check, phase))
+            .collect()
     }
 
-    fn edit(&mut self, edit: &Edit, phase: Phase, now: Duration) -> Option<Mail> {
+    fn edit(&mut self, edit: &Edit, check: Option<String>, phase: Phase, now: Duration) -> Option<Mail> {
         let service = edit.action.service();
         let Some((role, key)) = edit.role.zip(edit.action.destination()) else {
             if matches!(edit.action, Action::DeleteService(_)) {
@@ -151,36 +163,37 @@ impl Alerts {
         match edit.verb {
             Verb::Quiescent | Verb::Readded | Verb::Deleted if role == Role::Real => {
                 if self.services.contains_key(service) {
-                    self.down.insert(at, Known { server: None, told: now });
+                    self.down.insert(at, Known { server: None, told: now, check: check.clone() });
                 }
             }
             _ => drop(self.down.remove(&at)),
         }
         // Its log line says "Readd Quiescent", its mail never did.
         let event = edit.message.strip_prefix("Readd ").unwrap_or(&edit.message).to_owned();
-        self.mail(service, event, phase)
+        let tells_of_fall = matches!(edit.verb, Verb::Quiescent | Verb::Deleted) && role == Role::Real;
+        self.mail(service, event, check.filter(|_| tells_of_fall), phase)
     }
 
     /// Keeps what is down, and tells of what nothing was edited for.
     fn found_down(&mut self, down: &[Down], phase: Phase, now: Duration) -> Vec<Mail> {
         let mut before = std::mem::take(&mut self.down);
         let mut mails = Vec::new();
-        for Down { service, destination, server } in down {
+        for Down { service, destination, server, check } in down {
             if !self.services.contains_key(service) {
                 continue;
             }
             let at = (service.clone(), *destination);
             let told = before.remove(&at).map(|known| known.told).unwrap_or_else(|| {
-                mails.extend(self.mail(service, inaccessible(*server, service), phase));
+                mails.extend(self.mail(service, inaccessible(*server, service), check.clone(), phase));
                 now
             });
-            let known = Known { server: Some(*server), told };
+            let known = Known { server: Some(*server), told, check: check.clone() };
             self.down.insert(at, known);
         }
         mails
     }
 
-    fn mail(&self, service: &ServiceKey, event: String, phase: Phase) -> Option<Mail> {
+    fn mail(&self, service: &ServiceKey, event: String, check: Option<String>, phase: Phase) -> Option<Mail> {
         let told = self.services.get(service).filter(|told| told.settings.when.includes(phase))?;
         Some(Mail {
             settings: told.settings.clone(),
@@ -188,6 +201,7 @@ impl Alerts {
             event,
             service: told.name.clone().filter(|name| !name.is_empty()),
             comment: told.comment.clone().filter(|comment| !comment.is_empty()),
+            check,
             phase,
         })
     }

@@ -15,7 +15,7 @@ mod server;
 mod service;
 mod weight;
 
-use crate::check::{Checked, Outcome, Probe};
+use crate::check::{Checked, Outcome, Probe, ended};
 use crate::config::{Check, Plan, RealServer, VirtualService};
 use crate::reconcile::{Role, Table, Wanted};
 use crate::verdict::{Change, Counts, State};
@@ -72,6 +72,8 @@ pub struct Down {
     pub destination: DestinationKey,
     /// As configured.
     pub server: SocketAddr,
+    /// How its last check ended, and after what time.
+    pub check: Option<String>,
 }
 
 /// A service that is to be taken out of the table, and its destinations as they are named in the log.
@@ -232,7 +234,7 @@ impl Director {
             }
             let event = |what| Event::of(now, what, service, real, checked.outcome.to_string());
             self.events.extend(what.map(event));
-            lines.extend(describe(change, real, service, &checked.outcome));
+            lines.extend(describe(change, real, service, checked));
             concerned.push((*at, before.is_held()));
         }
         for (at, held) in concerned {
@@ -378,7 +380,8 @@ impl Director {
             for (real, server) in service.reals.iter().zip(&state.servers) {
                 if server.verdict.state() == State::Down && real.check != Check::Off {
                     let (service, destination) = (service.service.key.clone(), real.destination.key);
-                    down.push(Down { service, destination, server: real.shown() });
+                    let check = server.last.as_ref().map(|last| ended(last.outcome(), last.took));
+                    down.push(Down { service, destination, server: real.shown(), check });
                 }
             }
         }

@@ -9,8 +9,10 @@
 //!   differs is repaired.
 //! * Additions come before removals: there is no moment without a server when the fallback takes over.
 
+mod by_hand;
 mod table;
 
+pub use by_hand::by_hand;
 pub use table::{Counted, Table};
 
 use crate::config::plan::shown;

@@ -61,6 +61,16 @@ pub struct Checked {
     pub http_status: Option<u16>,
 }
 
+/// As times of checks are shown, with three decimal places.
+pub fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// `connection refused, after 0.3 ms`.
+pub fn ended(outcome: &Outcome, took: Duration) -> String {
+    format!("{outcome}, after {} ms", milliseconds(took))
+}
+
 /// What checks share: the sockets for pings, the certificates for TLS.
 #[derive(Default)]
 pub struct Checker {

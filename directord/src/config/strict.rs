@@ -18,6 +18,9 @@ const UNKNOWN: &str = "it does not know this directive here";
 /// Every line that ldirectord would not have read as this program reads it.
 pub(super) fn differences(source: &Source) -> Vec<Diagnostic> {
     let mut reader = Reader { section: None, notes: Vec::new() };
+    if let Some(mark) = source.mark() {
+        reader.judge(Err("a byte order mark"), "", mark);
+    }
     let count = source.lines().count();
     for (number, (offset, text)) in source.lines().enumerate() {
         let span = Span::new(offset, offset + text.len());
@@ -136,9 +139,6 @@ fn in_section(command: &str, opened: Opened) -> Result<(), &'static str> {
 }
 
 fn global(line: &str) -> Result<(), &'static str> {
-    if line.starts_with('\u{feff}') {
-        return Err("a byte order mark");
-    }
     if line.starts_with(blank) {
         return Err("it is indented, but belongs to no section: another line above has ended the section");
     }
@@ -248,6 +248,13 @@ fn read_differently(command: &str, span: Span) -> Option<Diagnostic> {
                 .help("it knows no units and no decimal point")
         });
     }
+    if key == "checkcommand" {
+        let command = unquoted(value.split('#').next().unwrap_or("").trim_matches(blank));
+        return command.contains(blank).then(|| {
+            Diagnostic::warning(span, "ldirectord takes all of it for the path of the program")
+                .help("it passes no arguments of yours: write a script that does")
+        });
+    }
     if key.starts_with("real") {
         let (lower, upper) = (value.find(" l:")?, value.find(" u:")?);
         return (upper < lower).then(|| {
@@ -349,6 +356,7 @@ mod tests {
             ("virtual=192.0.2.1:80\n\treal=192.0.2.2:80 gate 5 fast\n", "2"),
             ("virtual=192.0.2.1:80\n\treal=192.0.2.2:80 gate \"a 5\", \"b\"\n", "2"),
             ("virtual=192.0.2.1:80\n", "1"),
+            ("\u{feff}# comment\nquiescent=yes\n", "1"),
         ] {
             assert_eq!(told(text), [line], "{text}: {:?}", lines(text));
             assert!(lines(text)[0].contains("ldirectord refuses this line: "));
@@ -362,6 +370,9 @@ mod tests {
         assert_eq!(lines("checktimeout=3s\nnegotiatetimeout=3\n"), [""; 0], "that is the same");
         let upper = "virtual=192.0.2.1:80\n\treal=192.0.2.2:80 gate 5 u:20 l:10\n\treal=192.0.2.3:80 gate 5 l:10 u:20\n";
         assert_eq!(lines(upper), ["2: ldirectord loses the upper threshold"]);
+        let command =
+            "virtual=192.0.2.1:80\n\tcheckcommand=\"/bin/check -x\"\n\tcheckcommand=/bin/check # c\n";
+        assert_eq!(lines(command), ["2: ldirectord takes all of it for the path of the program"]);
     }
 
     proptest! {

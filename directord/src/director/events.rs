@@ -56,6 +56,8 @@ pub enum What {
     FallbackEnded,
     /// Somebody else had changed the kernel's table, and it was set right.
     Repaired,
+    /// Somebody else has changed it, and that stays.
+    ByHand,
     /// The kernel refused an edit.
     Refused,
 }
@@ -80,6 +82,7 @@ impl What {
             What::Fallback => "FALLBACK active",
             What::FallbackEnded => "fallback no longer active",
             What::Repaired => "table repaired",
+            What::ByHand => "changed by hand",
             What::Refused => "kernel REFUSED",
         }
     }

@@ -1,7 +1,7 @@
 //! What is logged of check results.
 
 use super::{Last, Line};
-use crate::check::Outcome;
+use crate::check::{Checked, Outcome, ended};
 use crate::config::{RealServer, VirtualService};
 use crate::verdict::Change;
 
@@ -32,12 +32,12 @@ pub(super) fn no_weight(
     new.then(|| Line { warning: true, text: text() })
 }
 
-/// What ldirectord logs of a check, and why a check failed, which it did not say.
+/// What ldirectord logs of a check, and why and after what time a check failed, which it did not say.
 pub(super) fn describe(
     change: Change,
     real: &RealServer,
     service: &VirtualService,
-    outcome: &Outcome,
+    checked: &Checked,
 ) -> Vec<Line> {
     if change == Change::None {
         return Vec::new(); // most of them, thousands a second
@@ -47,12 +47,20 @@ pub(super) fn describe(
         Change::None => (false, vec![]),
         Change::Soft(failure, of) => {
             let soft = format!("Soft failure real server: {shown} ({id}) failure {failure}/{of}");
-            (true, vec![soft, format!("Check failed: {shown} ({id}): {outcome}")])
+            (
+                true,
+                vec![
+                    soft,
+                    format!("Check failed: {shown} ({id}): {}", ended(&checked.outcome, checked.took)),
+                ],
+            )
         }
         Change::Reset => (false, vec![format!("Resetting soft failure count: {shown} ({id})")]),
         Change::Rising(pass, of) => (false, vec![format!("Check passed: {shown} ({id}) {pass}/{of}")]),
         Change::Up => (false, vec![format!("Check passed: {shown} ({id})")]),
-        Change::Down => (true, vec![format!("Check failed: {shown} ({id}): {outcome}")]),
+        Change::Down => {
+            (true, vec![format!("Check failed: {shown} ({id}): {}", ended(&checked.outcome, checked.took))])
+        }
     };
     texts.into_iter().map(|text| Line { warning, text }).collect()
 }

@@ -1,7 +1,7 @@
 //! What status shows of the services.
 
 use super::{Director, Drain, Piece, Place, Server, Service};
-use crate::check::{Checked, Outcome, Probe};
+use crate::check::{Checked, Outcome, Probe, milliseconds};
 use crate::config::{Check, RealServer, VirtualService};
 use crate::metrics::{Histogram, Tally};
 use crate::reconcile::{Counted, Presence};
@@ -10,7 +10,7 @@ use ipvs::{Destination, ServiceKey};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A virtual service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -276,11 +276,6 @@ fn check_name(check: &Check) -> &'static str {
         Check::Off => "off",
         Check::Probe(probe) => probe.kind.name(),
     }
-}
-
-/// With three decimal places.
-fn milliseconds(took: Duration) -> f64 {
-    (took.as_secs_f64() * 1e6).round() / 1e3
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -65,6 +65,9 @@ fn text(mail: &Mail, host: &str) -> String {
         one_line(&mail.subject()),
         mail.phase.name()
     );
+    if let Some(check) = &mail.check {
+        text += &format!("Last-Check: {}\n", one_line(check));
+    }
     if mail.service.is_some() || mail.comment.is_some() {
         text.push('\n');
     }
@@ -96,6 +99,7 @@ pub(super) mod tests {
             event: "Deleted real server: 192.0.2.10:80 (192.0.2.1:80)".into(),
             service: None,
             comment: None,
+            check: None,
             phase: Phase::Running,
         }
     }
@@ -132,11 +136,12 @@ pub(super) mod tests {
         mail.from = Address::new("\"LVS\" <lvs@example.com>");
         mail.service = Some("Bücher\rBcc: evil@example.com".into());
         mail.comment = Some("ask Jürgen".into());
+        mail.check = Some("connection refused, after 0.3 ms".into());
         let text = composed(&mail);
         assert!(text.starts_with("From: \"LVS\" <lvs@example.com>\r\n"), "{text}");
         assert!(text.contains("\r\nSubject: =?utf-8?b?"), "{text}");
         assert!(text.contains("Content-Transfer-Encoding: quoted-printable\r\n"), "{text}");
-        assert!(text.contains("Daemon-Status: running\r\n\r\nService name: B=C3=BCcher Bcc: evil"), "{text}");
+        assert!(text.contains("Daemon-Status: running\r\nLast-Check: connection refused, after 0.3 ms\r\n\r\nService name: B=C3=BCcher Bcc: evil"), "{text}");
         assert!(text.contains("Comment: ask J=C3=BCrgen\r\n"), "{text}");
         assert!(!text.contains("\r\nBcc"), "{text}");
         assert!(text.is_ascii() && text.lines().all(|line| line.len() < 998));

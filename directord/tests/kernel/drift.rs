@@ -49,8 +49,11 @@ fn weights_set_by_hand_stay() {
     bed.ok("start");
     bed.must("ipvsadm", &format!("-e -t {VIP} -r {A} -m -w 0"));
     bed.must("ipvsadm", &format!("-e -t {VIP} -r {B} -m -w 9"));
+    bed.says("real server 192.0.2.11:8080 (203.0.113.202:80) has weight 0 instead of 5: it stays");
+    bed.says("real server 192.0.2.12:8080 (203.0.113.202:80) has weight 9 instead of 5: it stays");
     std::thread::sleep(3 * SECOND);
     assert_eq!((bed.weight(VIP, A), bed.weight(VIP, B)), (Some(0), Some(9)));
+    assert_eq!(bed.log().matches("instead of 5").count(), 2, "told once:\n{}", bed.log());
     a.stop(); // a new verdict is ours again
     bed.until("it is down", 2 * SECOND, |bed| bed.log().contains("Check failed: 192.0.2.11:8080"));
     let _a = Server::start("192.0.2.11");

@@ -97,6 +97,7 @@ fn mails_tell_of_every_change_and_remind() {
     bed.until("one is reminded", LONG, |_| told("Inaccessible real server: 192.0.2.11:8080") >= 2);
     let last = mails.lock().unwrap().last().unwrap().clone();
     assert!(last.contains("Daemon-Status: running"), "{last}");
+    assert!(last.contains("Last-Check: connection refused, after "), "{last}");
     assert!(
         bed.log().contains(&format!("emailalert: Inaccessible real server: {A} ({VIP})")),
         "{}",
