@@ -12,10 +12,10 @@ pub struct Case {
     pub name: String,
     /// The file at the start, and at the reload.
     pub files: [String; 2],
-    /// Every real server's address: how it is at the start, and after the change.
-    pub servers: BTreeMap<IpAddr, [State; 2]>,
-    /// What speaks on which port of each of them.
-    pub ports: BTreeMap<u16, Speaks>,
+    /// Every real server's address: how it is at each moment.
+    pub servers: BTreeMap<IpAddr, [State; MOMENTS]>,
+    /// What speaks on which port of each of them, and whether by UDP.
+    pub ports: BTreeMap<(u16, bool), Speaks>,
     /// Names for `/etc/hosts`.
     pub hosts: Vec<(IpAddr, String)>,
     /// What of it is not compared, and why.
@@ -24,6 +24,9 @@ pub struct Case {
     pub skipped: Vec<String>,
 }
 
+/// At the start, after a change of the servers, and after another one, which follows the reload.
+pub const MOMENTS: usize = 3;
+
 /// How a real server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -31,6 +34,10 @@ pub enum State {
     Up,
     /// It accepts connections, and answers wrongly.
     Wrong,
+    /// It accepts connections, and says nothing.
+    Silent,
+    /// It refuses connections.
+    Refuses,
     /// Its address does not exist.
     Gone,
 }
@@ -41,8 +48,20 @@ pub enum Speaks {
     /// HTTP, with this page for every path.
     Web(String),
     /// SMTP.
-    Mail,
-    /// Nothing: it accepts connections.
+    Smtp,
+    /// NNTP.
+    Nntp,
+    /// POP3.
+    Pop,
+    /// IMAP.
+    Imap,
+    /// A line, and a line in answer.
+    Simple,
+    /// SIP.
+    Sip,
+    /// DNS.
+    Dns,
+    /// Nothing: it accepts connections and hangs up.
     Nothing,
 }
 

@@ -7,9 +7,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
-/// Sections beyond so many real servers are left out: the old program would take minutes.
-const SERVERS: usize = 10;
-
 /// The cases of the folder's files that ldirectord accepts, and the files that are none, with the reason.
 pub fn cases(folder: &str) -> (Vec<Case>, Vec<String>) {
     let folder = Path::new(folder).join("ldirectord");
@@ -33,7 +30,6 @@ pub fn cases(folder: &str) -> (Vec<Case>, Vec<String>) {
 }
 
 fn case(name: &str, text: &str, names: &str) -> Result<Case, String> {
-    let (text, cut) = shortened(text);
     // At the reload the other way to treat dead servers, and a section more.
     let other = if text.lines().any(|line| line.starts_with("quiescent") && line.contains("yes")) {
         "no"
@@ -43,7 +39,7 @@ fn case(name: &str, text: &str, names: &str) -> Result<Case, String> {
     let reloaded = format!(
         "{text}\n\nvirtual=198.51.100.200:81\n\tchecktype=on\n\treal=198.51.100.201:81 masq 3\n\nquiescent={other}\n"
     );
-    let mut case = Case::new(name, [text, reloaded]);
+    let mut case = Case::new(name, [text.to_owned(), reloaded]);
     for (number, name) in names.split(',').filter(|name| !name.is_empty()).enumerate() {
         // Three dots: more names of the same kind.
         let known = name.trim_end_matches('.');
@@ -59,11 +55,6 @@ fn case(name: &str, text: &str, names: &str) -> Result<Case, String> {
         ));
     }
     equip(&mut case, &plan);
-    if cut > 0 {
-        case.notes.push(format!(
-            "its last {cut} sections: more than {SERVERS} real servers take the old program minutes"
-        ));
-    }
     Ok(case.judge())
 }
 
@@ -85,31 +76,6 @@ fn more_names(first: &str, hosts: &mut Vec<(IpAddr, String)>) {
     }
 }
 
-/// The file up to the section that exceeds the limit, and how many sections are cut off.
-fn shortened(text: &str) -> (String, usize) {
-    let (mut kept, mut reals, mut cut) = (String::new(), 0, 0);
-    let (mut pending, mut in_pending) = (String::new(), 0);
-    for line in text.split_inclusive('\n') {
-        if line.starts_with("virtual") {
-            if cut == 0 {
-                kept += &std::mem::take(&mut pending);
-                reals += std::mem::take(&mut in_pending);
-            }
-            if reals > SERVERS {
-                cut += 1;
-            }
-        }
-        if cut == 0 {
-            pending += line;
-            in_pending += usize::from(line.trim_start().starts_with("real"));
-        }
-    }
-    if cut == 0 {
-        kept += &pending;
-    }
-    (kept, cut)
-}
-
 /// Servers that do what the plan's checks ask for; every third is gone, every other one changes.
 fn equip(case: &mut Case, plan: &Plan) {
     let mut silent: BTreeMap<&str, usize> = BTreeMap::new();
@@ -121,11 +87,11 @@ fn equip(case: &mut Case, plan: &Plan) {
             }
             let number = case.servers.len();
             let states = match number % 5 {
-                0 => [State::Up, State::Gone],
-                1 => [State::Gone, State::Up],
-                2 => [State::Up, State::Wrong],
-                3 => [State::Wrong, State::Up],
-                _ => [State::Gone, State::Gone],
+                0 => [State::Up, State::Gone, State::Up],
+                1 => [State::Gone, State::Up, State::Refuses],
+                2 => [State::Up, State::Wrong, State::Up],
+                3 => [State::Wrong, State::Up, State::Up],
+                _ => [State::Refuses, State::Gone, State::Wrong],
             };
             // A fallback may be this machine's own.
             if !real.address.is_loopback() {
@@ -133,7 +99,6 @@ fn equip(case: &mut Case, plan: &Plan) {
             }
         }
     }
-    case.ports.remove(&crate::case::BEACON_PORT);
     case.servers.remove(&crate::case::BEACON.parse().unwrap());
     for (name, count) in silent {
         case.notes
@@ -142,22 +107,32 @@ fn equip(case: &mut Case, plan: &Plan) {
 }
 
 /// Lets the port of a check answer it; the name of the protocol if nobody does.
-fn play<'a>(kind: &'a Kind, ports: &mut BTreeMap<u16, Speaks>) -> Option<&'a str> {
+fn play<'a>(kind: &'a Kind, ports: &mut BTreeMap<(u16, bool), Speaks>) -> Option<&'a str> {
     match kind {
         Kind::Connect { to, .. } => {
-            ports.entry(to.port()).or_insert(Speaks::Nothing);
+            ports.entry((to.port(), false)).or_insert(Speaks::Nothing);
         }
         Kind::Http(http) if kind.name() == "http" => {
             let wanted = http.receive.as_ref().map_or(String::new(), |receive| example(receive.text()));
             let port = http.url.trim_start_matches("http://").split('/').next().unwrap_or("");
             let port = port.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
-            match ports.entry(port).or_insert(Speaks::Web(String::new())) {
+            match ports.entry((port, false)).or_insert(Speaks::Web(String::new())) {
                 Speaks::Web(page) => *page += &format!("{wanted}\n"),
                 other => *other = Speaks::Web(format!("{wanted}\n")),
             }
         }
-        Kind::Dialogue(dialogue) if dialogue.service.name() == "smtp" => {
-            ports.insert(dialogue.to.port(), Speaks::Mail);
+        Kind::SimpleTcp(simple) => drop(ports.insert((simple.to.port(), simple.udp), Speaks::Simple)),
+        Kind::Dialogue(dialogue) => {
+            let speaks = match dialogue.service.name() {
+                "smtp" | "submission" => Speaks::Smtp,
+                "nntp" => Speaks::Nntp,
+                "pop" => Speaks::Pop,
+                "imap" => Speaks::Imap,
+                "sip" => Speaks::Sip,
+                "dns" => Speaks::Dns,
+                other => return Some(other),
+            };
+            ports.insert((dialogue.to.port(), dialogue.udp), speaks);
         }
         Kind::Combined { negotiate, .. } => return play(negotiate, ports),
         Kind::Ping { .. } | Kind::External { .. } => {}

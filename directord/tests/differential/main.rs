@@ -18,15 +18,18 @@ mod case;
 mod compare;
 mod corpus;
 mod different;
-mod old;
 mod random;
 mod servers;
 mod side;
+mod speak;
+mod tables;
 
 use case::Case;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
+use tables::lender::Lender;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -38,16 +41,26 @@ pub struct Asked {
     jobs: usize,
     seconds: u64,
     names: Vec<String>,
+    /// The tables are in this machine's own kernel.
+    own_kernel: bool,
     /// For a process that is one side of one case.
     side: Option<String>,
+    /// For such a process: where it finds which table.
+    table: Option<(PathBuf, u32)>,
+    /// For the process that keeps the tables in another kernel.
+    keep_tables: bool,
 }
 
 fn main() -> ExitCode {
     let asked = asked();
+    if asked.keep_tables {
+        tables::keeper::serve();
+        return ExitCode::SUCCESS;
+    }
     if let Some(side) = &asked.side {
         let (mut cases, _) = cases(&asked);
         cases.retain(|case| case.name == asked.names[0]);
-        side::play(side, &cases[0]);
+        side::play(side, &cases[0], asked.table.as_ref());
         return ExitCode::SUCCESS;
     }
     let (mut cases, left_out) = cases(&asked);
@@ -61,13 +74,14 @@ fn main() -> ExitCode {
         left_out.iter().for_each(|line| println!("left out: {line}"));
     }
     mine.reverse();
+    let lender = (!asked.own_kernel).then(tables::lender::Lender::start);
     let (waiting, results, began) = (Mutex::new(mine), Mutex::new((0, Vec::new())), Instant::now());
     let in_time = || began.elapsed().as_secs() < asked.seconds;
     std::thread::scope(|scope| {
         for _ in 0..asked.jobs {
             scope.spawn(|| {
                 while let Some(case) = in_time().then(|| waiting.lock().unwrap().pop()).flatten() {
-                    run(&case, &mut |good| {
+                    run(&case, lender.as_ref(), &mut |good| {
                         let mut results = results.lock().unwrap();
                         if good { results.0 += 1 } else { results.1.push(case.name.clone()) }
                     });
@@ -84,9 +98,9 @@ fn main() -> ExitCode {
 }
 
 /// Runs one case, says how it went, and counts it.
-fn run(case: &Case, count: &mut dyn FnMut(bool)) {
+fn run(case: &Case, lender: Option<&Lender>, count: &mut dyn FnMut(bool)) {
     let began = Instant::now();
-    let result = compare::compare(case);
+    let result = compare::compare(case, lender);
     let seconds = began.elapsed().as_secs_f64();
     match &result {
         Ok(compared) => {
@@ -121,7 +135,10 @@ fn asked() -> Asked {
         jobs: 4,
         seconds: u64::MAX,
         names: Vec::new(),
+        own_kernel: false,
         side: None,
+        table: None,
+        keep_tables: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -137,7 +154,10 @@ fn asked() -> Asked {
                 let (index, count) = text.split_once('/').expect("I/N");
                 asked.slice = (index.parse().unwrap(), count.parse().unwrap());
             }
+            "--own-kernel" => asked.own_kernel = true,
             "--side" => asked.side = Some(value()),
+            "--table" => asked.table = Some((value().into(), value().parse().expect("a number"))),
+            "--keep-tables" => asked.keep_tables = true,
             other => asked.names.push(other.to_owned()),
         }
     }

@@ -1,6 +1,6 @@
 //! Random valid files: the same seed makes the same file.
 
-use crate::case::{Case, Speaks, State};
+use crate::case::{Case, MOMENTS, Speaks, State};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -46,7 +46,7 @@ pub fn case(number: u64) -> Case {
     let before = text(&globals, &sections);
     let (globals, sections) = changed(dice, globals, sections);
     let mut case = Case::new(&format!("random-{number}"), [before, text(&globals, &sections)]);
-    case.ports = PORTS.iter().map(|(port, page)| (*port, speaks(page))).collect();
+    case.ports = PORTS.iter().map(|(port, page)| ((*port, false), speaks(page))).collect();
     case.servers = servers(dice, case.files.concat().as_str());
     case.judge()
 }
@@ -58,7 +58,7 @@ const PORTS: &[(u16, &str)] =
 fn speaks(name: &str) -> Speaks {
     match name {
         "web" => Speaks::Web("It works: status ok, load 7\n".to_owned()),
-        "mail" => Speaks::Mail,
+        "mail" => Speaks::Smtp,
         _ => Speaks::Nothing,
     }
 }
@@ -261,11 +261,12 @@ fn text(globals: &[String], sections: &[Section]) -> String {
 }
 
 /// Every address that the files name as a real server, and how it is.
-fn servers(dice: &mut Dice, text: &str) -> BTreeMap<IpAddr, [State; 2]> {
+fn servers(dice: &mut Dice, text: &str) -> BTreeMap<IpAddr, [State; MOMENTS]> {
     let mut servers = BTreeMap::new();
     let mut state = || match dice.below(10) {
         0..=5 => State::Up,
         6..=7 => State::Wrong,
+        8 => State::Refuses,
         _ => State::Gone,
     };
     for last in 10..=99_u16 {
@@ -275,7 +276,7 @@ fn servers(dice: &mut Dice, text: &str) -> BTreeMap<IpAddr, [State; 2]> {
             [(four, text.contains("192.0.2.")), (six, text.contains(&format!("[{six}]")))]
         {
             if written {
-                servers.insert(address, [state(), state()]);
+                servers.insert(address, [state(), state(), state()]);
             }
         }
     }

@@ -1,51 +1,52 @@
-//! The real servers of a case: their addresses on the loopback interface, and what speaks on their ports.
+//! The real servers of a case: their addresses on the loopback interface, and what listens on their ports.
 
-use crate::case::{BEACON, BEACON_PORT, Case, Speaks, State};
+use crate::case::{BEACON, BEACON_PORT, Case, MOMENTS, Speaks, State};
+use crate::speak::{self, answer};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{IpAddr, Ipv6Addr, TcpListener, TcpStream};
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-/// How each address is now.
-type Now = Arc<Mutex<BTreeMap<IpAddr, State>>>;
+/// For `external` checks: a file for every server that is up.
+pub const UP: &str = "/run/differential/up";
 
 /// The servers of one side. They end with the process.
 pub struct Servers {
-    now: Now,
     visits: Arc<AtomicUsize>,
+    running: Mutex<BTreeMap<IpAddr, Running>>,
+}
+
+/// A server whose address exists.
+struct Running {
+    state: Arc<Mutex<State>>,
+    ports: Vec<Port>,
 }
 
 impl Servers {
-    /// Listens on all ports; no address exists yet.
-    pub fn new(case: &Case) -> Servers {
-        let (now, visits) = (Now::default(), Arc::new(AtomicUsize::new(0)));
-        for (port, speaks) in &case.ports {
-            listen(*port, speaks.clone(), Arc::clone(&now));
-        }
-        let listener = TcpListener::bind((BEACON_ADDRESS, BEACON_PORT)).unwrap();
-        let seen = Arc::clone(&visits);
+    /// Only the one that counts its visits; no other address exists yet.
+    pub fn new() -> Servers {
+        std::fs::create_dir_all(UP).unwrap();
+        let visits = Arc::new(AtomicUsize::new(0));
+        address("add", BEACON.parse().unwrap());
+        let (listener, seen) = (TcpListener::bind((BEACON, BEACON_PORT)).unwrap(), Arc::clone(&visits));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 drop(stream);
                 seen.fetch_add(1, Ordering::SeqCst);
             }
         });
-        address("add", BEACON.parse().unwrap());
-        Servers { now, visits }
+        Servers { visits, running: Mutex::default() }
     }
 
-    /// Makes every address what it is in this state of the case: 0 at the start, 1 after the change.
+    /// Makes every server what it is at this moment of the case.
     pub fn set(&self, case: &Case, moment: usize) {
+        assert!(moment < MOMENTS);
+        let mut running = self.running.lock().unwrap();
         for (server, states) in &case.servers {
-            let state = states[moment];
-            let before = self.now.lock().unwrap().insert(*server, state).unwrap_or(State::Gone);
-            match (before == State::Gone, state == State::Gone) {
-                (true, false) => address("add", *server),
-                (false, true) => address("del", *server),
-                _ => {}
-            }
+            become_state(&mut running, case, *server, states[moment]);
         }
     }
 
@@ -55,7 +56,35 @@ impl Servers {
     }
 }
 
-const BEACON_ADDRESS: Ipv6Addr = Ipv6Addr::UNSPECIFIED; // IPv4 too
+fn become_state(running: &mut BTreeMap<IpAddr, Running>, case: &Case, server: IpAddr, state: State) {
+    let mark = format!("{UP}/{server}");
+    if state == State::Up {
+        std::fs::write(mark, "").unwrap();
+    } else {
+        let _ = std::fs::remove_file(mark); // it may not be there
+    }
+    if state == State::Gone {
+        if running.remove(&server).is_some() {
+            address("del", server);
+        }
+        return;
+    }
+    let entry = running.entry(server).or_insert_with(|| {
+        address("add", server);
+        Running { state: Arc::new(Mutex::new(state)), ports: Vec::new() }
+    });
+    *entry.state.lock().unwrap() = state;
+    if state == State::Refuses {
+        entry.ports.clear();
+    } else if entry.ports.is_empty() {
+        let ports = case.ports.iter();
+        entry.ports = ports
+            .map(|((port, udp), speaks)| {
+                open(SocketAddr::new(server, *port), *udp, speaks.clone(), Arc::clone(&entry.state))
+            })
+            .collect();
+    }
+}
 
 fn address(verb: &str, address: IpAddr) {
     let arguments = match address {
@@ -67,43 +96,71 @@ fn address(verb: &str, address: IpAddr) {
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn listen(port: u16, speaks: Speaks, now: Now) {
-    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))
-        .unwrap_or_else(|error| panic!("port {port}: {error}"));
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let Ok(local) = stream.local_addr() else { continue };
-            let state = now.lock().unwrap().get(&local.ip().to_canonical()).copied();
-            let speaks = speaks.clone();
-            std::thread::spawn(move || answer(stream, &speaks, state.unwrap_or(State::Wrong)));
-        }
-    });
+/// An open port; it is closed when this is dropped.
+enum Port {
+    Tcp(Arc<TcpListener>, Arc<AtomicBool>, Option<std::thread::JoinHandle<()>>),
+    Udp(Arc<AtomicBool>, Option<std::thread::JoinHandle<()>>),
 }
 
-/// One conversation; whoever hangs up ends it.
-fn answer(stream: TcpStream, speaks: &Speaks, state: State) -> Option<()> {
-    let mut writer = stream.try_clone().ok()?;
-    let mut lines = BufReader::new(stream).lines();
-    match speaks {
-        Speaks::Nothing => {}
-        Speaks::Web(page) => {
-            let asked = lines.next()?.ok()?;
-            while lines.next()?.ok()?.trim() != "" {}
-            let status = if state == State::Up { "200 OK" } else { "503 Service Unavailable" };
-            let page = if asked.starts_with("HEAD") { "" } else { page };
-            let head =
-                format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n{page}");
-            writer.write_all(head.as_bytes()).ok()?;
-        }
-        Speaks::Mail if state == State::Up => {
-            writer.write_all(b"220 ready\r\n").ok()?;
-            loop {
-                let line = lines.next()?.ok()?;
-                let quit = line.to_uppercase().starts_with("QUIT");
-                writer.write_all(if quit { b"221 bye\r\n" } else { b"250 ok\r\n" }).ok()?;
+impl Drop for Port {
+    fn drop(&mut self) {
+        let (closing, thread) = match self {
+            Port::Tcp(listener, closing, thread) => {
+                closing.store(true, Ordering::SeqCst);
+                let _ = rustix::net::shutdown(&**listener, rustix::net::Shutdown::Both); // wakes its thread
+                (closing, thread)
+            }
+            Port::Udp(closing, thread) => (closing, thread),
+        };
+        closing.store(true, Ordering::SeqCst);
+        // The port is closed when the thread has let go of it.
+        thread.take().map(|thread| thread.join().unwrap());
+    }
+}
+
+fn open(at: SocketAddr, udp: bool, speaks: Speaks, state: Arc<Mutex<State>>) -> Port {
+    let closing = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&closing);
+    if udp {
+        let socket = UdpSocket::bind(at).unwrap_or_else(|error| panic!("{at}: {error}"));
+        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let thread = std::thread::spawn(move || datagrams(&socket, &speaks, &state, &seen));
+        return Port::Udp(closing, Some(thread));
+    }
+    let listener = Arc::new(TcpListener::bind(at).unwrap_or_else(|error| panic!("{at}: {error}")));
+    let accepting = Arc::clone(&listener);
+    let thread = std::thread::spawn(move || {
+        loop {
+            match accepting.accept() {
+                _ if seen.load(Ordering::SeqCst) => return,
+                Ok((stream, _)) => {
+                    let (speaks, state) = (speaks.clone(), *state.lock().unwrap());
+                    std::thread::spawn(move || answer(stream, &speaks, state));
+                }
+                Err(_) => {}
             }
         }
-        Speaks::Mail => writer.write_all(b"554 no service\r\n").ok()?,
+    });
+    Port::Tcp(listener, closing, Some(thread))
+}
+
+fn datagrams(socket: &UdpSocket, speaks: &Speaks, state: &Mutex<State>, closing: &AtomicBool) {
+    let mut buffer = [0; 2048];
+    while !closing.load(Ordering::SeqCst) {
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) => {
+                let answer = speak::datagram(speaks, *state.lock().unwrap(), &buffer[..length]);
+                if let Some(answer) = answer {
+                    let _ = socket.send_to(&answer, from); // who asked may have gone
+                }
+            }
+            Err(error) => assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::ConnectionRefused
+                ),
+                "{error}"
+            ),
+        }
     }
-    Some(())
 }

@@ -2,18 +2,15 @@
 //! It is told a step at a time on standard input and answers with the table.
 
 use crate::case::Case;
-use crate::old;
 use crate::servers::Servers;
+use crate::tables::lent;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// The longest that anything is waited for; a busy machine needs some of it.
-const LIMIT: Duration = Duration::from_secs(400);
-/// After so many visits of the last server everything before it has been checked and acted upon: the first visit may end a round
-/// that began before the change, the third is a round that nothing disturbs. One more for every failure that does not count.
-const ROUNDS: usize = 3;
+const LIMIT: Duration = Duration::from_secs(120);
 /// What ends an answer.
 pub const END: &str = ".";
 /// What an answer begins with that tells of a failure.
@@ -21,17 +18,14 @@ pub const FAILED: &str = "! ";
 
 const FOLDER: &str = "/run/differential";
 
-/// Plays a side, `old` or `new`, until standard input ends.
-pub fn play(side: &str, case: &Case) {
+/// Plays a side, `old` or `new`, until standard input ends. The tables are in a kernel of the test if it says which table.
+pub fn play(side: &str, case: &Case, table_at: Option<&(PathBuf, u32)>) {
     prepare(case);
-    let program = if side == "old" {
-        let program = Path::new(FOLDER).join("ldirectord");
-        old::prepare(&program, &Path::new(FOLDER).join("socket"));
-        program
-    } else {
-        PathBuf::from(env!("CARGO_BIN_EXE_directord"))
-    };
-    let running = Running { program, servers: Servers::new(case), case };
+    if let Some((folder, table)) = table_at {
+        lent::borrow(folder, *table);
+    }
+    let program = if side == "old" { "/usr/sbin/ldirectord" } else { env!("CARGO_BIN_EXE_directord") };
+    let running = Running { program: program.into(), servers: Servers::new(), rounds: rounds(case), case };
     for step in std::io::stdin().lock().lines() {
         let (step, began) = (step.unwrap(), Instant::now());
         let result = running.perform(&step);
@@ -51,6 +45,7 @@ pub fn play(side: &str, case: &Case) {
 struct Running<'a> {
     program: PathBuf,
     servers: Servers,
+    rounds: usize,
     case: &'a Case,
 }
 
@@ -72,6 +67,10 @@ impl Running<'_> {
                 self.servers.set(self.case, 1);
                 self.settle()
             }
+            "again" => {
+                self.servers.set(self.case, 2);
+                self.settle()
+            }
             "reload" => {
                 self.write(1);
                 signal("-HUP", &self.daemon()?);
@@ -82,7 +81,8 @@ impl Running<'_> {
                 signal("-TERM", &daemon);
                 until(|| !alive(&daemon), || "it does not stop".to_owned())
             }
-            _ => Ok(()), // only the table is asked for
+            "another round" => self.visited(1),
+            _ => Err(format!("no such step: {step}")),
         }
     }
 
@@ -93,9 +93,14 @@ impl Running<'_> {
     /// Waits until the daemon has seen everything as it is now.
     fn settle(&self) -> Result<(), String> {
         until(|| self.daemon().is_ok(), || "there is no daemon".to_owned())?;
+        self.visited(self.rounds)
+    }
+
+    /// Waits for so many rounds.
+    fn visited(&self, rounds: usize) -> Result<(), String> {
         let (daemon, from) = (self.daemon()?, self.servers.visits());
         let alive = || alive(&daemon);
-        until(|| self.servers.visits() >= from + ROUNDS || !alive(), || "it does not check".to_owned())?;
+        until(|| self.servers.visits() >= from + rounds || !alive(), || "it does not check".to_owned())?;
         if alive() { Ok(()) } else { Err(format!("the daemon has ended\n{}", log())) }
     }
 
@@ -107,6 +112,14 @@ impl Running<'_> {
             Ok(text.trim().to_owned())
         }
     }
+}
+
+/// After so many visits of the last server everything before it has been checked and acted upon: the first visit may end a round
+/// that began before the change, the second one that saw it. One more for every failure that does not count.
+fn rounds(case: &Case) -> usize {
+    let plans = (0..2).filter_map(|version| case.plan(version).ok());
+    let counts = plans.flat_map(|plan| plan.services).map(|service| service.failure_count as usize);
+    1 + counts.max().unwrap_or(1)
 }
 
 /// A fresh `/run` and `/var/log`, the names of the case, the loopback interface.
