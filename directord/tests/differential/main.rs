@@ -132,7 +132,7 @@ fn asked() -> Asked {
         random: 12,
         seed: 1,
         slice: (0, 1),
-        jobs: 4,
+        jobs: 8,
         seconds: u64::MAX,
         names: Vec::new(),
         own_kernel: false,

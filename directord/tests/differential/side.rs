@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// The longest that anything is waited for; a busy machine needs some of it.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 /// What ends an answer.
 pub const END: &str = ".";
 /// What an answer begins with that tells of a failure.

@@ -4,7 +4,7 @@
 //! ```text
 //! ldirectord ── ipvsadm ─┐ ipvs-shim.so                                      console, bytes           netlink
 //!                        ├──────────────► "@ipvs" of the side ──► lender.rs ─────────────► keeper.rs ─────────► kernel
-//! directord ─────────────┘                    (lent.rs)          (the test)              (a thread and a network a table)
+//! directord ─────────────┘                    (lent.rs)          (the test)              (each in a network of its own)
 //! ```
 
 pub mod keeper;
@@ -22,7 +22,7 @@ const DATAGRAM: usize = 64 * 1024;
 /// What the keeper says first: what comes before it is not its own.
 const READY: &[u8] = b"tables are kept\n";
 
-/// What passes the console: a datagram of a connection to a table. An empty one ends the connection.
+/// What passes the console: a datagram of a connection to a table. An empty one ends the table.
 struct Frame {
     table: u32,
     connection: u32,

@@ -17,6 +17,7 @@ const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/lab");
 pub struct Lender {
     folder: PathBuf,
     kernel: Child,
+    to_kernel: Arc<Mutex<ChildStdin>>,
     last: AtomicU32,
     ending: Arc<AtomicBool>,
 }
@@ -49,8 +50,8 @@ impl Lender {
         }
         let connections = Connections::default();
         let listener = listen(&folder);
-        let known = Arc::clone(&connections);
-        std::thread::spawn(move || lend(&listener, &to_kernel, &known));
+        let (known, requests) = (Arc::clone(&connections), Arc::clone(&to_kernel));
+        std::thread::spawn(move || lend(&listener, &requests, &known));
         let ending = Arc::new(AtomicBool::new(false));
         let expected = Arc::clone(&ending);
         std::thread::spawn(move || {
@@ -60,13 +61,23 @@ impl Lender {
                 std::process::exit(1); // and with this process all that waits for it
             }
         });
-        Lender { folder, kernel, last: AtomicU32::new(0), ending }
+        Lender { folder, kernel, to_kernel, last: AtomicU32::new(0), ending }
     }
 
-    /// A table that nobody has used, as the arguments of a side.
-    pub fn table(&self) -> [String; 3] {
-        let number = self.last.fetch_add(1, Ordering::SeqCst);
-        ["--table".to_owned(), self.folder.display().to_string(), number.to_string()]
+    /// A table that nobody has used.
+    pub fn table(&self) -> u32 {
+        self.last.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// What a side finds a table by.
+    pub fn arguments(&self, table: u32) -> [String; 3] {
+        ["--table".to_owned(), self.folder.display().to_string(), table.to_string()]
+    }
+
+    /// Nobody uses it any more.
+    pub fn release(&self, table: u32) {
+        let end = Frame { table, connection: 0, datagram: Vec::new() };
+        end.write(&mut *self.to_kernel.lock().unwrap()).expect("the kernel with the tables");
     }
 
     /// What is loaded before the programs of a side.
@@ -103,26 +114,15 @@ fn lend(listener: &OwnedFd, to_kernel: &Arc<Mutex<ChildStdin>>, known: &Connecti
         let (to_kernel, known) = (Arc::clone(to_kernel), Arc::clone(known));
         known.lock().unwrap().insert(number, Arc::clone(&connection));
         std::thread::spawn(move || {
-            let mut table = None;
             let mut buffer = vec![0; DATAGRAM];
-            loop {
-                let length = rustix::net::recv(&connection, &mut buffer[..], RecvFlags::empty())
-                    .map_or(0, |got| got.0);
-                let datagram = buffer[..length].to_vec();
-                match table {
-                    None if length == 4 => {
-                        table =
-                            Some(u32::from_be_bytes([datagram[0], datagram[1], datagram[2], datagram[3]]));
-                        continue;
-                    }
-                    None => break,
-                    Some(table) => {
-                        let frame = Frame { table, connection: number, datagram };
-                        frame.write(&mut *to_kernel.lock().unwrap()).unwrap();
-                    }
-                }
-                if length == 0 {
-                    break;
+            let mut receive = || match rustix::net::recv(&connection, &mut buffer[..], RecvFlags::empty()) {
+                Ok((length @ 1.., _)) => Some(buffer[..length].to_vec()),
+                _ => None, // its program has ended
+            };
+            if let Some(table) = receive().map(|number| u32::from_be_bytes(number.try_into().unwrap())) {
+                while let Some(datagram) = receive() {
+                    let frame = Frame { table, connection: number, datagram };
+                    frame.write(&mut *to_kernel.lock().unwrap()).expect("the kernel with the tables");
                 }
             }
             known.lock().unwrap().remove(&number);
