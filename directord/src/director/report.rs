@@ -192,7 +192,7 @@ impl Director {
         let (service_key, key) = (&service.service.key, real.destination.key);
         let found = kernel.find(service_key, &key);
         let connections = found.and_then(|(_, connections)| connections.as_ref());
-        let presence = server.presence(real, service.quiescent, self.plan.settings.readd_quiescent);
+        let presence = server.presence(service.quiescent, self.plan.settings.readd_quiescent);
         let mut status = of(real, server);
         status.table_weight = found.map(|(weight, _)| *weight);
         status.wanted_weight = match presence {

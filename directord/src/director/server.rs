@@ -101,10 +101,10 @@ impl Server {
         }
     }
 
-    pub(super) fn presence(&self, real: &RealServer, quiescent: bool, readd: bool) -> Presence {
-        // A server without traffic is placed with weight 0 once; whether it comes back when somebody removed it is the
-        // administrator's choice. One that is never used is never added.
-        let add = real.check != Check::Off && (readd || !self.was_placed);
+    pub(super) fn presence(&self, quiescent: bool, readd: bool) -> Presence {
+        // A server without traffic is placed with weight 0 once, also one that is never used; whether it comes back when
+        // somebody removed it is the administrator's choice.
+        let add = readd || !self.was_placed;
         if self.drained.is_some() {
             return Presence::Drained { add };
         }

@@ -77,7 +77,7 @@ impl Service {
             .iter()
             .zip(&self.servers)
             .map(|(real, server)| {
-                let presence = server.presence(real, service.quiescent, readd);
+                let presence = server.presence(service.quiescent, readd);
                 let weight = server.weight.of(real.destination.weight);
                 let destination = Destination { weight, ..real.destination.clone() };
                 let placed = server.placed.as_ref().filter(|(was, _)| was.is_like(presence));

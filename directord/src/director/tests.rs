@@ -314,10 +314,14 @@ fn the_fallback_may_be_one_of_the_real_servers() {
 
 #[test]
 fn checktype_off_is_never_used_but_has_its_fallback() {
-    let mut bench = Bench::new(&TWO.replace("\tfallback", "\tchecktype=off\n\tfallback"));
+    let text = TWO.replace("\tfallback", "\tchecktype=off\n\tfallback");
+    let mut bench = Bench::new(&text.replace("quiescent=yes", "quiescent=no"));
     assert!(bench.director.is_gathered());
     bench.pass();
     assert_eq!(bench.weights(), [(99, 1)]);
+    let mut bench = Bench::new(&text);
+    bench.pass();
+    assert_eq!(bench.weights(), [(10, 0), (11, 0), (99, 1)]);
 }
 
 #[test]

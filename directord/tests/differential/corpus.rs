@@ -7,29 +7,44 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
+const FOLDER: &str = "ldirectord";
+
 /// The cases of the folder's files that ldirectord accepts, and the files that are none, with the reason.
 pub fn cases(folder: &str) -> (Vec<Case>, Vec<String>) {
-    let folder = Path::new(folder).join("ldirectord");
-    let index = std::fs::read_to_string(folder.join("index.tsv")).expect("index.tsv of the corpus");
     let (mut cases, mut left_out) = (Vec::new(), Vec::new());
-    for line in index.lines().skip(1) {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let names = fields.get(7).and_then(|field| field.strip_prefix("with names "));
-        let names = names.and_then(|field| field.strip_suffix(" in hosts: accepted"));
-        if fields[3] != "accepted" && names.is_none() {
-            continue;
-        }
-        let bytes = std::fs::read(folder.join(fields[0])).unwrap();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        match case(fields[0], &text, names.unwrap_or("")) {
+    for (name, hosts) in accepted(folder) {
+        match case(folder, &name, &hosts) {
             Ok(case) => cases.push(case),
-            Err(reason) => left_out.push(format!("{}: {reason}", fields[0])),
+            Err(reason) => left_out.push(format!("{name}: {reason}")),
         }
     }
     (cases, left_out)
 }
 
-fn case(name: &str, text: &str, names: &str) -> Result<Case, String> {
+/// The case of one of those files.
+pub fn named(folder: &str, wanted: &str) -> Case {
+    let (name, hosts) =
+        accepted(folder).into_iter().find(|(name, _)| name == wanted).expect("a file of the corpus");
+    case(folder, &name, &hosts).expect("a case")
+}
+
+/// The files that ldirectord accepts, each with the names that it has to know for that.
+fn accepted(folder: &str) -> Vec<(String, String)> {
+    let index = std::fs::read_to_string(Path::new(folder).join(FOLDER).join("index.tsv"))
+        .expect("index.tsv of the corpus");
+    let of_line = |line: &str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let names = fields.get(7).and_then(|field| field.strip_prefix("with names "));
+        let names = names.and_then(|field| field.strip_suffix(" in hosts: accepted"));
+        let taken = fields[3] == "accepted" || names.is_some();
+        taken.then(|| (fields[0].to_owned(), names.unwrap_or_default().to_owned()))
+    };
+    index.lines().skip(1).filter_map(of_line).collect()
+}
+
+fn case(folder: &str, name: &str, names: &str) -> Result<Case, String> {
+    let bytes = std::fs::read(Path::new(folder).join(FOLDER).join(name)).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     // At the reload the other way to treat dead servers, and a section more.
     let other = if text.lines().any(|line| line.starts_with("quiescent") && line.contains("yes")) {
         "no"
@@ -39,7 +54,7 @@ fn case(name: &str, text: &str, names: &str) -> Result<Case, String> {
     let reloaded = format!(
         "{text}\n\nvirtual=198.51.100.200:81\n\tchecktype=on\n\treal=198.51.100.201:81 masq 3\n\nquiescent={other}\n"
     );
-    let mut case = Case::new(name, [text.to_owned(), reloaded]);
+    let mut case = Case::new(name, [text, reloaded]);
     for (number, name) in names.split(',').filter(|name| !name.is_empty()).enumerate() {
         // Three dots: more names of the same kind.
         let known = name.trim_end_matches('.');

@@ -35,6 +35,9 @@ struct Section {
     reals: Vec<String>,
 }
 
+/// What the names of these cases begin with, before their number.
+pub const PREFIX: &str = "random-";
+
 /// The case of this number.
 pub fn case(number: u64) -> Case {
     let dice = &mut Dice(number.wrapping_mul(7919));
@@ -45,7 +48,7 @@ pub fn case(number: u64) -> Case {
     }
     let before = text(&globals, &sections);
     let (globals, sections) = changed(dice, globals, sections);
-    let mut case = Case::new(&format!("random-{number}"), [before, text(&globals, &sections)]);
+    let mut case = Case::new(&format!("{PREFIX}{number}"), [before, text(&globals, &sections)]);
     case.ports = PORTS.iter().map(|(port, page)| ((*port, false), speaks(page))).collect();
     case.servers = servers(dice, case.files.concat().as_str());
     case.judge()

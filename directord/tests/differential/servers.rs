@@ -114,7 +114,9 @@ impl Drop for Port {
         };
         closing.store(true, Ordering::SeqCst);
         // The port is closed when the thread has let go of it.
-        thread.take().map(|thread| thread.join().unwrap());
+        if let Some(thread) = thread.take() {
+            thread.join().unwrap();
+        }
     }
 }
 
