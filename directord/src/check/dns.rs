@@ -224,4 +224,4 @@ fn refusal(code: RCODE) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -8,6 +8,7 @@
 //! One connection for each request, and hyper's protocol on it: building a whole client for every check cost half as
 //! much again.
 
+use super::heard::Heard;
 use super::link::Progress;
 use super::lookup::addresses;
 use super::outcome::excerpt;
@@ -37,6 +38,9 @@ const REDIRECTS: usize = 7;
 const BODY_LIMIT: usize = 1024 * 1024;
 /// No head of an answer is longer, in bytes.
 const HEAD_LIMIT: usize = 256 * 1024;
+/// No more is read of everything that is said on a connection, in bytes: many short answers before the real one count,
+/// and what chunks have around them.
+pub(super) const HEARD_LIMIT: usize = BODY_LIMIT + HEAD_LIMIT;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("directord/", env!("CARGO_PKG_VERSION")));
 
 /// Fetches and judges.
@@ -84,13 +88,13 @@ async fn fetch(
         progress.anew();
         let stream = connect(probe, &url, configured.as_deref(), progress).await?;
         progress.connected();
-        let judge = |answer| judge(probe, &url, answer, success, turn, progress);
+        let judge = |answer| judge(probe, &url, answer, success, turn);
         let answer = if url.scheme() == "https" {
             let to = stream.peer_addr().map_err(|error| Outcome::of_io(&error))?;
             let stream = tls.connect(stream, to, url.host_str()).await?;
-            exchange(stream, request, judge).await?
+            exchange(Heard::on(stream, progress), request, judge).await?
         } else {
-            exchange(stream, request, judge).await?
+            exchange(Heard::on(stream, progress), request, judge).await?
         };
         match answer {
             Answer::Outcome(outcome) => return Ok(outcome),
@@ -143,7 +147,9 @@ async fn connect(
                 return Ok(stream);
             }
             progress.connected(); // what is missing now, is the proxy's answer
-            tunnel(stream, url, port).await
+            let stream = tunnel(Heard::on(stream, progress), url, port).await?;
+            progress.anew(); // the proxy has answered, the server has not
+            Ok(stream)
         }
         (_, Some(Host::Ipv4(address))) => open(&[SocketAddr::new(address.into(), port)]).await,
         (_, Some(Host::Ipv6(address))) => open(&[SocketAddr::new(address.into(), port)]).await,
@@ -172,7 +178,7 @@ async fn open(all: &[SocketAddr]) -> Result<TcpStream, Outcome> {
 }
 
 /// Has a proxy connect to the URL's host (RFC 9110, 9.3.6).
-async fn tunnel(stream: TcpStream, url: &Url, port: u16) -> Result<TcpStream, Outcome> {
+async fn tunnel(stream: Heard<TcpStream>, url: &Url, port: u16) -> Result<TcpStream, Outcome> {
     let name = format!("{}:{port}", &url[Position::BeforeHost..Position::AfterHost]);
     let request = Request::connect(&name).header(HOST, &name).header(USER_AGENT, AGENT).body(Empty::new());
     let request = request.map_err(|error| Outcome::NotRun(format!("{url}: {error}")))?;
@@ -184,10 +190,10 @@ async fn tunnel(stream: TcpStream, url: &Url, port: u16) -> Result<TcpStream, Ou
             status => Err(Outcome::Status(status.to_string())),
         }
     });
-    let open = open.await?.downcast::<TokioIo<TcpStream>>();
+    let open = open.await?.downcast::<TokioIo<Heard<TcpStream>>>();
     let parts = open.map_err(|_| Outcome::Garbled("another connection than the one to the proxy".into()))?;
     match parts.read_buf.is_empty() {
-        true => Ok(parts.io.into_inner()),
+        true => Ok(parts.io.into_inner().stream),
         false => Err(Outcome::Garbled("plain text where TLS should begin".into())),
     }
 }
@@ -225,9 +231,7 @@ async fn judge(
     answer: Response<Incoming>,
     success: &OnceLock<u16>,
     turn: &Turn,
-    progress: &Progress,
 ) -> Result<Answer, Outcome> {
-    progress.answered();
     let status = answer.status();
     if !status.is_success() {
         let next = redirect(&answer).and_then(|location| url.join(&location).ok());

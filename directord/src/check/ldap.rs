@@ -209,4 +209,4 @@ impl Conclusion {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

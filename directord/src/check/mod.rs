@@ -11,6 +11,7 @@ mod external;
 mod ftp;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod heard;
 mod http;
 mod imap;
 mod ldap;

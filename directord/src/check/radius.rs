@@ -220,4 +220,4 @@ fn words(name: &str, reply: &Reply<'_>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

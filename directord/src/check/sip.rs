@@ -178,4 +178,4 @@ fn hexadecimal() -> Result<String, Outcome> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

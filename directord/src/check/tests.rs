@@ -3,6 +3,7 @@
 mod databases;
 pub(super) mod dialogues;
 mod limits;
+mod matrix;
 mod no_reply;
 mod oracle;
 mod perl;
@@ -199,7 +200,7 @@ async fn slow_and_endless_bodies_end_at_limit_and_cap() {
         }
     })
     .await;
-    assert_eq!(outcome(http(slow_head, None)).await, Outcome::Silent(LIMIT));
+    assert_eq!(outcome(http(slow_head, None)).await, Outcome::Unfinished(LIMIT));
     let sent = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&sent);
     let endless = serve(move |mut stream, _| {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
-fn ask_for(name: &str, receive: Option<&str>, to: SocketAddr) -> Dialogue {
+pub(in crate::check) fn ask_for(name: &str, receive: Option<&str>, to: SocketAddr) -> Dialogue {
     Dialogue {
         udp: true,
         request: name.into(),
@@ -24,7 +24,7 @@ fn ask_for(name: &str, receive: Option<&str>, to: SocketAddr) -> Dialogue {
 }
 
 /// The answer to a question: its code, and the records that this server has for that name and type.
-fn answer(question: &[u8], code: RCODE, truncated: bool) -> Vec<u8> {
+pub(in crate::check) fn answer(question: &[u8], code: RCODE, truncated: bool) -> Vec<u8> {
     let query = Packet::parse(question).unwrap();
     assert!(query.has_flags(PacketFlag::RECURSION_DESIRED));
     let asked = query.questions[0].clone();

@@ -17,15 +17,20 @@ fn result(id: u8, tag: u8, code: u8, words: &str) -> Vec<u8> {
     request(id, tag, &[code, tagged(ber::OCTETS, b""), tagged(ber::OCTETS, words.as_bytes())].concat())
 }
 
-fn entry(name: &str) -> Vec<u8> {
+pub(in crate::check) fn entry(name: &str) -> Vec<u8> {
     request(SEARCH, 0x64, &[tagged(ber::OCTETS, name.as_bytes()), tagged(ber::SEQUENCE, &[])].concat())
 }
 
-fn bound() -> Vec<u8> {
+pub(in crate::check) fn bound() -> Vec<u8> {
     result(BIND, 0x61, 0, "")
 }
 
-fn done() -> Vec<u8> {
+/// The server says why it does not search.
+pub(in crate::check) fn refused() -> Vec<u8> {
+    result(SEARCH, 0x65, 52, "shutting down")
+}
+
+pub(in crate::check) fn done() -> Vec<u8> {
     result(SEARCH, 0x65, 0, "")
 }
 

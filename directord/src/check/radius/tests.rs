@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 const SECRET: &str = "xyzzy5461";
 
-fn ask(to: SocketAddr) -> Dialogue {
+pub(in crate::check) fn ask(to: SocketAddr) -> Dialogue {
     Dialogue {
         login: "nemo".into(),
         password: Secret::new("arctangent"),
@@ -44,13 +44,18 @@ fn answer(request: &[u8], code: u8, secret: &str, seal: bool, attributes: &[u8])
 }
 
 /// Accepts who knows the password of RFC 2865's example.
-fn accept(request: &[u8], seal: bool) -> Vec<u8> {
+pub(in crate::check) fn accept(request: &[u8], seal: bool) -> Vec<u8> {
     let attributes = Reply::parse(request).unwrap();
     let find = |kind| attributes.all().flatten().find(|found| found.kind == kind).unwrap().value.to_vec();
     let hidden = hidden(b"arctangent", SECRET.as_bytes(), &request[4..HEADER]);
     let good = find(USER_NAME) == b"nemo" && find(USER_PASSWORD) == hidden;
     let words = b"\x12\x0blook here";
     if good { answer(request, 2, SECRET, seal, &[]) } else { answer(request, 3, SECRET, seal, words) }
+}
+
+/// Refuses everybody.
+pub(in crate::check) fn reject(request: &[u8]) -> Vec<u8> {
+    answer(request, 3, SECRET, true, &[])
 }
 
 #[test]

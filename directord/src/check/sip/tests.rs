@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UdpSocket;
 
-fn ask(to: SocketAddr, udp: bool) -> Dialogue {
+pub(in crate::check) fn ask(to: SocketAddr, udp: bool) -> Dialogue {
     Dialogue { udp, login: "ldirectord@director".into(), ..dialogue(ServiceName::Sip, to) }
 }
 
 /// An answer with this status to a request, as RFC 3261 wants it made from the request.
-fn answer(request: &str, status: &str, body: &str) -> String {
+pub(in crate::check) fn answer(request: &str, status: &str, body: &str) -> String {
     let copied = |name: &str| {
         request.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {request}"))
     };

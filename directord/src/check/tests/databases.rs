@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 /// Long enough for whatever answers.
 const PATIENT: Duration = Duration::from_secs(30);
 
-fn dialogue(service: ServiceName, to: SocketAddr) -> Dialogue {
+pub(super) fn dialogue(service: ServiceName, to: SocketAddr) -> Dialogue {
     Dialogue {
         service,
         to,
@@ -118,13 +118,20 @@ async fn misbehaves_in_every_way(service: ServiceName, words: &[Vec<u8>]) {
     }
 }
 
-mod mysql {
+pub(super) mod mysql {
     use super::*;
 
-    fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
+    pub(in crate::check::tests) fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
         [&length[..3], &[number], payload].concat()
     }
+
+    /// A greeting that offers TLS, and the length of the packet that asks for it.
+    pub(in crate::check::tests) const BEFORE_TLS: &[(&[u8], usize)] = &[(
+        b"\x51\0\0\0\x0a10.11.19-test\0\x2a\0\0\x0012345678\0\xfe\xff\x21\x02\0\xff\x81\x15\0\0\0\0\0\0\0\0\0\0\
+          123456789012\0mysql_native_password\0",
+        36,
+    )];
 
     /// As MariaDB sends it, without TLS.
     fn greeting(method: &str) -> Vec<u8> {
@@ -133,12 +140,12 @@ mod mysql {
         packet(0, &[&head[..], b"123456789012\0", method.as_bytes(), b"\0"].concat())
     }
 
-    fn ok() -> Vec<u8> {
+    pub(in crate::check::tests) fn ok() -> Vec<u8> {
         packet(2, &[0, 0, 0, 2, 0, 0, 0])
     }
 
     /// One column, and these rows.
-    fn rows(rows: &[&[u8]]) -> Vec<u8> {
+    pub(in crate::check::tests) fn rows(rows: &[&[u8]]) -> Vec<u8> {
         let end = [0xfe, 0, 0, 2, 0];
         let mut all =
             [packet(1, &[1]), packet(2, b"\x03defthe rest is not looked at"), packet(3, &end)].concat();
@@ -148,7 +155,7 @@ mod mysql {
         all
     }
 
-    fn native() -> Vec<u8> {
+    pub(in crate::check::tests) fn native() -> Vec<u8> {
         greeting("mysql_native_password")
     }
 
@@ -260,10 +267,10 @@ mod mysql {
     }
 }
 
-mod pgsql {
+pub(super) mod pgsql {
     use super::*;
 
-    fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    pub(in crate::check::tests) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
         [&[tag], &length[..], body].concat()
     }
@@ -273,7 +280,7 @@ mod pgsql {
         [message(b'R', &[0; 4]), setting, message(b'K', &[7; 8]), message(b'Z', b"I")].concat()
     }
 
-    fn rows(rows: &[&[u8]]) -> Vec<u8> {
+    pub(in crate::check::tests) fn rows(rows: &[&[u8]]) -> Vec<u8> {
         let mut all = message(b'T', &[0, 0]);
         for row in rows {
             all.extend(message(b'D', row));
@@ -281,10 +288,10 @@ mod pgsql {
         [all, message(b'C', b"SELECT\0"), message(b'Z', b"I")].concat()
     }
 
-    const UP: &[u8] = b"\0\x03\0\0\0\x02up\xff\xff\xff\xff\0\0\0\x05third";
+    pub(in crate::check::tests) const UP: &[u8] = b"\0\x03\0\0\0\x02up\xff\xff\xff\xff\0\0\0\x05third";
 
     /// No TLS, no password.
-    fn words(answer: Vec<u8>) -> Vec<Vec<u8>> {
+    pub(in crate::check::tests) fn words(answer: Vec<u8>) -> Vec<Vec<u8>> {
         vec![vec![], b"N".to_vec(), welcome(), answer]
     }
 

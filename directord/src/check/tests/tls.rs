@@ -22,8 +22,8 @@ const DAY: i64 = 24 * 3600;
 
 /// A certificate and its key.
 pub(super) struct Identity {
-    key: PKey<Private>,
-    certificate: X509,
+    pub(super) key: PKey<Private>,
+    pub(super) certificate: X509,
 }
 
 impl Identity {
