@@ -49,6 +49,7 @@ mod watchdog;
 mod whereabouts;
 
 pub use arguments::Arguments;
+pub use scripts::why_not_run;
 
 use std::process::ExitCode;
 

@@ -37,11 +37,16 @@ fn judge(file: &str, variable: &str) -> (Verdict, &'static str, &'static str) {
         ("ldirectord", "CONFIG_FILE") => (
             Verdict::Differs,
             "ldirectord's start script of Debian never used it, nor does directord",
-            "name the file in haresources (ldirectord::FILE), or on the command line of the service",
+            "name the file in haresources (ldirectord::FILE) and, for the service, as CONFIG= in /etc/default/directord; MODE=--standby beside it is for pairs",
+        ),
+        ("ldirectord", _) => (
+            Verdict::Look,
+            "was set for the old start script, and is not read",
+            "the service directord has CONFIG= and MODE= in /etc/default/directord",
         ),
         _ => (
             Verdict::Look,
-            "was set for the old start script, and is not read",
+            "is read by /etc/init.d/heartbeat, and reaches the daemon if it is exported; the unit heartbeatd does not read it",
             "what a child of heartbeatd needs in its environment belongs into ha.cf: env NAME=VALUE",
         ),
     }

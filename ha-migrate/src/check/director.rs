@@ -1,6 +1,7 @@
 //! `ldirectord.cf`: what directord does otherwise than ldirectord 4.12, by directive.
 
 use super::Places;
+use super::account::{self, Account};
 use crate::finding::{FileFindings, Verdict};
 use crate::names::AnyHost;
 use config::{Diagnostic, Source};
@@ -82,17 +83,51 @@ fn file(source: Source, offline: bool) -> FileFindings {
             None => file.same(line.span, &line.directive),
         }
     }
+    account::judge(&mut file, &lines, Account::load());
     whole_file(&mut file, &lines);
     file
 }
 
-/// What is true of every file.
+/// What is true of every file, or of several lines together.
 fn whole_file(file: &mut FileFindings, lines: &[Written]) {
     if !lines.iter().any(opens) {
         return;
     }
+    let mark = |line: &Written| opens(line) && line.value.trim().bytes().all(|byte| byte.is_ascii_digit());
+    let fallback =
+        |line: &&Written| !line.in_section && matches!(line.directive.as_str(), "fallback" | "fallback6");
+    if lines.iter().any(mark) {
+        for line in lines.iter().filter(fallback) {
+            let message = "is also for services of firewall marks: with ldirectord they had none";
+            file.add(Verdict::Differs, Some(line.span), Some(&line.directive), message, None);
+        }
+    }
+    let mut service = None;
+    for line in lines {
+        match line.directive.as_str() {
+            "virtual" | "virtual6" => service = port(line.value.trim()),
+            "real" | "real6" if other_port(&line.value, service) => {
+                let message = "gate and ipip keep the service's port, and this one is only checked: ldirectord failed at each change";
+                file.add(Verdict::Differs, Some(line.span), Some(&line.directive), message, None);
+            }
+            _ => {}
+        }
+    }
     let message = "all servers are checked at the same time, each once in an interval; a start or reload gives no traffic to a server before its first good check";
     file.add(Verdict::Differs, None, None, message, None);
+}
+
+/// What stands behind the last colon, as a number.
+fn port(address: &str) -> Option<u16> {
+    address.rsplit_once(':')?.1.parse().ok()
+}
+
+/// Whether a server that keeps the service's port is configured with another.
+fn other_port(real: &str, service: Option<u16>) -> bool {
+    let mut words = real.split_whitespace();
+    let own = words.next().and_then(port);
+    let keeps = words.next().is_some_and(|method| matches!(method, "gate" | "ipip"));
+    keeps && own.is_some_and(|own| service.is_some_and(|service| own != service))
 }
 
 /// The directives of the section that a line belongs to.
@@ -100,6 +135,12 @@ fn section(lines: &[Written], at: usize) -> Vec<&Written> {
     let begin = lines.iter().take(at + 1).rposition(opens).unwrap_or(0);
     let end = lines.iter().skip(at + 1).position(opens).map_or(lines.len(), |more| at + 1 + more);
     lines.iter().take(end).skip(begin).filter(|line| line.in_section).collect()
+}
+
+/// `u:20 l:10`, in this order.
+fn lost_threshold(real: &str) -> bool {
+    let at = |start: &str| real.split_whitespace().position(|word| word.starts_with(start));
+    at("u:").is_some_and(|upper| at("l:").is_some_and(|lower| upper < lower))
 }
 
 fn difference(line: &Written, section: &[&Written]) -> Option<(&'static str, Option<&'static str>)> {
@@ -141,6 +182,21 @@ fn difference(line: &Written, section: &[&Written]) -> Option<(&'static str, Opt
         ("service", "sip") => {
             Some(("waits for the final answer, and believes only one to its own request", None))
         }
+        ("service", "pop" | "pops" | "mysql" | "pgsql" | "oracle") if !has("receive") => {
+            Some(("has the limits of the file: a server that never answered stopped all checks", None))
+        }
+        ("service", "simpletcp") if has("receive") => Some((
+            "any line of the answer may match: with ldirectord the last match stood for all lines",
+            None,
+        )),
+        ("service", "ldap" | "ldaps") => Some((
+            "a failed connection or login counts once for failurecount: with ldirectord it counted twice",
+            Some("halve failurecount where it was doubled for that"),
+        )),
+        ("real" | "real6", servers) if lost_threshold(servers) => Some((
+            "both thresholds count: ldirectord lost the upper one, which stands before the lower one",
+            Some("see whether the upper one is right"),
+        )),
         ("service", "mysql" | "pgsql" | "oracle") if has("receive") => Some((
             "receive must match a value of the first row: ldirectord did not look at it",
             Some("remove receive where it was only tried"),

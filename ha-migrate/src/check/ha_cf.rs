@@ -1,5 +1,6 @@
 //! `ha.cf`: what heartbeatd does otherwise than heartbeat 3.0.6, by directive.
 
+use super::gone;
 use crate::finding::{FileFindings, Verdict};
 use heartbeatd::config::{DIRECTIVES, Written, written};
 
@@ -37,14 +38,17 @@ fn difference(line: &Written) -> Option<Difference> {
             "there is no ha_logd: the lines go to syslog, facility daemon, besides the files named here",
             Some("ha_logd.cf is not read; name logfile and logfacility in ha.cf"),
         ),
-        "conn_logd_time" | "coredumps" | "coreroot" | "memreserve" | "normalpoll" | "syslogmsgfmt"
-        | "use_apphbd" => {
+        "conn_logd_time" | "coredumps" | "coreroot" | "memreserve" | "syslogmsgfmt" | "use_apphbd" => {
             differs("has no effect", Some("the line may stay, so that the file works with both programs"))
         }
-        "quorum_server" | "cluster" => differs(
-            "has no effect: a pair has no third voter",
-            Some("ping nodes with \"respawn hacluster ipfail\", or stonith, decide which node goes on"),
-        ),
+        // neither had any in a pair of haresources
+        "quorum_server" | "cluster" | "normalpoll" => Some((
+            Verdict::Look,
+            "has no effect, as before".to_owned(),
+            (line.directive == "quorum_server").then_some(
+                "ping nodes with \"respawn hacluster ipfail\", or stonith, decide which node goes on",
+            ),
+        )),
         "enable_config_writes"
         | "record_config_changes"
         | "record_pengine_inputs"
@@ -78,6 +82,9 @@ fn program(line: &Written) -> Option<Difference> {
     if name == "ipfail" {
         let message = "ipfail is built in: no process is started, whatever the path, and an old ipfail on the other node is understood";
         return Some((Verdict::Differs, message.to_owned(), None));
+    }
+    if let Some((program, instead)) = gone::program(name) {
+        return Some((Verdict::Change, format!("{program} goes with the package heartbeat"), Some(instead)));
     }
     CLIENTS.contains(&name).then(|| {
         let message = format!("{name} asks heartbeat over its client socket, which heartbeatd does not have");

@@ -3,8 +3,10 @@
 //! The files are read by the parsers that the new programs have; what those refuse or warn of is shown with its place. What the
 //! parsers accept is compared with what is known of the old programs, line by line.
 
+mod account;
 mod defaults;
 mod director;
+mod gone;
 mod ha_cf;
 mod haresources;
 mod keys;

@@ -1,45 +1,53 @@
-//! Scripts beside the files: rc.d, and what else heartbeat would have run.
+//! Scripts beside the files: rc.d, and those of resource.d that call what goes with the old package.
 
+use super::gone;
 use crate::finding::{FileFindings, Verdict};
 use config::Source;
+use heartbeatd::run::why_not_run;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-
-/// What Debian's heartbeat put into rc.d; heartbeatd does these things itself.
-const SHIPPED: [&str; 5] = ["ask_resources", "hb_takeover", "ip-request", "ip-request-resp", "status"];
+use std::path::{Path, PathBuf};
 
 /// Adds what is to be said about scripts in `folder`.
 pub(super) fn folder(folder: &Path, files: &mut Vec<FileFindings>) {
-    let mut names: Vec<_> =
-        std::fs::read_dir(folder.join("rc.d")).into_iter().flatten().flatten().map(|e| e.path()).collect();
-    names.sort();
-    for path in names {
+    for path in executables(&folder.join("rc.d")) {
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
-        let Ok(source) = Source::read(&path) else { continue };
-        let mut file = FileFindings::new(source);
-        let calls_mach_down = file.source().text().contains("mach_down");
-        let runs = path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
-        if !runs {
-            continue;
-        }
-        if SHIPPED.contains(&name.as_str()) && (name != "status" || calls_mach_down) {
-            file.add(
-                Verdict::Differs,
-                None,
-                Some(&name),
-                "is never run: heartbeatd does what it did",
-                own_words(&name),
-            );
-        } else {
-            let message = "is run for messages of this type, one at a time, and ended after 60 s";
-            file.add(Verdict::Differs, None, Some(&name), message, None);
+        let mut file = FileFindings::new(Source::new(&path, ""));
+        match why_not_run(folder, &name) {
+            Some(why) => {
+                file.add(Verdict::Differs, None, Some(&name), format!("is never run: {why}"), None);
+            }
+            None => {
+                let message = "is run for messages of this type, one at a time, and ended after 60 s";
+                file.add(Verdict::Differs, None, Some(&name), message, None);
+                calls(&path, &mut file);
+            }
         }
         files.push(file);
     }
+    for path in executables(&folder.join("resource.d")) {
+        let mut file = FileFindings::new(Source::new(&path, ""));
+        calls(&path, &mut file);
+        if !file.findings.is_empty() {
+            files.push(file);
+        }
+    }
 }
 
-fn own_words(name: &str) -> Option<&'static str> {
-    (name == "status").then_some(
-        "lines of your own in it belong into a script that does not call mach_down: then it is run",
-    )
+/// What a script calls that will not be there.
+fn calls(path: &Path, file: &mut FileFindings) {
+    for (program, instead) in gone::called(path) {
+        let message = "is called, and goes with the package heartbeat";
+        file.add(Verdict::Look, None, Some(program), message, Some(instead));
+    }
+}
+
+fn executables(folder: &Path) -> Vec<PathBuf> {
+    let runs = |path: &PathBuf| {
+        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.retain(runs);
+    paths.sort();
+    paths
 }

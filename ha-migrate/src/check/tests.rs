@@ -15,7 +15,7 @@ impl Folder {
             let path = folder.0.join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, text).unwrap();
-            let mode = if name.contains("rc.d") { 0o755 } else { 0o600 };
+            let mode = if name.contains("rc.d") || name.contains("resource.d") { 0o755 } else { 0o600 };
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
         folder
@@ -70,7 +70,10 @@ fn pair(name: &str) -> Folder {
             ("ha.d/haresources", GROUPS),
             ("ha.d/www.cf", DIRECTOR),
             ("ha.d/rc.d/status", "#!/bin/sh\n[ $HA_st = dead ] && mach_down $HA_src\n"),
-            ("ha.d/rc.d/mine", "#!/bin/sh\n"),
+            ("ha.d/rc.d/mine", "#!/bin/sh\n/usr/share/heartbeat/req_resource x\n"),
+            ("ha.d/rc.d/ifstat", "#!/bin/sh\n# not mach_down\n"),
+            ("ha.d/resource.d/web", "#!/bin/sh\n/usr/bin/cl_respawn x\n"),
+            ("ha.d/resource.d/good", "#!/bin/sh\necho my_mach_down\n"),
             ("default/ldirectord", "# comment\nCONFIG_FILE=/etc/x.cf\n"),
             ("default/heartbeat", "export ULIMIT=1\nif true; then :; fi\n"),
         ],
@@ -94,10 +97,75 @@ fn every_line_of_a_pair_is_judged() {
         ["0 Differs ", "2 Differs fork", "6 Differs service", "11 Differs service"]
     );
     assert_eq!(told(&summary, "rc.d/status"), ["0 Differs status"]);
+    assert!(
+        summary.text(false).contains("status: is never run: it calls mach_down, "),
+        "{}",
+        summary.text(false)
+    );
+    assert_eq!(told(&summary, "rc.d/mine"), ["0 Differs mine", "0 Look req_resource"]);
+    assert_eq!(told(&summary, "rc.d/ifstat"), ["0 Differs ifstat"]);
+    assert_eq!(told(&summary, "resource.d/web"), ["0 Look cl_respawn"]);
+    assert_eq!(told(&summary, "resource.d/good"), [""; 0]);
     assert_eq!(told(&summary, "default/ldirectord"), ["2 Differs CONFIG_FILE"]);
     assert_eq!(told(&summary, "default/heartbeat"), ["1 Look ULIMIT"]);
     assert!(summary.must_change());
     assert!(!summary.text(true).contains("0123456789abcdef"), "secrets stay in their file");
+}
+
+/// A `status` is judged by what the daemon itself looks for, not by what Debian's script had.
+#[test]
+fn scripts_and_programs_that_nothing_takes_the_place_of_are_named() {
+    for command in ["ResourceManager takegroup x", "req_resource x"] {
+        let status = format!("#!/bin/sh\n# harmless\n{command}\n");
+        let ha_cf = format!("{HA_CF}respawn root /usr/bin/cl_respawn -m 100 /usr/local/bin/x\n");
+        let folder = Folder::new(
+            "gone",
+            &[
+                ("ha.d/ha.cf", &ha_cf),
+                ("ha.d/authkeys", KEYS),
+                ("ha.d/haresources", GROUPS),
+                ("ha.d/rc.d/status", &status),
+            ],
+        );
+        let summary = folder.check();
+        assert!(
+            told(&summary, "ha.cf").contains(&"13 Change respawn".to_owned()),
+            "{:#?}",
+            told(&summary, "ha.cf")
+        );
+        let never = format!("is never run: it calls {}", command.split(' ').next().unwrap());
+        assert!(summary.text(false).contains(&never), "{}", summary.text(false));
+    }
+}
+
+#[test]
+fn what_the_service_may_not_do_is_said() {
+    let text = "callback=\"/usr/bin/true\"\nfallbackcommand=\"/sbin/iptables -F\"\nexecute=other.cf\nemailalert=\"a@example.com\"\n\
+                logfile=\"/opt/x.log\"\nmaintenancedir=/home/down\n\nvirtual=192.0.2.100:80\n\treal=192.0.2.10:80 gate\n\
+                \tchecktype=external\n\tcheckcommand=/root/bin/check\n\tprotocol=tcp\n\nvirtual=192.0.2.100:81\n\
+                \treal=192.0.2.10:81 gate\n\tcheckcommand=/bin/true\n\tchecktype=external\n\tmonitorfile=/srv/m\n\tprotocol=tcp\n\n\
+                virtual=192.0.2.100:82\n\treal=192.0.2.10:82 gate\n\tcheckcommand=/root/x\n\tchecktype=connect\n";
+    let folder = Folder::new("service", &[("ha.d/ldirectord.cf", text)]);
+    let told = told(&folder.check(), "ldirectord.cf");
+    for line in [
+        "1 Look callback",
+        "2 Look fallbackcommand",
+        "2 Differs fallbackcommand",
+        "3 Look execute",
+        "4 Look emailalert",
+        "5 Differs logfile",
+        "6 Differs maintenancedir",
+        "11 Differs checkcommand",
+        "16 Look checkcommand",
+        "18 Differs monitorfile",
+    ] {
+        assert!(told.iter().any(|told| told == line), "{line}: {told:#?}");
+    }
+    assert!(!told.iter().any(|told| told.starts_with("22 Differs")), "not used: {told:#?}");
+    let with_smtp = format!("smtp=mail.example.com\n{text}").replace("/opt/x.log", "/var/log/x.log");
+    let folder = Folder::new("smtp", &[("ha.d/ldirectord.cf", &with_smtp)]);
+    let told = super::tests::told(&folder.check(), "ldirectord.cf");
+    assert!(!told.iter().any(|told| told.ends_with("emailalert") || told.ends_with("logfile")), "{told:#?}");
 }
 
 #[test]

@@ -101,6 +101,19 @@ impl Drop for Scripts {
     }
 }
 
+/// Why a script of `rc.d` is not run, whatever message comes; `None` for one that is.
+pub fn why_not_run(config_dir: &Path, name: &str) -> Option<String> {
+    if !is_name(name) || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Some(
+            "its name is that of no message: small letters, digits and -_. are, up to 31".to_owned(),
+        );
+    }
+    if !may_run(name) {
+        return Some("heartbeatd does itself what it did".to_owned());
+    }
+    refused(&config_dir.join("rc.d").join(name), name)
+}
+
 /// Whether a message is too large for a script.
 pub(super) fn is_too_large(message: &Message) -> bool {
     let length = |value: &Value| match value {
@@ -149,22 +162,29 @@ fn find(config_dir: &Path, kind: &str) -> Result<Option<PathBuf>, String> {
     if !script.is_file() {
         return Ok(None);
     }
-    let shown = script.display();
-    if access(&script, Access::EXEC_OK).is_err() {
-        return Err(format!("{shown} is not run: it is not executable"));
-    }
-    if kind == "status" {
-        if let Some(command) =
-            takes_groups(&script).map_err(|error| format!("{shown} is not run: {error}"))?
-        {
-            return Err(format!(
-                "{shown} is not run: it calls {command}, which takes groups that this daemon takes itself; \
-                 without that call it would be run"
-            ));
-        }
+    if let Some(why) = refused(&script, kind) {
+        return Err(format!("{} is not run: {why}", script.display()));
     }
     let harc = config_dir.join("harc");
     Ok(Some(if access(&harc, Access::EXEC_OK).is_ok() { harc } else { script }))
+}
+
+/// What is in the way of a script that is there.
+fn refused(script: &Path, kind: &str) -> Option<String> {
+    if access(script, Access::EXEC_OK).is_err() {
+        return Some("it is not executable".to_owned());
+    }
+    if kind != "status" {
+        return None;
+    }
+    match takes_groups(script) {
+        Ok(command) => command.map(|command| {
+            format!(
+                "it calls {command}, which takes groups that this daemon takes itself; without that call it would be run"
+            )
+        }),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// What a script calls that takes a dead node's groups, as the one of heartbeat 3.0.6 does.
@@ -208,6 +228,33 @@ mod tests {
         {
             assert!(!may_run(kind), "{kind}");
         }
+    }
+
+    #[test]
+    fn why_a_script_is_not_run_is_known_beforehand() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = std::env::temp_dir().join(format!("heartbeatd-scripts-{}", std::process::id()));
+        fs::create_dir_all(folder.join("rc.d")).unwrap();
+        let why = |name: &str, text: &str, mode: u32| {
+            let path = folder.join("rc.d").join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let why = why_not_run(&folder, name);
+            // the daemon looks for the name in small letters, and only for types that may be run
+            if is_name(name) && may_run(name) && name == name.to_lowercase() {
+                assert_eq!(find(&folder, name).is_err(), why.is_some(), "{name}");
+            }
+            why.unwrap_or_default()
+        };
+        assert_eq!(why("status", "#!/bin/sh\n# mach_down\n", 0o755), "");
+        for command in TAKE_GROUPS {
+            assert!(why("status", &format!("#!/bin/sh\n {command} x\n"), 0o755).contains(command));
+        }
+        assert_eq!(why("mine", "mach_down", 0o755), "", "only status is about dead nodes");
+        assert_eq!(why("ifstat", "", 0o644), "it is not executable");
+        assert!(why("ask_resources", "", 0o755).contains("itself"));
+        assert!(why("Mine", "", 0o755).contains("name"));
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
