@@ -220,9 +220,9 @@ impl fmt::Display for NodeStatus {
 pub struct Link {
     /// Name of the interface.
     pub name: String,
-    /// Whether something came in on it within the deadtime.
+    /// Whether something came in on it within the deadtime; of this node whether packets leave.
     pub up: bool,
-    /// Why the other node is not heard on it; `None` if it is, and for the links of this node.
+    /// Why the other node is not heard on it; of this node what is wrong with the interface. `None` if nothing is.
     pub why: Option<String>,
 }
 
@@ -240,6 +240,8 @@ pub struct Resources {
     pub fencing: Option<String>,
     /// Why a stand-by would be refused now; `None` if it would be accepted.
     pub standby_refusal: Option<String>,
+    /// What the last `hb_standby` or `hb_takeover` met, if that was trouble and not long ago, in a sentence.
+    pub last_request: Option<String>,
 }
 
 /// Which groups a node holds, in the words of the wire (`rsc_hold`).

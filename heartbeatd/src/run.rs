@@ -27,6 +27,7 @@ mod here;
 mod identity;
 mod jobs;
 mod kept;
+mod last_request;
 mod lateness;
 mod listing;
 mod orders;

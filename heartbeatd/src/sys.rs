@@ -3,6 +3,7 @@
 
 use nix::unistd::{Gid, Uid, User, getgrouplist, setgid, setgroups, setuid};
 use rustix::ioctl;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -47,6 +48,28 @@ pub(crate) fn interface_addresses() -> io::Result<Vec<InterfaceAddress>> {
     // SAFETY: `list` came from getifaddrs, is freed once, and no reference into it is left.
     unsafe { libc::freeifaddrs(list) };
     Ok(addresses)
+}
+
+/// The flags (`IFF_UP`, `IFF_RUNNING`) of every interface of this network namespace (getifaddrs(3)).
+pub(crate) fn interface_flags() -> io::Result<BTreeMap<String, u32>> {
+    let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: getifaddrs writes a pointer into `list` when it returns 0, and nothing otherwise.
+    if unsafe { libc::getifaddrs(&mut list) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut flags = BTreeMap::new();
+    let mut next = NonNull::new(list);
+    while let Some(entry) = next {
+        // SAFETY: every entry of the list is valid until freeifaddrs below.
+        let entry = unsafe { entry.as_ref() };
+        // SAFETY: ifa_name is a NUL-terminated string that lives as long as the entry.
+        let interface = unsafe { CStr::from_ptr(entry.ifa_name) }.to_string_lossy().into_owned();
+        flags.insert(interface, entry.ifa_flags);
+        next = NonNull::new(entry.ifa_next);
+    }
+    // SAFETY: `list` came from getifaddrs, is freed once, and no reference into it is left.
+    unsafe { libc::freeifaddrs(list) };
+    Ok(flags)
 }
 
 fn ip_address(address: *const libc::sockaddr) -> Option<IpAddr> {
@@ -184,5 +207,8 @@ mod tests {
         let lo = addresses.iter().find(|a| a.interface == "lo" && a.address.is_ipv4()).unwrap();
         assert_eq!(lo.address, IpAddr::from([127, 0, 0, 1]));
         assert_eq!(lo.broadcast, None);
+        assert!(
+            interface_flags().unwrap().get("lo").is_some_and(|flags| flags & libc::IFF_LOOPBACK as u32 != 0)
+        );
     }
 }

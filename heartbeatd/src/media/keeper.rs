@@ -5,6 +5,7 @@
 
 use super::open::{Basis, basis};
 use super::{Medium, Target};
+use crate::sys;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -27,6 +28,31 @@ pub enum Change {
     Opened(Medium),
     /// Its interface has gone or changed.
     Lost(String),
+    /// Its interface can or cannot reach anybody now; at first it is thought to.
+    Wire(Wire),
+}
+
+/// Whether an interface has a connection to anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wire {
+    /// It has; or nobody knows, as with a serial line.
+    #[default]
+    There,
+    /// It is switched on, and has no carrier.
+    NoCarrier,
+    /// It is switched off.
+    Off,
+}
+
+impl Wire {
+    fn of(flags: u32) -> Wire {
+        let has = |flag: libc::c_int| flags & flag.unsigned_abs() != 0;
+        match (has(libc::IFF_UP), has(libc::IFF_RUNNING)) {
+            (true, true) => Wire::There,
+            (true, false) => Wire::NoCarrier,
+            (false, _) => Wire::Off,
+        }
+    }
 }
 
 /// The handle of the thread; it ends when this is dropped.
@@ -81,6 +107,7 @@ pub struct Watched {
     /// The interface as it was when the medium was opened, and whether the medium says that it is lost; `None` while it
     /// is not open.
     open: Option<(Basis, Arc<AtomicBool>)>,
+    wire: Wire,
     retry_after: Duration,
     retry_at: Instant,
 }
@@ -93,8 +120,10 @@ fn watch(mut slots: Vec<Watched>, stopped: &Receiver<()>, mut report: impl FnMut
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
         }
+        let flags = sys::interface_flags().unwrap_or_default(); // without them nothing is known, as of no interface
         for (number, slot) in slots.iter_mut().enumerate() {
-            for change in slot.look() {
+            let flags = flags.get(&slot.target.medium.interface).copied();
+            for change in slot.look().into_iter().chain(slot.look_at_wire(flags)) {
                 if !report(number, change) {
                     return;
                 }
@@ -109,9 +138,16 @@ impl Watched {
         Watched {
             target: target.clone(),
             open: medium.map(Medium::state),
+            wire: Wire::default(),
             retry_after: FIRST_RETRY,
             retry_at: Instant::now(),
         }
+    }
+
+    /// An interface that is not there is told of as a medium that is lost.
+    fn look_at_wire(&mut self, flags: Option<u32>) -> Option<Change> {
+        let wire = flags.map(Wire::of).unwrap_or_default();
+        (std::mem::replace(&mut self.wire, wire) != wire).then_some(Change::Wire(wire))
     }
 
     fn look(&mut self) -> Vec<Change> {

@@ -11,7 +11,7 @@ mod open;
 mod ping;
 mod serial;
 
-pub use keeper::{Change, Keeper, Watched};
+pub use keeper::{Change, Keeper, Watched, Wire};
 pub use open::{OpenError, interfaces, present, resolve};
 pub use ping::{PingChange, PingSockets, PingState, PingView, Pings};
 

@@ -206,13 +206,8 @@ impl Beat {
     fn take_orders(&mut self) {
         for order in self.orders.take() {
             match order {
-                Order::Event(event) => {
-                    if let Event::Reload(settings) = &event {
-                        self.keepalive = settings.keepalive;
-                        self.silence = guard::limit(settings);
-                    }
-                    self.handle(event);
-                }
+                Order::Event(Event::Reload(settings)) => self.reload(settings),
+                Order::Event(event) => self.handle(event),
                 Order::Move(event, answer) => {
                     // what is due by now comes first: the answer is about the moment of the request
                     self.handle(Event::Timer);
@@ -222,23 +217,32 @@ impl Beat {
                     };
                     // of a node at rest, as one that may stand by is
                     let here = self.cluster.wants().with(self.cluster.may_run());
+                    let failed = || self.cluster.snapshot().shares.iter().any(|share| share.failed);
                     let moving = match (refusal, &event) {
+                        // whatever failed is tried again
+                        (_, Event::Takeover(set)) if set.without(here).is_empty() && !failed() => {
+                            Moving::AlreadyHere
+                        }
                         (Some(why), _) => Moving::Refused(why),
                         (None, Event::Standby(set)) if set.both(here).is_empty() => Moving::NothingHere,
                         (None, _) => Moving::Begun,
                     };
-                    if refusal.is_none() {
+                    if matches!(moving, Moving::Begun | Moving::NothingHere) {
                         self.handle(event);
                     }
                     let _ = answer.send(moving); // nobody waits any more
                 }
                 Order::Media(number, change) => {
                     let old = self.slots.get_mut(number).and_then(|slot| slot.change(change));
+                    self.dirty = true;
                     self.close(old);
                 }
-                Order::Replace(slots) => {
+                Order::Replace(slots, settings) => {
                     let old = std::mem::replace(&mut self.slots, slots);
                     self.close(old.into_iter().filter_map(|slot| slot.medium));
+                    if let Some(settings) = settings {
+                        self.reload(settings);
+                    }
                 }
                 Order::Pings(plan) => {
                     self.pinging.replace(*plan);
@@ -250,6 +254,12 @@ impl Beat {
                 Order::Watchdog(watchdog) => self.watchdog = watchdog,
             }
         }
+    }
+
+    fn reload(&mut self, settings: Box<Settings>) {
+        self.keepalive = settings.keepalive;
+        self.silence = guard::limit(&settings);
+        self.handle(Event::Reload(settings));
     }
 
     /// Closing the socket of a multicast group waits for whoever changes interfaces, so others do it.
@@ -335,7 +345,7 @@ impl Beat {
             return;
         }
         self.pictured = now;
-        let media = self.slots.iter().map(|slot| (slot.link, slot.works())).collect();
+        let media = self.slots.iter().map(|slot| (slot.link, slot.state())).collect();
         let mut counters = self.counters.clone();
         counters.refused.clone_from(self.refusals.counts());
         counters.reports_dropped = self.reports.dropped();

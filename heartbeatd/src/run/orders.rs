@@ -4,7 +4,7 @@ use super::guard::Line;
 use super::pinging::{PingPlan, Resolved};
 use super::slot::Slot;
 use super::watchdog::Watchdog;
-use crate::cluster::Event;
+use crate::cluster::{Event, Settings};
 use crate::media::Change;
 use crate::wire::Keys;
 use rustix::event::{EventfdFlags, eventfd};
@@ -27,6 +27,8 @@ pub(super) enum Moving {
     Begun,
     /// It is obeyed, but this node has nothing of what it is to give.
     NothingHere,
+    /// There is nothing to obey: this node has all of what it is to take.
+    AlreadyHere,
     /// It is not obeyed, and why.
     Refused(&'static str),
 }
@@ -40,8 +42,9 @@ pub(super) enum Order {
     Move(Event, oneshot::Sender<Moving>),
     /// A medium was opened or lost.
     Media(usize, Change),
-    /// Other media on the same links.
-    Replace(Vec<Slot>),
+    /// Other media, and the settings that name their links if those have changed: both at once, since a packet is counted
+    /// for the link with its medium's number.
+    Replace(Vec<Slot>, Option<Box<Settings>>),
     /// Other ping nodes.
     Pings(Box<PingPlan>),
     /// A ping node's name has this address.

@@ -49,14 +49,27 @@ pub(super) struct Picture {
     pub(super) at: Duration,
     /// What the core knows.
     pub(super) cluster: Snapshot,
-    /// Each medium: the index of its link, and whether it is open and its packets leave.
-    pub(super) media: Vec<(usize, bool)>,
+    /// Each medium, in the order of `ha.cf`: the index of its link, and how it is.
+    pub(super) media: Vec<(usize, MediumState)>,
     /// Each ping node, in the order of `ha.cf`.
     pub(super) pings: Vec<PingView>,
     pub(super) counters: Counters,
     /// How late the last beats were, and with what priority.
     pub(super) beats: Samples,
     pub(super) scheduling: Scheduling,
+}
+
+/// How a medium is on this node's side; the better, the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum MediumState {
+    /// It is not open, or packets do not leave.
+    Fails,
+    /// Its interface is switched off.
+    Off,
+    /// Its interface has no carrier.
+    NoCarrier,
+    /// Packets leave.
+    Works,
 }
 
 /// Totals since the start.

@@ -12,6 +12,7 @@
 use super::environment;
 use super::here;
 use super::orders::Order;
+use super::picture::MediumState;
 use super::pinging::PingPlan;
 use super::shell::Shell;
 use super::slot;
@@ -202,17 +203,18 @@ async fn apply(
     let old = &shell.settings;
     let settings = start::settings(&plan, &links, old.uuid, old.generation, old.configuration.haresources);
     let settings = Settings { seed: old.seed, peer_generation: old.peer_generation, ..settings };
-    if settings != shell.settings {
-        // before the media: they name their links by the number in this list
-        shell.give(Order::Event(Event::Reload(Box::new(settings.clone())))).await;
-        (shell.settings, shell.links) = (settings, links);
-        applied.push("timers, links and failback");
-    }
+    let changed = (settings != shell.settings).then(|| Box::new(settings.clone()));
+    let timers = changed.is_some();
     if plan.media != shell.plan.media {
-        unopened = replace_media(shell, targets).await.inspect_err(|error| tracing::error!("{error}"))?;
+        let replaced = replace_media(shell, targets, &links, changed).await;
+        unopened = replaced.inspect_err(|error| tracing::error!("{error}"))?;
         unopened.retain(|one| !missing.iter().any(|line| line.contains(&one.why)));
-        applied.push("media");
+    } else if let Some(settings) = changed {
+        shell.give(Order::Event(Event::Reload(settings))).await;
     }
+    (shell.settings, shell.links) = (settings, links);
+    applied.extend(timers.then_some("timers, links and failback"));
+    applied.extend((plan.media != shell.plan.media).then_some("media"));
     // deadping follows deadtime: without ping nodes it changes nothing
     let later = !plan.pings.is_empty() && plan.timing.deadping != shell.plan.timing.deadping;
     if (&plan.pings, plan.ipfail) != (&shell.plan.pings, shell.plan.ipfail) || later {
@@ -260,13 +262,26 @@ async fn apply(
 }
 
 /// Opens the new media before the old ones are closed: not a beat is lost.
-async fn replace_media(shell: &mut Shell, targets: &[Target]) -> Result<Vec<slot::Unopened>, String> {
-    let (slots, unopened) = slot::open(targets, &shell.links)?;
+async fn replace_media(
+    shell: &mut Shell,
+    targets: &[Target],
+    links: &[String],
+    settings: Option<Box<Settings>>,
+) -> Result<Vec<slot::Unopened>, String> {
+    let (slots, unopened) = slot::open(targets, links)?;
+    slot::tell_open(&slots, &open_before(shell));
     let watched = start::watched(targets, &slots);
     // The old keeper must not report any more when the numbers of the media change.
     shell.keeper.stop();
-    shell.give(Order::Replace(slots)).await;
+    shell.give(Order::Replace(slots, settings)).await;
     shell.keeper =
         start::keep(watched, &shell.orders).map_err(|error| format!("heartbeat: thread: {error}"))?;
     Ok(unopened)
+}
+
+/// The lines of the media that are open now.
+fn open_before(shell: &Shell) -> Vec<String> {
+    let states = shell.picture.iter().flat_map(|picture| &picture.media);
+    let lines = shell.plan.media.iter().zip(states).filter(|(_, (_, state))| *state != MediumState::Fails);
+    lines.map(|(line, _)| line.to_string()).collect()
 }

@@ -1,7 +1,8 @@
 //! A medium as the beat thread uses it: opened at the start and by a reload, and its errors counted, said once when they
 //! begin and once when they end.
 
-use crate::media::{self, Change, Medium, Target};
+use super::picture::MediumState;
+use crate::media::{self, Change, Medium, Target, Wire};
 use std::io;
 
 /// So many packets in a row must leave before an error counts as over: one that comes and goes is one line, not one
@@ -15,6 +16,8 @@ pub(super) struct Slot {
     /// Index of its interface among the links.
     pub(super) link: usize,
     pub(super) medium: Option<Medium>,
+    /// Of its interface.
+    pub(super) wire: Wire,
     trouble: Option<Trouble>,
 }
 
@@ -27,12 +30,18 @@ struct Trouble {
 
 impl Slot {
     pub(super) fn new(name: String, link: usize, medium: Option<Medium>) -> Slot {
-        Slot { name, link, medium, trouble: None }
+        Slot { name, link, medium, wire: Wire::default(), trouble: None }
     }
 
-    /// Open, and packets leave.
-    pub(super) fn works(&self) -> bool {
-        self.medium.is_some() && self.trouble.is_none()
+    /// Open, and packets leave by a connected interface; or why not.
+    pub(super) fn state(&self) -> MediumState {
+        match (&self.medium, self.wire) {
+            (None, _) => MediumState::Fails,
+            (Some(_), Wire::NoCarrier) => MediumState::NoCarrier,
+            (Some(_), Wire::Off) => MediumState::Off,
+            (Some(_), Wire::There) if self.trouble.is_some() => MediumState::Fails,
+            (Some(_), Wire::There) => MediumState::Works,
+        }
     }
 
     /// Messages go out in text form.
@@ -85,6 +94,15 @@ impl Slot {
                 self.trouble = None;
                 self.medium.replace(medium)
             }
+            Change::Wire(wire) => {
+                self.wire = wire;
+                match wire {
+                    Wire::There => tracing::info!("{}: the interface has its carrier again", self.name),
+                    Wire::NoCarrier => tracing::warn!("{}: the interface has no carrier", self.name),
+                    Wire::Off => tracing::warn!("{}: the interface is switched off", self.name),
+                }
+                None
+            }
             Change::Lost(why) => {
                 tracing::warn!("{}: closed until it can be opened again: {why}", self.name);
                 self.medium.take()
@@ -101,16 +119,20 @@ pub(super) struct Unopened {
     pub(super) why: String,
 }
 
+/// Says which media are open now; those whose line was `open` before are no news.
+pub(super) fn tell_open(slots: &[Slot], open: &[String]) {
+    for slot in slots.iter().filter(|slot| slot.medium.is_some() && !open.contains(&slot.name)) {
+        tracing::info!("{}: open", slot.name);
+    }
+}
+
 /// Opens what can be opened: a pair with two links must come up with one of them broken.
 pub(super) fn open(targets: &[Target], links: &[String]) -> Result<(Vec<Slot>, Vec<Unopened>), String> {
     let mut unopened = Vec::new();
     let mut slots = Vec::new();
     for target in targets {
         let medium = match Medium::open(target) {
-            Ok(medium) => {
-                tracing::info!("{}: open", target.medium);
-                Some(medium)
-            }
+            Ok(medium) => Some(medium),
             Err(error) => {
                 unopened.push(Unopened { medium: target.medium.to_string(), why: error.to_string() });
                 None

@@ -216,6 +216,7 @@ fn begin(prepared: &Prepared, runtime: &Runtime) -> Result<Begun, Failure> {
         .map_err(|error| failed("control socket", &error))?;
     open_to_clients(&control::socket(&arguments.run_dir));
     let (slots, _) = slot::open(targets, links).map_err(|error| Failure::new(error, 1))?;
+    slot::tell_open(&slots, &[]);
     if !arguments.low_priority && plan.realtime.is_some() {
         lock_memory();
     }

@@ -1,8 +1,9 @@
 //! The answer to `status`: made when it is asked for, of what the beat thread told last and of what jobs told.
 
 use super::address_news::AddressNews;
+use super::last_request::LastRequest;
 use super::listing::Listed;
-use super::picture::Picture;
+use super::picture::{MediumState, Picture};
 use super::progress::Progress;
 use super::watchdog::Watchdog;
 use super::whereabouts::{Place, Whereabouts, whereabouts};
@@ -27,6 +28,7 @@ pub(super) struct Memory {
     whereabouts: Whereabouts,
     addresses: AddressNews,
     events: VecDeque<(Duration, Severity, String)>,
+    last: Option<LastRequest>,
 }
 
 impl Memory {
@@ -34,7 +36,20 @@ impl Memory {
         if self.events.len() >= EVENTS {
             self.events.pop_front();
         }
+        if let Some(last) = self.last.as_mut().filter(|_| severity != Severity::Info) {
+            last.met(&text);
+        }
         self.events.push_back((now, severity, text));
+    }
+
+    /// A tool's request to move groups is obeyed.
+    pub(super) fn asked(&mut self, now: Duration, what: String) {
+        self.last = Some(LastRequest::new(now, what));
+    }
+
+    /// What the last request met, if that was trouble.
+    pub(super) fn last_request(&self, now: Duration) -> Option<String> {
+        self.last.as_ref().and_then(|last| last.sentence(now))
     }
 
     /// Takes a line of a job, or of the watch over the addresses.
@@ -90,6 +105,9 @@ impl Memory {
         picture: &Picture,
         groups: &[Listed],
     ) {
+        if let Some(last) = &mut self.last {
+            last.look(now, picture.cluster.stable && picture.cluster.standby.is_none());
+        }
         for Listed { key, home, .. } in groups {
             let place = self.place(key, home, me, managed, &picture.cluster);
             self.whereabouts.see(now, key, place);
@@ -121,6 +139,7 @@ impl Sources<'_> {
                 standby: cluster.standby.map(str::to_owned),
                 fencing: self.fencing.clone(),
                 standby_refusal: cluster.standby_refusal.map(str::to_owned),
+                last_request: self.memory.last_request(self.now),
             },
             groups: self.groups(),
             addresses: self.memory.addresses.recent(self.now),
@@ -196,7 +215,7 @@ impl Sources<'_> {
                     .links
                     .iter()
                     .enumerate()
-                    .map(|(index, link)| link_to_peer(link, self.works(index)))
+                    .map(|(index, link)| link_to_peer(link, self.state(index)))
                     .collect(),
                 software: match (peer.ours, peer.silent) {
                     (true, _) => match &peer.version {
@@ -228,12 +247,20 @@ impl Sources<'_> {
 
     /// An interface is up as long as one medium on it works.
     fn own_links(&self) -> Vec<Link> {
-        let links = self.links.iter().enumerate();
-        links.map(|(index, name)| Link { name: name.clone(), up: self.works(index), why: None }).collect()
+        let link = |(index, name): (usize, &String)| {
+            let state = self.state(index);
+            let why = match state {
+                MediumState::Off | MediumState::NoCarrier => Some(own_trouble(state, name)),
+                MediumState::Fails | MediumState::Works => None,
+            };
+            Link { name: name.clone(), up: state == MediumState::Works, why }
+        };
+        self.links.iter().enumerate().map(link).collect()
     }
 
-    fn works(&self, link: usize) -> bool {
-        self.picture.media.iter().any(|(of, works)| *of == link && *works)
+    fn state(&self, link: usize) -> MediumState {
+        let media = self.picture.media.iter().filter(|(of, _)| *of == link);
+        media.map(|(_, state)| *state).max().unwrap_or(MediumState::Fails)
     }
 
     fn groups(&self) -> Vec<Group> {
@@ -307,15 +334,26 @@ impl Sources<'_> {
     }
 }
 
-/// `works`: on this node's side.
-fn link_to_peer(link: &LinkView, works: bool) -> Link {
-    let why = link.instead.as_ref().map(|instead| match works {
-        true => instead.to_string(),
-        false => {
-            "nothing is sent or received here: this node's own link does not work (see the log)".to_owned()
-        }
+/// `state`: on this node's side.
+fn link_to_peer(link: &LinkView, state: MediumState) -> Link {
+    let why = link.instead.as_ref().map(|instead| match state {
+        MediumState::Works => instead.to_string(),
+        other => format!("nothing is sent or received here: {}", own_trouble(other, &link.name)),
     });
     Link { name: link.name.clone(), up: link.up, why }
+}
+
+/// Why a link does not work on this node's side.
+fn own_trouble(state: MediumState, interface: &str) -> String {
+    match state {
+        MediumState::NoCarrier => {
+            format!("{interface} has no carrier: look at the cable and at what it is plugged into")
+        }
+        MediumState::Off => format!("{interface} is switched off: ip link set {interface} up"),
+        MediumState::Works | MediumState::Fails => {
+            "this node's own link does not work (see the log)".to_owned()
+        }
+    }
 }
 
 fn status_word(state: NodeState) -> NodeStatus {

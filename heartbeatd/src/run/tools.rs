@@ -74,17 +74,30 @@ impl Shell {
             Event::Standby(_) => format!("giving {set} resources to the other node"),
             _ => format!("asking the other node for {set} resources"),
         };
+        let what = match event {
+            Event::Standby(_) => format!("hb_standby {set}"),
+            _ => format!("hb_takeover {set}"),
+        };
         let (answer, answered) = oneshot::channel();
         self.give(Order::Move(event, answer)).await;
         match tokio::time::timeout(MOVE_LIMIT, answered).await {
-            Ok(Ok(Moving::Begun)) => Answer::Accepted { note },
+            Ok(Ok(Moving::Begun)) => {
+                self.memory.asked(clock::mono(), what);
+                Answer::Accepted { note }
+            }
+            Ok(Ok(Moving::AlreadyHere)) => Answer::Accepted {
+                note: format!("this node holds {set} resources already: there is nothing to take"),
+            },
             Ok(Ok(Moving::NothingHere)) => {
                 let which = if set == Which::All { String::new() } else { format!("{set} ") };
                 Answer::Accepted {
                     note: format!("this node holds no {which}resources: there is nothing to give"),
                 }
             }
-            Ok(Ok(Moving::Refused(reason))) => refused(reason),
+            Ok(Ok(Moving::Refused(reason))) => {
+                let before = self.memory.last_request(clock::mono()).map(|last| format!("; {last}"));
+                refused(&format!("{reason}{}", before.unwrap_or_default()))
+            }
             Ok(Err(_)) => refused("the daemon is ending"),
             Err(_elapsed) => {
                 refused("the daemon's beat thread does not answer; the request may still be obeyed later")

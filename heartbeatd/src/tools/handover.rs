@@ -12,7 +12,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use daemon::control::RequestError;
 
 use super::{Output, ask, clean, run_dir};
-use crate::control::{self, Answer, Group, GroupState, Request, Status, Which};
+use crate::control::{self, Answer, Event, Group, GroupState, Request, Severity, Status, Which};
 
 /// Exit code of both tools for every failure.
 const FAILED: u8 = 1;
@@ -165,16 +165,29 @@ fn wait(direction: Direction, set: Which, run_dir: &Path, limit: Duration) -> Re
         begun |= progress == Progress::Moving;
         match progress {
             Progress::Moved => return Ok(summary(&status)),
-            Progress::Failed(reason) if begun || asked.elapsed() >= BEGIN.min(limit) => return Err(reason),
+            Progress::Failed(reason) if begun || asked.elapsed() >= BEGIN.min(limit) => {
+                return Err(format!("{reason}{}", troubles(&status, asked.elapsed())));
+            }
             Progress::Failed(_) => std::thread::sleep(LOOK), // the status is of before the request
             Progress::Moving if Instant::now() >= deadline => {
                 let step = status.resources.standby.as_deref().unwrap_or("nothing has begun");
                 let holds = status.resources.hold;
-                return Err(format!("not done after {} s: {step}; this node holds {holds}", limit.as_secs()));
+                let why = troubles(&status, asked.elapsed());
+                return Err(format!(
+                    "not done after {} s: {step}; this node holds {holds}{why}",
+                    limit.as_secs()
+                ));
             }
             Progress::Moving => std::thread::sleep(LOOK),
         }
     }
+}
+
+/// What has been warned of since the request, each on a line.
+fn troubles(status: &Status, since: Duration) -> String {
+    let ours =
+        |event: &&Event| event.severity != Severity::Info && u128::from(event.ago_ms) <= since.as_millis();
+    status.events.iter().filter(ours).map(|event| format!("\n  {}", clean(&event.text))).collect()
 }
 
 /// How far a move is.

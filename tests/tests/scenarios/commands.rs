@@ -161,6 +161,46 @@ fn what_runs_is_told_of_whatever_haresources_says_by_now() -> Result<()> {
     wait_until(LIMIT, "alpha shows what the file says", plain).map(drop)
 }
 
+/// A move that fails says why, at once and to who asks later; one that is not needed says that.
+#[test]
+fn a_request_that_met_trouble_says_which() -> Result<()> {
+    let pair = Pair::new(Options { failback: "off", ..Options::default() })?;
+    let node = &pair.alpha;
+    let said = |words: &[&str]| -> Result<String> {
+        let output = node.output(words)?;
+        Ok([output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat())
+    };
+    // what cannot be stopped on alpha stays there
+    let script = "#!/bin/sh\ncase $1 in\nstart) touch /run/stuck;;\nstop) [ ! -e /run/stuck ] || exit 1;;\n\
+                  status) [ -e /run/stuck ] && echo running || echo stopped;;\nesac\n";
+    for each in pair.nodes() {
+        each.sh("mkdir -p /etc/ha.d/resource.d")?;
+        each.write_mode("/etc/ha.d/resource.d/stuck", script, 0o755)?;
+        let text = each.read("/etc/ha.d/haresources")?;
+        let with = |line: &str| format!("{line}{}\n", if line.starts_with("alpha ") { " stuck" } else { "" });
+        each.write("/etc/ha.d/haresources", &text.lines().map(with).collect::<String>())?;
+        start(each)?;
+    }
+    pair.wait_placed(AT_HOME)?;
+    let taken = |note: &String| note.contains("holds local resources already: there is nothing to take");
+    lab::wait_for(LIMIT, "alpha says that it has them", || {
+        said(&["hb_takeover", "local"]).map(|note| Some(note).filter(taken))
+    })?;
+
+    let begun = || said(&["hb_standby", "local", "--wait=60"]);
+    let told = lab::wait_for(LIMIT * 4, "a stand-by that fails", || {
+        let told = begun()?;
+        check(!told.contains("refused"), || told.clone())?;
+        Ok(Some(told))
+    })?;
+    check(told.contains("hb_standby: ") && told.contains("stuck"), || told.clone())?;
+    wait_until(LIMIT, "the status tells it, too", || {
+        let page = pair.cl_status(node, &["status"])?;
+        Ok(page.contains("the last request, hb_standby local") && page.contains("stuck"))
+    })?;
+    node.sh("rm /run/stuck").map(drop)
+}
+
 /// The runs that wait for their work are killed, as a machine without memory does, or stopped: others do the work, and wait
 /// again.
 #[test]

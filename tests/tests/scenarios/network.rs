@@ -69,9 +69,37 @@ fn one_of_two_links_is_enough() -> Result<()> {
     }
     pair.beta.unplug("eth1")?;
     link("eth1", "dead")?;
+    // whose cable it is
+    let own = |words: &str, there: bool| {
+        let shown = || Ok(pair.cl_status(&pair.beta, &["status"])?.contains(words) == there);
+        wait_until(LIMIT, &format!("beta shows, or does not: {words}"), shown)
+    };
+    let words = "\n      eth1: eth1 has no carrier: look at the cable";
+    own(words, true)?;
+    own("not heard on eth1: nothing is sent or received here: eth1 has no carrier", true)?;
+    check(pair.cl_status(&pair.beta, &["hblinkstatus", "beta", "eth1"])? == "dead", || {
+        "beta's own link".to_owned()
+    })?;
     pair.stays_placed(AT_HOME, pair.options.deadtime * 3)?;
     pair.beta.plug("eth1")?;
     link("eth1", "up")?;
+    own(words, false)?;
+    // A line more, in front of the others: what was there before is no news.
+    let heard = || Ok(pair.cl_status(&pair.beta, &["hblinkstatus", "alpha", "eth1"])? == "up");
+    wait_until(LIMIT, "beta hears alpha again on eth1", heard)?;
+    let text = pair.beta.read("/etc/ha.d/ha.cf")?;
+    pair.beta.write("/etc/ha.d/ha.cf", &format!("mcast lo 239.255.0.9 694 1 0\n{text}"))?;
+    let said = pair.beta.run(&["heartbeatd", "-r"])?;
+    check(said.contains("new: timers, links and failback, media"), || said.clone())?;
+    pair.stays_placed(AT_HOME, pair.options.deadtime * 3)?;
+    let log = wait_logged(&pair.beta, &["configuration read again", "mcast lo 239.255.0.9"])?;
+    let since = log.split_once("mcast lo 239.255.0.9").map(|(_, since)| since).unwrap_or_default();
+    check(since.matches(": open").count() == 1, || format!("what was open is no news: {since}"))?;
+    for interface in ["lo", "eth0", "eth1"] {
+        let [up, dead] =
+            ["up", "dead"].map(|state| since.matches(&format!("Link alpha:{interface} {state}.")).count());
+        check(up <= dead, || format!("{interface} has not come up: {since}"))?;
+    }
     pair.stays_placed(AT_HOME, pair.options.deadtime)
 }
 

@@ -44,6 +44,9 @@ fn write_page(page: &mut String, status: &Status, events: usize) -> std::fmt::Re
     for trouble in &status.addresses {
         write_address(page, trouble)?;
     }
+    if let Some(last) = &resources.last_request {
+        writeln!(page, "  {}", clean(last))?;
+    }
     if let Some(reason) = &resources.standby_refusal {
         writeln!(page, "  hb_standby would be refused: {}", clean(reason))?;
     }
@@ -88,7 +91,10 @@ fn write_node(page: &mut String, node: &Node, me: &str) -> std::fmt::Result {
     }
     writeln!(page)?;
     for (link, why) in node.links.iter().filter_map(|link| Some((link, link.why.as_ref()?))) {
-        writeln!(page, "      not heard on {}: {}", link.name, clean(why))?;
+        match node.name == me {
+            true => writeln!(page, "      {}: {}", link.name, clean(why))?,
+            false => writeln!(page, "      not heard on {}: {}", link.name, clean(why))?,
+        }
     }
     Ok(())
 }

@@ -53,6 +53,22 @@ fn a_takeover_is_done_when_all_of_the_set_is_held() {
 }
 
 #[test]
+fn what_was_warned_of_since_the_request_is_told() {
+    let event = |ago_ms, severity, text: &str| Event { ago_ms, severity, text: text.to_owned() };
+    let status = Status {
+        events: vec![
+            event(9000, Severity::Error, "before"),
+            event(1500, Severity::Info, "an ordinary line"),
+            event(1000, Severity::Error, "apache: start failed\x1b"),
+            event(200, Severity::Warning, "standby cancelled"),
+        ],
+        ..Status::default()
+    };
+    let told = troubles(&status, Duration::from_secs(2));
+    assert_eq!(told, "\n  apache: start failed?\n  standby cancelled");
+}
+
+#[test]
 fn a_failed_group_of_the_set_is_told() {
     let mut status = status(Hold::All, false, None);
     status.groups[1].state = GroupState::Failed;
