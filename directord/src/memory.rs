@@ -17,11 +17,82 @@ pub(crate) fn settle() {
     }
 }
 
+/// No longer keeps mapped what of the program and its libraries was needed to start and to read a configuration, but
+/// not since: it stays in the system's cache, and what is needed again is mapped again without being read from a disk.
+pub(crate) fn forget_start() {
+    let Ok(maps) = std::fs::read_to_string("/proc/self/smaps") else { return };
+    for (start, length) in unwritten_code(&maps) {
+        // SAFETY: the range is a mapping of this process that is read and executed only, of a file, and has no page of
+        // its own: a page that is no longer mapped is mapped again, with the same content, when it is touched.
+        unsafe {
+            libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED);
+        }
+    }
+}
+
+/// Where code is mapped that is the same as in its file, and how long it is: from the text of smaps (proc_pid_smaps(5)).
+fn unwritten_code(maps: &str) -> Vec<(usize, usize)> {
+    let (mut found, mut range) = (Vec::new(), None);
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("Anonymous:"), Some("0")) => found.extend(range.take()),
+            (Some(_), Some("r-xp")) => range = range_of(line).filter(|_| line.contains(" /")),
+            (Some(_), Some(mode)) if mode.len() == 4 && mode.ends_with(['p', 's']) => range = None,
+            _ => {}
+        }
+    }
+    found
+}
+
+/// `START-END` in front of a line, as start and length.
+fn range_of(line: &str) -> Option<(usize, usize)> {
+    let (start, end) = line.split(' ').next()?.split_once('-')?;
+    let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+    Some((start, end.checked_sub(start)?))
+}
+
 /// Gives free memory back to the system, when much of it has become free: a configuration was read, a table edited.
 pub(crate) fn trim() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim touches free memory alone, and takes the allocator's own locks.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_code_that_is_as_in_its_file() {
+        let maps = "\
+55d0c0000000-55d0c0010000 r--p 00000000 fe:00 1 /usr/sbin/directord
+Rss:                  64 kB
+Anonymous:             0 kB
+55d0c0010000-55d0c0050000 r-xp 00010000 fe:00 1 /usr/sbin/directord
+Rss:                 256 kB
+Anonymous:             0 kB
+VmFlags: rd ex mr mw me
+7f0000000000-7f0000001000 r-xp 00000000 fe:00 2 /lib/patched.so
+Anonymous:             4 kB
+7f0000002000-7f0000003000 r-xp 00000000 00:00 0 [vdso]
+Anonymous:             0 kB
+7f0000004000-7f0000005000 rw-p 00000000 fe:00 2 /lib/patched.so
+Anonymous:             0 kB
+7f0000006000-7f0000008000 r-xp 00000000 fe:00 3 /lib/libc.so.6
+Anonymous:             0 kB
+";
+        assert_eq!(unwritten_code(maps), [(0x55d0_c001_0000, 0x4_0000), (0x7f00_0000_6000, 0x2000)]);
+    }
+
+    #[test]
+    fn the_program_goes_on() {
+        settle();
+        let kept: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+        forget_start();
+        trim();
+        assert_eq!(kept.iter().filter_map(|text| text.parse::<usize>().ok()).sum::<usize>(), 499_500);
     }
 }

@@ -81,7 +81,6 @@ pub(crate) struct Daemon {
     standby: Standby,
     /// Counts plans, and changes between standby and active: what a pass did for an earlier one says nothing now.
     epoch: u64,
-    table: Table,
     leaving: Vec<Leaving>,
     /// All of the table is to be looked at, more than the services that check results have touched.
     dirty: bool,
@@ -215,7 +214,6 @@ impl Daemon {
             first_round: None,
             standby: Standby::new(before.mode),
             epoch: 0,
-            table,
             leaving: Vec::new(),
             dirty: true,
             in_pass: false,

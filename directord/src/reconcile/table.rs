@@ -2,7 +2,7 @@
 
 use super::Action;
 use ipvs::{Connections, Destination, DestinationKey, Service, ServiceKey};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// The part of the kernel's table that concerns us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,12 +25,6 @@ impl Table {
     /// A destination.
     pub fn destination(&self, service: &ServiceKey, key: &DestinationKey) -> Option<&Destination> {
         self.find(service)?.1.iter().find(|destination| destination.key == *key)
-    }
-
-    /// Takes over what a later look at some services has found.
-    pub fn update(&mut self, looked_at: &HashSet<&ServiceKey>, found: Table) {
-        self.services.retain(|(service, _)| !looked_at.contains(&service.key));
-        self.services.extend(found.services);
     }
 
     /// What the table is after an edit.

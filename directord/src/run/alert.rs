@@ -36,6 +36,9 @@ impl Daemon {
             self.mailer.send(&mail);
         }
         if current && (self.at_pass.tried || Instant::now() >= self.phase_until) {
+            if self.phase != Phase::Running {
+                self.tasks.forget_start();
+            }
             self.phase = Phase::Running;
         }
     }

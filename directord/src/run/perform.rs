@@ -81,15 +81,10 @@ impl Daemon {
                 self.journal.add(vec![Event::new(SystemTime::now(), What::ByHand, what)]);
             }
             self.director.placed(wanted, &failed, &done.table, SystemTime::now());
-            if whole {
-                self.table = done.table;
-            } else {
-                let looked_at = wanted.iter().map(|want| &want.service.key).collect();
-                self.table.update(&looked_at, done.table);
-            }
         }
+        // Only its first services are looked at: nearly always the first one is there.
         let any_service =
-            wanted.is_empty() || wanted.iter().any(|want| self.table.find(&want.service.key).is_some());
+            wanted.is_empty() || wanted.iter().any(|want| done.table.find(&want.service.key).is_some());
         if whole {
             self.status.table_read = Some(seconds());
         }

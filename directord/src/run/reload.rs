@@ -200,7 +200,6 @@ impl Daemon {
         if self.standby.mode.active {
             self.leaving.retain(|(key, _)| !plan.has(key));
         }
-        self.table = table;
         self.epoch += 1;
         self.phase = Phase::Reloading;
         self.execute();

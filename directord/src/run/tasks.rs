@@ -10,6 +10,7 @@ use crate::control::{self, Answer, Question, Selection};
 use crate::director::{Leaving, Place};
 use crate::kernel::Done;
 use crate::maintenance::{Maintenance, Resting};
+use crate::memory;
 use crate::metrics;
 use crate::reconcile::{Counted, Table, Wanted};
 use crate::schedulers;
@@ -256,6 +257,14 @@ impl Tasks {
                 }
             }
         });
+    }
+
+    /// Keeps no more memory than a daemon in its steady state needs, after a start or a reload.
+    pub(super) fn forget_start(&self) {
+        tokio::spawn(on_thread("memory", || {
+            memory::forget_start();
+            memory::trim();
+        }));
     }
 
     pub(super) fn look_at_file(&self, mut watch: Watch) {
