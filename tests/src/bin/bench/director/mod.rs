@@ -303,6 +303,12 @@ fn reload(programs: &[Program], runs: usize) -> Result<()> {
                 sheet.add(program, "reload to the command's return, s", returned.as_secs_f64());
             }
             sheet.add(program, "edits", edits.len() as f64);
+            let took = edit.at.since(told).as_secs_f64();
+            eprintln!(
+                "  {} edits after {took:.3} s, back after {:.3} s",
+                edits.len(),
+                returned.as_secs_f64()
+            );
         }
         let (_, largest) = cost::resident(&bed.node)?;
         sheet.add(program, "resident, largest process, MB", largest as f64 / 1e3);
