@@ -12,7 +12,7 @@
 mod by_hand;
 mod table;
 
-pub use by_hand::by_hand;
+pub use by_hand::ByHand;
 pub use table::{Counted, Table};
 
 use crate::config::plan::shown;

@@ -26,7 +26,7 @@ use crate::maintenance::{Maintenance, Resting};
 use crate::memory;
 use crate::metrics::{Edits, Histogram};
 use crate::monitor::Monitor;
-use crate::reconcile::Table;
+use crate::reconcile::{ByHand, Table};
 use crate::watch::Watch;
 use asked::Wish;
 use daemon::background::Starting;
@@ -72,6 +72,7 @@ pub(crate) struct Daemon {
     log: Arc<Log>,
     kernel: Kernel,
     director: Director,
+    by_hand: ByHand,
     checks: Checks,
     tasks: Tasks,
     /// Present until the start is answered.
@@ -217,6 +218,7 @@ impl Daemon {
             leaving: Vec::new(),
             dirty: true,
             in_pass: false,
+            by_hand: ByHand::default(),
             gather_until: None,
             retry_at: None,
             grow_at: None,

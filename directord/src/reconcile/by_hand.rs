@@ -1,47 +1,61 @@
 //! What an administrator changed in the table and what stays: it is told, once.
 
-use super::{Action, Edit, Presence, Table, Wanted, WantedDestination};
+use super::{Presence, Table, Wanted, WantedDestination};
 use crate::config::plan::shown;
-use ipvs::DestinationKey;
-use std::collections::HashSet;
+use ipvs::{DestinationKey, ServiceKey};
+use std::collections::HashMap;
 
-/// Weights of settled destinations that are others than at the last look, and destinations that are back although they are
-/// down. `before` and `after` are the table when the passes ended, `edits` what the last one did.
-pub fn by_hand(wanted: &[Wanted], before: &Table, after: &Table, edits: &[Edit]) -> Vec<String> {
-    let (before, after) = (before.index(), after.index());
-    let ours: HashSet<_> = edits.iter().filter_map(added).collect();
-    let mut told = Vec::new();
-    for want in wanted {
-        let key = &want.service.key;
-        let (Some((_, before)), Some((_, after))) = (before.get(key), after.get(key)) else { continue };
-        for destination in want.destinations.iter().filter(|destination| destination.settled) {
-            let at = destination.destination.key;
-            let weight = |among: &[ipvs::Destination]| {
-                among.iter().find(|found| found.key == at).map(|found| found.weight)
-            };
-            let Some(now) = weight(after).filter(|_| !ours.contains(&(key, at))) else { continue };
-            if let Some(what) = changed(destination, weight(before), now) {
-                let role = destination.role.name();
-                told.push(format!("{role} {} ({}) {what}", destination.configured, shown(key)));
+/// Weights of settled destinations that are not ours.
+#[derive(Debug, Default)]
+pub struct ByHand {
+    told: HashMap<(ServiceKey, DestinationKey), u32>,
+}
+
+impl ByHand {
+    /// What is to be told after a pass that has left `table`: weights that somebody has set, and destinations that somebody
+    /// has put back although they are down.
+    pub fn found(&mut self, wanted: &[Wanted], table: &Table) -> Vec<String> {
+        let table = table.index();
+        let mut news = Vec::new();
+        for want in wanted {
+            let key = &want.service.key;
+            let held: HashMap<DestinationKey, u32> = table
+                .get(key)
+                .map(|(_, held)| held.iter().map(|found| (found.key, found.weight)).collect())
+                .unwrap_or_default();
+            for destination in &want.destinations {
+                let at = destination.destination.key;
+                let found = held.get(&at).copied();
+                let Some((weight, what)) =
+                    found.and_then(|weight| Some((weight, differs(destination, weight)?)))
+                else {
+                    if !self.told.is_empty() {
+                        self.told.remove(&(key.clone(), at));
+                    }
+                    continue;
+                };
+                if self.told.insert((key.clone(), at), weight) != Some(weight) {
+                    let role = destination.role.name();
+                    let server = destination.configured;
+                    news.push(format!(
+                        "{role} {server} ({}) {what}: it stays until the next verdict",
+                        shown(key)
+                    ));
+                }
             }
         }
-    }
-    told
-}
-
-fn added(edit: &Edit) -> Option<(&ipvs::ServiceKey, DestinationKey)> {
-    match &edit.action {
-        Action::AddDestination(service, destination) => Some((service, destination.key)),
-        _ => None,
+        news
     }
 }
 
-fn changed(destination: &WantedDestination, before: Option<u32>, now: u32) -> Option<String> {
-    let until = "it stays until the next verdict";
-    match (destination.presence, before) {
-        (Presence::AsIs, _) => None,
-        (_, Some(before)) if before == now => None,
-        (_, Some(before)) => Some(format!("has weight {now} instead of {before}: {until}")),
-        (_, None) => Some(format!("is back with weight {now}: {until}")),
-    }
+/// How a weight in the table differs from the one that was put there.
+fn differs(wanted: &WantedDestination, found: u32) -> Option<String> {
+    let ours = match wanted.presence {
+        _ if !wanted.settled => return None,
+        Presence::AsIs => return None,
+        Presence::Absent => return Some(format!("is back with weight {found}")),
+        Presence::Serving => wanted.destination.weight,
+        Presence::Quiescent { .. } | Presence::Drained { .. } => 0,
+    };
+    (found != ours).then(|| format!("has weight {found} instead of {ours}"))
 }

@@ -125,23 +125,22 @@ fn an_administrators_weights_and_strangers_are_left_while_settled() {
 #[test]
 fn what_an_administrator_changes_and_what_stays_is_told_once() {
     let want = settled(wanted(vec![real(10, Presence::Serving), real(11, Q), real(12, Presence::Absent)]));
-    let before = table(&[(10, 5), (11, 0)]);
-    assert_eq!(by_hand(&want, &before, &before, &[]), [""; 0]);
-    let after = table(&[(10, 0), (11, 3), (12, 5)]);
+    let mut by_hand = ByHand::default();
+    let right = table(&[(10, 5), (11, 0)]);
+    assert_eq!(by_hand.found(&want, &right), [""; 0]);
+    let changed = table(&[(10, 0), (11, 3), (12, 5)]);
     let told = [
         "real server 192.0.2.10:80 (192.0.2.1:80) has weight 0 instead of 5: it stays until the next verdict",
         "real server 192.0.2.11:80 (192.0.2.1:80) has weight 3 instead of 0: it stays until the next verdict",
         "real server 192.0.2.12:80 (192.0.2.1:80) is back with weight 5: it stays until the next verdict",
     ];
-    assert_eq!(by_hand(&want, &before, &after, &[]), told);
-    assert_eq!(by_hand(&want, &after, &after, &[]), [""; 0]);
-    // What was removed and repaired is told of as a repair.
-    let removed = table(&[(11, 0)]);
-    let edits = reconcile(&want, &removed);
-    assert_eq!(by_hand(&want, &table(&[(10, 9), (11, 0)]), &before, &edits), [""; 0]);
+    assert_eq!(by_hand.found(&want, &changed), told);
+    assert_eq!(by_hand.found(&want, &changed), [""; 0]);
+    assert_eq!(by_hand.found(&want, &right), [""; 0]);
+    assert_eq!(by_hand.found(&want, &changed), told, "again is new");
     // A new verdict is no administrator.
     let want = wanted(vec![real(10, Presence::Serving)]);
-    assert_eq!(by_hand(&want, &table(&[(10, 0)]), &table(&[(10, 5)]), &[]), [""; 0]);
+    assert_eq!(by_hand.found(&want, &table(&[(10, 0)])), [""; 0]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::config::Phase;
 use crate::control::{Answer, Mode};
 use crate::director::{Event, Leaving, What};
 use crate::kernel::{Done, Pass};
-use crate::reconcile::{Wanted, by_hand};
+use crate::reconcile::Wanted;
 use ipvs::ServiceKey;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Daemon {
         let left = leaving.into_iter().filter(|(key, _)| failed.iter().any(|(service, _)| service == key));
         self.leave_later(left.collect());
         if epoch == self.epoch {
-            for what in by_hand(wanted, &self.table, &done.table, &done.edits) {
+            for what in self.by_hand.found(wanted, &done.table) {
                 info!("Kernel table was changed by somebody else: {what}");
                 self.journal.add(vec![Event::new(SystemTime::now(), What::ByHand, what)]);
             }
