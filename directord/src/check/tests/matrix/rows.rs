@@ -348,7 +348,7 @@ fn by_request() -> Vec<Row> {
         "radius",
         Row {
             good: made(|asked| radius::tests::accept(asked, true)),
-            wrong: (made(|asked| radius::tests::reject(asked)), declined("Access-Reject")),
+            wrong: (made(radius::tests::reject), declined("Access-Reject")),
             half: [stray("a datagram that is not RADIUS"), stray("a datagram that is not RADIUS")],
             garbage: stray("a datagram that is not RADIUS"),
             endless: endless_datagrams(),
