@@ -71,7 +71,7 @@ pub struct Args {
     /// From one request to the next, each kind for itself
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = interval)]
     pub every: Duration,
-    /// How long the pair may take to come to rest
+    /// How long the pair may take to come to rest; a quarter of it, and 15 s at least, to answer at all
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time)]
     pub patience: Duration,
     /// How long everything must have been quiet for the end

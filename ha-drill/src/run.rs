@@ -22,7 +22,7 @@ const EXCEEDED: u8 = 1;
 const USAGE: u8 = 2;
 const NOT_DONE: u8 = 3;
 
-/// How long the first answers of nodes and of the address are waited for.
+/// How long the first answers of nodes and of the address are waited for, at least.
 const FIRST: Duration = Duration::from_secs(15);
 /// What is recorded before the action.
 const BASELINE: Duration = Duration::from_secs(1);
@@ -151,7 +151,7 @@ impl<'a> Drill<'a> {
                 && self.probes.unanswered(start).is_empty()
                 && (self.probes.no_owner.is_some() || self.probes.owner().is_some())
         };
-        self.wait(start, if watch { BASELINE } else { FIRST }, all);
+        self.wait(start, if watch { BASELINE } else { self.first() }, all);
         if self.interrupted.load(Ordering::Relaxed) {
             return refuse("interrupted; nothing was done");
         }
@@ -217,10 +217,15 @@ impl<'a> Drill<'a> {
         Ok(action)
     }
 
+    /// How long the first answers are waited for: who has more patience with the pair has more with its first words.
+    fn first(&self) -> Duration {
+        FIRST.max(self.args.patience / 4)
+    }
+
     /// What is usual, for comparison; a drill that begins in an outage measures nothing.
     fn baseline(&mut self) -> Result<(), Refusal> {
         let start = Moment::now();
-        self.wait(start, FIRST, || self.probes.quiet(start, BASELINE));
+        self.wait(start, self.first(), || self.probes.quiet(start, BASELINE));
         if self.probes.quiet(start, BASELINE) || self.args.action == Kind::Watch {
             return Ok(());
         }

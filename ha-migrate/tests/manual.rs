@@ -104,6 +104,7 @@ fn options_and_verbs() {
         ("heartbeatd.8", heartbeatd::run::Arguments::command()),
         ("ha-resources.8", ha_resources::args::Args::command()),
         ("ha-migrate.8", ha_migrate::args::Args::command()),
+        ("ha-drill.8", ha_drill::args::Args::command()),
         ("cl_status.1", heartbeatd::tools::cl_status::command()),
         ("hb_standby.1", heartbeatd::tools::handover::command()),
         ("hb_takeover.1", heartbeatd::tools::handover::command()),
