@@ -241,7 +241,123 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Event, Node, Outage, Owned, Owners, Probe};
     use super::*;
+    use proptest::prelude::*;
+    use roxmltree::Document;
+
+    fn stretch(from_ms: f64, to_ms: f64) -> Stretch {
+        Stretch { from_ms, to_ms }
+    }
+
+    /// A record of two seconds around a move from one node to the other, with an outage of half a second.
+    fn report(name: &str) -> Report {
+        let node = |name: &str, held| Node {
+            name: name.to_owned(),
+            answers: 40,
+            quickest_ms: 1.0,
+            slowest_ms: 2.0,
+            clock_offset_ms: None,
+            clock_error_ms: 0.0,
+            held: vec![held],
+            silent: Vec::new(),
+        };
+        let owned = |mac: &str, when| Owned { macs: vec![mac.to_owned()], when };
+        let outage = Outage { from_ms: 0.0, to_ms: 500.0, length_ms: 500.0, lost: 50, ended: true };
+        Report {
+            action: "standby".into(),
+            address: "192.0.2.100".into(),
+            began: "2026-11-22".into(),
+            probed_from: name.to_owned(),
+            command: name.to_owned(),
+            node: Some(name.to_owned()),
+            command_failed: None,
+            verdict: Verdict::Within,
+            reasons: vec![name.to_owned()],
+            max_outage_ms: 2000.0,
+            from_ms: -1000.0,
+            to_ms: 1000.0,
+            probes: vec![Probe {
+                name: "icmp".into(),
+                interval_ms: 10.0,
+                answered: 150,
+                failed: 50,
+                unsent: 0,
+                outages: vec![outage],
+                longest_ms: 500.0,
+                unknown: Vec::new(),
+                verdict: Verdict::Within,
+                failures: Vec::new(),
+            }],
+            owners: Owners {
+                unknown: None,
+                interval_ms: 10.0,
+                tenures: vec![
+                    owned("02:00:00:00:00:01", stretch(-1000.0, 0.0)),
+                    owned("02:00:00:00:00:02", stretch(500.0, 1000.0)),
+                ],
+                duplicate_ms: Some(0.0),
+                announcements: 1,
+            },
+            nodes: vec![node(name, stretch(-1000.0, 0.0)), node("beta", stretch(500.0, 1000.0))],
+            events: vec![Event {
+                earliest_ms: 490.0,
+                latest_ms: 510.0,
+                source: "beta".into(),
+                severity: Severity::Warning,
+                text: name.to_owned(),
+            }],
+            holder_before: None,
+            holder_after: None,
+            state: Vec::new(),
+            undo: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The bars of a colour: their left and right ends.
+    fn bars(picture: &str, fill: &str) -> Vec<(f64, f64)> {
+        let document = Document::parse(picture).unwrap();
+        let number =
+            |node: &roxmltree::Node<'_, '_>, name| node.attribute(name).unwrap().parse::<f64>().unwrap();
+        let filled = |node: &roxmltree::Node<'_, '_>| {
+            node.tag_name().name() == "rect" && node.attribute("fill") == Some(fill)
+        };
+        let found = document.descendants().filter(filled);
+        found.map(|node| (number(&node, "x"), number(&node, "x") + number(&node, "width"))).collect()
+    }
+
+    #[test]
+    fn every_lane_and_bar_stands_where_it_belongs() {
+        let picture = render(&report("alpha"));
+        let document = Document::parse(&picture).unwrap();
+        let texts: Vec<&str> = document.descendants().filter_map(|node| node.text()).collect();
+        for wanted in [
+            "alpha",
+            "beta",
+            "who answers",
+            "icmp",
+            "standby on alpha, 192.0.2.100",
+            "within the limit (2000 ms)",
+        ] {
+            assert!(texts.contains(&wanted), "{wanted}: {texts:?}");
+        }
+        assert!(texts.iter().any(|text| text.contains("outage of 500.0 ms, 50 lost")), "{texts:?}");
+        assert!(texts.contains(&"+500.0 ms  beta: alpha"), "{texts:?}");
+        // 850 wide from 130 on, two seconds: 0 ms is at 555, 500 ms at 767.5.
+        assert_eq!(bars(&picture, BAD), [(555.0, 767.5)]);
+        assert_eq!(bars(&picture, GOOD), [(130.0, 980.0)]);
+        assert_eq!(bars(&picture, OWNERS[0]), [(130.0, 555.0), (130.0, 555.0)], "alpha held it and answered");
+        assert_eq!(bars(&picture, OWNERS[1]), [(767.5, 980.0), (767.5, 980.0)], "then beta did");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_names_and_events_say_it_is_xml(name in "(<|>|&|\"|'|]]>|\\PC|[\\x00-\\x1f]){0,30}") {
+            let picture = render(&report(&name));
+            prop_assert!(Document::parse(&picture).is_ok(), "{}", picture);
+        }
+    }
 
     #[test]
     fn nothing_leaves_its_place() {

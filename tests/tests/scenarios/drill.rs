@@ -1,6 +1,6 @@
 //! Drills: `ha-drill` on a client of the pair does something to it, and its report is what happened.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -41,13 +41,19 @@ fn drill(pair: &Pair, words: &[&str]) -> Result<Drill> {
     finish(pair, start(pair, words)?)
 }
 
-fn start(pair: &Pair, words: &[&str]) -> Result<Child> {
+/// The program on the client, with both nodes in reach.
+fn command(pair: &Pair, words: &[&str]) -> Result<Command> {
     let client = pair.client.pid().context(|| "the client has no power")?;
     let mut command = Command::new("nsenter");
     command.arg(format!("--net=/proc/{client}/ns/net")).arg(programs::find("ha-drill")?).args(words);
     for node in pair.nodes() {
         command.args(["--run", &reach(node)?]);
     }
+    Ok(command)
+}
+
+fn start(pair: &Pair, words: &[&str]) -> Result<Child> {
+    let mut command = command(pair, words)?;
     command.args(["--yes", "--json", "--settle", "1s", "--patience", "60s", "--save"]).arg(directory(pair));
     Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
 }
@@ -163,6 +169,54 @@ fn drill_of_a_killed_daemon_over_its_limit() -> Result<()> {
     let undo = kill.report["undo"].to_string();
     check(undo.contains("start heartbeat on alpha"), || undo)?;
     check(pair.alpha.pids_of("heartbeatd")?.is_empty(), || "alpha's daemon runs".to_owned())
+}
+
+#[test]
+fn drill_of_a_stop() -> Result<()> {
+    let (pair, vip) = started()?;
+    let stop = drill(&pair, &["stop", &vip, GENEROUS[0], GENEROUS[1]])?;
+    stop.has(0, "within")?;
+    stop.moved(&pair, &pair.alpha, &pair.beta)?;
+    stop.event("alpha", "the daemon does not run any more")?;
+    check(pair.alpha.pids_of("heartbeatd")?.is_empty(), || "alpha's daemon runs".to_owned())?;
+    let undo = stop.report["undo"].to_string();
+    check(undo.contains("start heartbeat on alpha"), || undo)
+}
+
+/// Nothing is done before somebody has said yes.
+#[test]
+fn drill_asks_before_it_does_anything() -> Result<()> {
+    let (pair, vip) = started()?;
+    // Not on a terminal there is nobody to ask.
+    let nobody = command(&pair, &["standby", &vip, "--no-save"])?.stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&nobody.stderr).into_owned();
+    check(nobody.status.code() == Some(2) && said.contains("say --yes"), || said)?;
+    let asked = |answer: &str| -> Result<(Option<i32>, String)> {
+        let drill =
+            command(&pair, &["standby", &vip, "--no-save", "--settle", "1s", GENEROUS[0], GENEROUS[1]])?;
+        let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"));
+        let line: Vec<String> =
+            std::iter::once(drill.get_program()).chain(drill.get_args()).map(quoted).collect();
+        let mut terminal = Command::new("script");
+        terminal.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+        let mut child =
+            terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        // The terminal keeps the answer until it is asked for.
+        let mut input = child.stdin.take().context(|| "no input")?;
+        writeln!(input, "{answer}")?;
+        let output = child.wait_with_output()?;
+        drop(input);
+        Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    };
+    let (code, said) = asked("n")?;
+    check(code == Some(3) && said.contains("Do it now? [y/N]") && said.contains("nothing was done"), || {
+        format!("{code:?}: {said}")
+    })?;
+    let placed = pair.placement()?;
+    check(placed == [Some("alpha"), Some("beta")], || format!("it moved: {placed:?}"))?;
+    let (code, said) = asked("y")?;
+    check(code == Some(0), || format!("{code:?}: {said}"))?;
+    check(pair.beta.holds(ADDRESSES[0].into())?, || format!("it has not moved: {said}"))
 }
 
 #[test]
