@@ -4,7 +4,7 @@
 //! rest is what it says on its connections, one after the other, or in its datagrams, with [`BETWEEN`] between them.
 
 use directord::check::fuzzing::{Server, facing};
-use directord::check::{Checker, Dialogue, Kind, Memory, Outcome, Pattern, Secret};
+use directord::check::{Checker, Dialogue, Http, Kind, Memory, Outcome, Pattern, Route, Secret, SimpleTcp};
 use directord::config::model::ServiceName;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -35,16 +35,62 @@ pub fn check(data: &[u8], services: &[ServiceName], prepare: fn(&Dialogue, Vec<u
     let service = services[usize::from(*kind) % services.len()];
     let dialogue = dialogue(service, *options);
     let parts: Vec<Vec<u8>> = split(said).into_iter().map(|part| prepare(&dialogue, part.to_vec())).collect();
+    let in_datagrams = dialogue.udp;
+    promises(&Kind::Dialogue(Box::new(dialogue)), parts, usize::from(options >> 3).max(1), in_datagrams);
+}
+
+/// The same for `http`, its proxy and `simpletcp`.
+///
+/// # Panics
+/// A promise is broken.
+pub fn check_web(data: &[u8]) {
+    let [kind, options, said @ ..] = data else { return };
+    let is_set = |bit| options & bit != 0;
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let receive = is_set(RECEIVE).then(|| Pattern::new("example").expect("a word"));
+    let timeout = Duration::from_secs(5);
+    let http = |url: &str, route| {
+        let (url, host) = (url.to_owned(), Some("www.example.com".to_owned()));
+        Kind::Http(Box::new(Http {
+            url,
+            route,
+            host,
+            head: is_set(LOGIN),
+            receive: receive.clone(),
+            tls_verify: false,
+            timeout,
+        }))
+    };
+    let udp = is_set(UDP);
+    let (kind, in_datagrams) = match kind % 4 {
+        0 => (http("http://www.example.com/index.html", Route::To(here)), false),
+        1 => (http("http://www.example.com/", Route::Through(here)), false),
+        2 => (http("https://www.example.com/", Route::Through(here)), false),
+        _ => (
+            Kind::SimpleTcp(Box::new(SimpleTcp {
+                to: here,
+                udp,
+                request: "hello\n".into(),
+                receive: receive.clone(),
+                timeout,
+            })),
+            udp,
+        ),
+    };
+    let parts = split(said).into_iter().map(<[u8]>::to_vec).collect();
+    promises(&kind, parts, usize::from(options >> 3).max(1), in_datagrams);
+}
+
+fn promises(kind: &Kind, parts: Vec<Vec<u8>>, piece: usize, in_datagrams: bool) {
     let mute = parts.iter().all(Vec::is_empty);
-    let piece = usize::from(options >> 3).max(1);
-    let outcome = run(&dialogue, Server { parts: parts.clone(), piece });
-    assert!(!(mute && outcome.passed()), "{service:?} is up without a word");
+    let outcome = run(kind, Server { parts: parts.clone(), piece });
+    assert!(!(mute && outcome.passed()), "{kind:?} is up without a word");
     let text = outcome.to_string();
     assert!(text.chars().count() < 500 && !text.contains(char::is_control), "no line for a log: {text:?}");
-    if dialogue.udp {
+    if in_datagrams {
         return;
     }
-    let at_once = run(&dialogue, Server { parts, piece: 4096 });
+    let at_once = run(kind, Server { parts, piece: 4096 });
     // Where another thread has work to do, such as a digest of a thousand rounds, the clock of this one runs ahead.
     let late = |outcome: &Outcome| matches!(outcome, Outcome::Unfinished(_));
     assert!(
@@ -73,11 +119,10 @@ fn dialogue(service: ServiceName, options: u8) -> Dialogue {
     }
 }
 
-fn run(dialogue: &Dialogue, server: Server) -> Outcome {
-    let kind = Kind::Dialogue(Box::new(dialogue.clone()));
+fn run(kind: &Kind, server: Server) -> Outcome {
     BED.with(|(runtime, checker)| {
         let mut memory = Memory::default();
-        runtime.block_on(facing(server, checker.run(&kind, &mut memory))).outcome
+        runtime.block_on(facing(server, checker.run(kind, &mut memory))).outcome
     })
 }
 

@@ -5,9 +5,11 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 /// What a server says.
 #[derive(Clone, Debug, Default)]
@@ -36,9 +38,71 @@ pub(super) fn connection() -> Option<Connection> {
     SERVER.try_with(next).ok()
 }
 
+/// Whether a check faces one.
+pub(super) fn is_faced() -> bool {
+    SERVER.try_with(|_| ()).is_ok()
+}
+
 /// All its datagrams, if a check faces one.
 pub(super) fn datagrams() -> Option<Vec<Vec<u8>>> {
     SERVER.try_with(|server| server.borrow_mut().0.drain(..).collect()).ok()
+}
+
+/// A connection to a server, or to one that is made up.
+pub(super) enum Stream {
+    Real(TcpStream),
+    MadeUp(Connection),
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Stream {
+        Stream::Real(stream)
+    }
+}
+
+impl Stream {
+    pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Stream::Real(stream) => stream.peer_addr(),
+            Stream::MadeUp(_) => Ok(SocketAddr::from(([127, 0, 0, 1], 9))),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Real(stream) => Pin::new(stream).poll_read(context, into),
+            Stream::MadeUp(stream) => Pin::new(stream).poll_read(context, into),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Real(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::MadeUp(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Real(stream) => Pin::new(stream).poll_flush(context),
+            Stream::MadeUp(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Real(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::MadeUp(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
 }
 
 /// A connection on which the server says what it has to say, whatever it is asked.

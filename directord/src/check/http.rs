@@ -13,8 +13,9 @@ use super::link::Progress;
 use super::lookup::addresses;
 use super::outcome::excerpt;
 use super::pattern::Turn;
+use super::source::{self, Stream};
 use super::tls::Tls;
-use super::{Http, Outcome, Route, source};
+use super::{Http, Outcome, Route};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::{BodyExt, Empty};
@@ -29,7 +30,6 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::OnceLock;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use url::{Host, Position, Url};
 
 /// Redirects that are followed.
@@ -138,7 +138,7 @@ async fn connect(
     url: &Url,
     configured: Option<&str>,
     progress: &Progress,
-) -> Result<TcpStream, Outcome> {
+) -> Result<Stream, Outcome> {
     let port = url.port_or_known_default().unwrap_or(80);
     match (probe.route, url.host()) {
         (Route::Through(proxy), _) => {
@@ -166,10 +166,10 @@ async fn connect(
 }
 
 /// To the first address that takes a connection.
-async fn open(all: &[SocketAddr]) -> Result<TcpStream, Outcome> {
+async fn open(all: &[SocketAddr]) -> Result<Stream, Outcome> {
     let mut failed = Outcome::NameUnknown("no address".into());
     for to in all {
-        match source::connect(*to).await {
+        match source::stream(*to).await {
             Ok(stream) => return Ok(stream),
             Err(error) => failed = Outcome::of_io(&error),
         }
@@ -178,7 +178,7 @@ async fn open(all: &[SocketAddr]) -> Result<TcpStream, Outcome> {
 }
 
 /// Has a proxy connect to the URL's host (RFC 9110, 9.3.6).
-async fn tunnel(stream: Heard<TcpStream>, url: &Url, port: u16) -> Result<TcpStream, Outcome> {
+async fn tunnel(stream: Heard<Stream>, url: &Url, port: u16) -> Result<Stream, Outcome> {
     let name = format!("{}:{port}", &url[Position::BeforeHost..Position::AfterHost]);
     let request = Request::connect(&name).header(HOST, &name).header(USER_AGENT, AGENT).body(Empty::new());
     let request = request.map_err(|error| Outcome::NotRun(format!("{url}: {error}")))?;
@@ -190,7 +190,7 @@ async fn tunnel(stream: Heard<TcpStream>, url: &Url, port: u16) -> Result<TcpStr
             status => Err(Outcome::Status(status.to_string())),
         }
     });
-    let open = open.await?.downcast::<TokioIo<Heard<TcpStream>>>();
+    let open = open.await?.downcast::<TokioIo<Heard<Stream>>>();
     let parts = open.map_err(|_| Outcome::Garbled("another connection than the one to the proxy".into()))?;
     match parts.read_buf.is_empty() {
         true => Ok(parts.io.into_inner().stream),

@@ -23,7 +23,7 @@ pub(super) async fn check(probe: &SimpleTcp, turn: &Turn) -> Outcome {
 }
 
 async fn stream(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io::Result<Outcome> {
-    let mut stream = source::connect(probe.to).await?;
+    let mut stream = source::stream(probe.to).await?;
     progress.connected();
     stream.write_all(probe.request.as_bytes()).await?;
     stream.shutdown().await?;
@@ -51,6 +51,12 @@ async fn stream(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io:
 }
 
 async fn datagram(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io::Result<Outcome> {
+    #[cfg(feature = "fuzzing")]
+    if let Some(datagrams) = super::fuzzing::datagrams() {
+        let answer = datagrams.concat();
+        let found = find(probe, &answer, turn).await;
+        return Ok(found.unwrap_or_else(|| Outcome::NoMatch(excerpt(&answer))));
+    }
     let socket = source::datagrams(probe.to).await?;
     progress.connected();
     socket.send(probe.request.as_bytes()).await?;

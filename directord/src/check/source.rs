@@ -59,6 +59,22 @@ pub(super) async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(to).await
 }
 
+/// A connection to a server, which a fuzz target may have made up.
+#[cfg(not(feature = "fuzzing"))]
+pub(super) type Stream = TcpStream;
+#[cfg(feature = "fuzzing")]
+pub(super) use super::fuzzing::Stream;
+
+/// Connects to such a server.
+pub(super) async fn stream(to: SocketAddr) -> io::Result<Stream> {
+    #[cfg(feature = "fuzzing")]
+    if let Some(stream) = super::fuzzing::connection() {
+        return Ok(Stream::MadeUp(stream));
+    }
+    #[cfg_attr(not(feature = "fuzzing"), expect(clippy::useless_conversion))]
+    connect(to).await.map(Stream::from)
+}
+
 /// A socket for datagrams to and from `to` alone.
 pub(super) async fn datagrams(to: SocketAddr) -> io::Result<UdpSocket> {
     let source = towards(to.ip());
