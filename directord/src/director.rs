@@ -6,6 +6,7 @@
 
 mod drain;
 mod events;
+mod holders;
 mod keep;
 mod lines;
 mod monitored;
@@ -27,6 +28,7 @@ use std::time::SystemTime;
 
 pub use drain::{Drain, Drained};
 pub use events::{Event, What};
+use holders::{Holders, holders};
 use lines::{describe, no_weight, not_run};
 pub use monitored::Monitored;
 pub use report::{CheckResult, ServerStatus, ServiceStatus};
@@ -412,44 +414,6 @@ fn leaving(service: &VirtualService) -> Leaving {
         (fallback.key, SocketAddr::new(fallback.key.address, fallback.key.port), Role::Fallback)
     });
     (service.service.key.clone(), reals.chain(fallback).collect())
-}
-
-/// Who holds a probe: nearly always one server.
-#[derive(Debug)]
-enum Holders {
-    One(Place),
-    Many(Vec<Place>),
-}
-
-impl Holders {
-    fn places(&self) -> &[Place] {
-        match self {
-            Holders::One(place) => std::slice::from_ref(place),
-            Holders::Many(places) => places,
-        }
-    }
-
-    fn add(&mut self, place: Place) {
-        match self {
-            Holders::One(first) => *self = Holders::Many(vec![*first, place]),
-            Holders::Many(places) => places.push(place),
-        }
-    }
-}
-
-fn holders(plan: &Plan) -> HashMap<Arc<Probe>, Holders> {
-    let mut holders: HashMap<Arc<Probe>, Holders> = HashMap::new();
-    for (at, service) in plan.services.iter().enumerate() {
-        for (number, real) in service.reals.iter().enumerate() {
-            if let Check::Probe(probe) = &real.check {
-                match holders.get_mut(probe) {
-                    Some(known) => known.add((at, number)),
-                    None => drop(holders.insert(Arc::clone(probe), Holders::One((at, number)))),
-                }
-            }
-        }
-    }
-    holders
 }
 
 #[cfg(test)]

@@ -33,8 +33,19 @@ pub struct Pass {
     pub stage: &'static str,
     /// Services to read besides those.
     pub read: Vec<ServiceKey>,
+    /// What was read just before, and need not be read again.
+    pub known: Option<Known>,
     /// What becomes of the claim.
     pub hold: Hold,
+}
+
+/// What the table held of some services, since when no pass was made.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Those that were looked for.
+    pub services: HashSet<ServiceKey>,
+    /// What is there of them.
+    pub table: Table,
 }
 
 /// What becomes of the claim on the services of the table.
@@ -94,9 +105,12 @@ impl Kernel {
     }
 
     /// Reads some services.
-    pub fn read(&self, keys: Vec<ServiceKey>) -> impl Future<Output = Result<Table, String>> + Send + use<> {
-        let reading = self.pass(Pass { read: keys, ..Pass::default() });
-        async move { reading.await.map(|done| done.table) }
+    pub fn read(
+        &self,
+        services: HashSet<ServiceKey>,
+    ) -> impl Future<Output = Result<Known, String>> + Send + use<> {
+        let reading = self.pass(Pass { read: services.iter().cloned().collect(), ..Pass::default() });
+        async move { reading.await.map(|done| Known { services, table: done.table }) }
     }
 
     /// Reads the table and edits it.
@@ -175,7 +189,7 @@ fn work(mut access: impl Access, mut claimed: Claimed, inbox: &mpsc::Receiver<Jo
     while let Ok(job) = inbox.recv() {
         match job {
             Job::Pass { pass, answer } => {
-                let result = hold(&mut access, &mut claimed, &pass).map_err(|error| explained(&error));
+                let result = hold(&mut access, &mut claimed, pass).map_err(|error| explained(&error));
                 let _ = answer.send(result);
             }
             Job::Count { services, answer } => {
@@ -187,23 +201,26 @@ fn work(mut access: impl Access, mut claimed: Claimed, inbox: &mpsc::Receiver<Jo
 }
 
 /// A pass, with the claim before and after it.
-fn hold(access: &mut impl Access, claimed: &mut Claimed, pass: &Pass) -> Result<Done, Error> {
-    let before = claimed.before(&pass.hold);
+fn hold(access: &mut impl Access, claimed: &mut Claimed, mut pass: Pass) -> Result<Done, Error> {
+    let hold = std::mem::take(&mut pass.hold);
+    let before = claimed.before(&hold);
     let mut done = perform(access, pass)?;
-    let after = if done.failed.is_empty() { claimed.after(&pass.hold) } else { Ok(()) };
+    let after = if done.failed.is_empty() { claimed.after(&hold) } else { Ok(()) };
     done.unclaimed = before.and(after).err().map(|error| error.to_string());
     Ok(done)
 }
 
-fn perform(access: &mut impl Access, pass: &Pass) -> Result<Done, Error> {
-    let Pass { wanted, leaving, stage, .. } = pass;
+fn perform(access: &mut impl Access, pass: Pass) -> Result<Done, Error> {
+    let Pass { wanted, leaving, stage, read, known, .. } = pass;
     let wanted_keys = wanted.iter().map(|want| &want.service.key);
     let ours: HashSet<&ServiceKey> =
-        wanted_keys.chain(&pass.read).chain(leaving.iter().map(|(service, _)| service)).collect();
-    let mut done = Done { table: access.read(&ours)?, ..Done::default() };
+        wanted_keys.chain(&read).chain(leaving.iter().map(|(service, _)| service)).collect();
+    let known = known.filter(|known| ours.iter().all(|key| known.services.contains(*key)));
+    let table = known.map_or_else(|| access.read(&ours), |known| Ok(known.table))?;
+    let mut done = Done { table, ..Done::default() };
     let mut edits: Vec<Edit> =
         leaving.iter().flat_map(|(key, named)| remove(key, named, &done.table, stage)).collect();
-    edits.extend(reconcile(wanted, &done.table));
+    edits.extend(reconcile(&wanted, &done.table));
     for edit in edits {
         let key = edit.action.service().clone();
         // A service that could not be made was told of. One whose change was refused is there as it was, and its

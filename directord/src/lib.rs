@@ -21,6 +21,7 @@
 //! * [`control`] questions and answers of the control socket.
 //! * `resource` what whoever holds the addresses asks for: activation and release, whatever runs at that moment.
 //! * `memory` what the allocator keeps, and what it gives back.
+//! * [`sysctls`] which values of the kernel defeat a configuration.
 //! * `prepare`, `privileges` what a daemon needs that does not run as root, and what it gives up.
 //! * `run`, `start`, `verbs`, `operate` the shell around it: loop, start-up, command line.
 #![deny(unsafe_code)]
@@ -54,6 +55,7 @@ mod run;
 mod schedulers;
 mod show;
 mod start;
+pub mod sysctls;
 mod thread;
 mod verbs;
 pub mod verdict;

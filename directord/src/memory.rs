@@ -2,13 +2,21 @@
 //! (mallopt(3), malloc_trim(3)).
 #![allow(unsafe_code)]
 
+use std::sync::OnceLock;
+
+const MAPS: &str = "/proc/self/smaps";
 /// What is as large as this is mapped on its own, and given back to the system as soon as it is free: the text of a
 /// configuration, a list of thousands of servers.
 const ALONE: libc::c_int = 64 * 1024;
 
+/// Where code of the program and of the libraries that it is linked with lies: the dynamic linker never takes these away,
+/// other than a library that is loaded for a name look-up.
+static LINKED: OnceLock<Vec<(usize, usize)>> = OnceLock::new();
+
 /// One heap for all threads, so that what one of them frees serves the others: the work that they do at the same time
 /// is a few hundred allocations a second. To be called before any other thread is started.
 pub(crate) fn settle() {
+    LINKED.get_or_init(|| unwritten_code(&std::fs::read_to_string(MAPS).unwrap_or_default()));
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt only sets parameters of the allocator; these two are documented, and take any positive number.
     unsafe {
@@ -20,10 +28,11 @@ pub(crate) fn settle() {
 /// No longer keeps mapped what of the program and its libraries was needed to start and to read a configuration, but
 /// not since: it stays in the system's cache, and what is needed again is mapped again without being read from a disk.
 pub(crate) fn forget_start() {
-    let Ok(maps) = std::fs::read_to_string("/proc/self/smaps") else { return };
-    for (start, length) in unwritten_code(&maps) {
+    let (Ok(maps), Some(linked)) = (std::fs::read_to_string(MAPS), LINKED.get()) else { return };
+    for (start, length) in unwritten_code(&maps).into_iter().filter(|range| linked.contains(range)) {
         // SAFETY: the range is a mapping of this process that is read and executed only, of a file, and has no page of
-        // its own: a page that is no longer mapped is mapped again, with the same content, when it is touched.
+        // its own: a page that is no longer mapped is mapped again, with the same content, when it is touched. Nothing else
+        // can have taken its place since it was looked at, as it was there before the first thread, and is never unloaded.
         unsafe {
             libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED);
         }

@@ -6,20 +6,24 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 /// Lines that wait for the thread.
 const QUEUE: usize = 16 * 1024;
+/// That lines are dropped is not said more often: a file that is a little too slow loses one now and then.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// The way to the thread, which starts with the first line.
 #[derive(Debug, Default)]
 pub(crate) struct Monitor {
     writer: Option<Writer>,
-    /// Lines were dropped, and that was said.
-    full: bool,
+    /// Lines that found no place.
+    dropped: u64,
+    /// When that was said last.
+    told: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -43,24 +47,29 @@ impl Monitor {
             self.writer = start();
         }
         let sent = self.writer.as_ref().map(|writer| writer.lines.try_send(line));
-        match sent {
-            Some(Ok(())) => self.full = false,
-            Some(Err(TrySendError::Full(line))) if !std::mem::replace(&mut self.full, true) => {
+        if let Some(Err(TrySendError::Full(line))) = sent {
+            self.dropped += 1;
+            if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+                self.told = Some(Instant::now());
                 warn!(
-                    "Monitor file {} cannot be written as fast as needed; lines are dropped",
-                    line.file.display()
+                    "Monitor file {} cannot be written as fast as needed; lines are dropped, {} until now",
+                    line.file.display(),
+                    self.dropped
                 );
             }
-            _ => {}
         }
     }
 
     /// Writes what waits, for so long at most.
-    pub(crate) async fn finish(self, limit: Duration) {
-        if let Some(Writer { lines, ended }) = self.writer {
-            drop(lines);
-            let _ = timeout(limit, ended).await;
-        }
+    pub(crate) async fn finish(mut self, limit: Duration) {
+        drop(self.end(limit).await);
+    }
+
+    /// The same. What is still to be waited for, if that was not long enough.
+    async fn end(&mut self, limit: Duration) -> Option<oneshot::Receiver<()>> {
+        let Writer { lines, mut ended } = self.writer.take()?;
+        drop(lines);
+        timeout(limit, &mut ended).await.is_err().then_some(ended)
     }
 }
 
@@ -93,7 +102,7 @@ fn line(name: &str, state: &str, why: &str) -> String {
 
 /// `200 OK`.
 fn status_line(status: u16) -> String {
-    hyper::StatusCode::from_u16(status).map_or_else(|_| status.to_string(), |status| status.to_string())
+    http::StatusCode::from_u16(status).map_or_else(|_| status.to_string(), |status| status.to_string())
 }
 
 fn start() -> Option<Writer> {
@@ -138,7 +147,7 @@ fn append(file: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
+    use std::io::Read;
 
     const LONG: Duration = Duration::from_secs(30);
 
@@ -198,14 +207,21 @@ mod tests {
         for number in 0..QUEUE * 3 {
             monitor.write(&fifo, number.to_string());
         }
-        assert!(monitor.full && began.elapsed() < LONG);
-        monitor.finish(Duration::from_millis(10)).await;
-        // Lets the thread go.
-        let reader = std::thread::spawn({
-            let fifo = fifo.clone();
-            move || std::fs::read(fifo)
+        assert!(began.elapsed() < LONG);
+        // The thread has taken one batch at most, and as many lines wait.
+        assert!(monitor.dropped >= QUEUE as u64 - 1, "{}", monitor.dropped);
+        let blocked = monitor.end(Duration::from_millis(10)).await.expect("nobody reads yet");
+        // Lets the thread go, and waits for its end: it would make the file anew while the folder is removed. Who reads and
+        // writes sees no end of file between two batches.
+        let mut both = File::options().read(true).write(true).open(&fifo).unwrap();
+        let mut last = both.try_clone().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while both.read(&mut buffer).is_ok_and(|count| !buffer[..count].contains(&0)) {}
         });
-        assert!(reader.join().unwrap().is_ok());
+        timeout(LONG, blocked).await.expect("it writes what waits").unwrap();
+        last.write_all(&[0]).unwrap();
+        reader.join().unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

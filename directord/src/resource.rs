@@ -142,7 +142,16 @@ pub(crate) fn until_gone(instance: &Instance, mut told: Option<u32>) -> Result<(
         }
         std::thread::sleep(PAUSE);
     }
+    // The last thing that it does is to remove its pid file: it is about to be gone.
+    while told.is_some_and(has_memory) && Instant::now() < deadline {
+        std::thread::sleep(PAUSE);
+    }
     Ok(())
+}
+
+/// Whether a process has not ended yet: one that has, keeps nothing but its number.
+fn has_memory(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
 /// How the daemon works. One that has just been started answers in a moment.

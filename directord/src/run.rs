@@ -19,7 +19,7 @@ use crate::config::{Loaded, Phase};
 use crate::control::DaemonStatus;
 use crate::director::{Director, Down, Drained, Event as Change, Leaving, Line, What};
 use crate::instance::Instance;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Known};
 use crate::log_settings::{Mode, log_settings};
 use crate::mail::{self, Mailer};
 use crate::maintenance::{Maintenance, Resting};
@@ -27,6 +27,7 @@ use crate::memory;
 use crate::metrics::{Edits, Histogram};
 use crate::monitor::Monitor;
 use crate::reconcile::{ByHand, Table};
+use crate::start::failed;
 use crate::watch::Watch;
 use asked::Wish;
 use daemon::background::Starting;
@@ -99,6 +100,8 @@ pub(crate) struct Daemon {
     reloading: bool,
     /// What was read, until its turn comes among the passes.
     next_plan: Option<Box<NextPlan>>,
+    /// What was read for a plan that is in force since this turn of the loop, for a pass in the same turn.
+    known: Option<Known>,
     /// The file has changed on disk, and `callback` was not told yet.
     callback_due: bool,
     /// Who asked for a reload, and waits until it is in the kernel's table.
@@ -169,8 +172,8 @@ pub(crate) async fn run(parts: Parts, listener: daemon::control::Listener) -> Ex
     let (events, inbox) = mpsc::channel(1024);
     let keys = parts.loaded.plan.services.iter().map(|service| service.service.key.clone()).collect();
     let table = match parts.kernel.read(keys).await {
-        Ok(table) => table,
-        Err(why) => return parts.starting.failed(&format!("directord: {why}"), 1),
+        Ok(known) => known.table,
+        Err(why) => return failed(parts.starting, &why),
     };
     // Apart from all else: whoever wants to activate it does not stand behind a thousand results.
     let (results, checked) = mpsc::channel(1024);
@@ -178,7 +181,7 @@ pub(crate) async fn run(parts: Parts, listener: daemon::control::Listener) -> Ex
     checks.preparing().plan(&parts.loaded.plan).await;
     let tasks = match Tasks::start(events, listener) {
         Ok(tasks) => tasks,
-        Err(error) => return parts.starting.failed(&format!("directord: signals: {error}"), 1),
+        Err(error) => return failed(parts.starting, &format!("signals: {error}")),
     };
     Daemon::new(parts, table, checks, tasks).events(inbox, checked).await
 }
@@ -225,6 +228,7 @@ impl Daemon {
             resting: Resting::default(),
             reloading: false,
             next_plan: None,
+            known: None,
             callback_due: false,
             waiting: Vec::new(),
             wishes: Vec::new(),
@@ -271,6 +275,7 @@ impl Daemon {
             if (self.dirty || self.director.is_touched()) && !self.in_pass && ripe {
                 self.pass();
             }
+            self.known = None; // it would be old by then
             let epoch = self.epoch;
             let gathered = sleep_until(self.gather_until.unwrap_or_else(Instant::now));
             let retry = sleep_until(self.retry_at.unwrap_or_else(Instant::now));

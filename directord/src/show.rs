@@ -1,15 +1,16 @@
 //! Plans and status as people read them.
 
-use crate::check::{Kind, Route};
-use crate::config::{Check, Plan, VirtualService, time::shown};
+mod plan;
+
+pub(crate) use plan::plan;
+
 use crate::control::Status;
 use crate::director::{ServerStatus, ServiceStatus};
 use crate::verdict::State;
 use daemon::screen::clean;
-use ipvs::Forwarding;
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Prints a value as JSON.
 pub(crate) fn json<T: Serialize>(value: &T) {
@@ -23,114 +24,6 @@ pub(crate) fn json<T: Serialize>(value: &T) {
 pub(crate) fn out(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-/// What a configuration asks for.
-pub(crate) fn plan(plan: &Plan) -> String {
-    let mut out = String::new();
-    let _ =
-        writeln!(out, "checked every {}, log: {}", shown(plan.settings.check_interval), plan.settings.log);
-    for service in &plan.services {
-        let _ = write!(out, "\n{} scheduler {}", service.id(), service.service.scheduler);
-        if let Some(persistence) = &service.service.persistence {
-            let _ = write!(out, ", persistent {} s", persistence.timeout);
-        }
-        let _ = writeln!(out, ", {}", verdicts(service));
-        for real in &service.reals {
-            let method = method(real.destination.forwarding);
-            let _ = writeln!(
-                out,
-                "    {} {method} weight {}, {}",
-                real.shown(),
-                real.destination.weight,
-                check(&real.check, plan.settings.check_interval)
-            );
-        }
-        if let Some(fallback) = &service.fallback {
-            let _ = writeln!(out, "    fallback {} {}", fallback.key, method(fallback.forwarding));
-        }
-    }
-    out
-}
-
-/// When a server counts as down and as up, and what becomes of it then.
-fn verdicts(service: &VirtualService) -> String {
-    let dead = if service.quiescent { "weight 0" } else { "removed" };
-    let times = |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let mut text = format!("dead servers: {dead} after {}", times(service.failure_count, "failure"));
-    if service.rise > 1 {
-        let _ = write!(text, ", back after {}", times(service.rise, "good check"));
-    }
-    if !service.slow_start.is_zero() {
-        let _ = write!(text, ", then slowly for {}", shown(service.slow_start));
-    }
-    if service.keep_last {
-        text += ", last verdicts stay when all fail together";
-    }
-    text
-}
-
-/// How a server is checked; its interval only where it is not the one of all.
-fn check(check: &Check, usual: Duration) -> String {
-    match check {
-        Check::On => "not checked, always used".into(),
-        Check::Off => "not checked, never used".into(),
-        Check::Probe(probe) => {
-            let mut text = format!("{}, limit {}", kind(&probe.kind), shown(probe.kind.limit()));
-            if probe.interval != usual {
-                let _ = write!(text, ", every {}", shown(probe.interval));
-            }
-            if let Some(source) = probe.source {
-                let _ = write!(text, ", from {source}");
-            }
-            if let Some(recheck) = probe.recheck {
-                let _ = write!(text, ", in doubt after {}", shown(recheck));
-            }
-            text
-        }
-    }
-}
-
-fn kind(kind: &Kind) -> String {
-    match kind {
-        Kind::Connect { to, .. } => format!("connect {to}"),
-        Kind::Ping { to, .. } => format!("ping {to}"),
-        Kind::Http(http) => {
-            let host = http.host.as_ref().map_or(String::new(), |host| format!(" (Host: {host})"));
-            let receive = http
-                .receive
-                .as_ref()
-                .map_or(String::new(), |pattern| format!(", expects /{}/", pattern.text()));
-            let proxy = match http.route {
-                Route::Through(proxy) => format!(" through the proxy {proxy}"),
-                Route::Resolved | Route::To(_) => String::new(),
-            };
-            let method = if http.head { "HEAD" } else { "GET" };
-            format!("{method} {}{proxy}{host}{receive}", http.url)
-        }
-        Kind::SimpleTcp(simple) => format!("simpletcp {}", simple.to),
-        Kind::Dialogue(dialogue) => format!("{} {}", dialogue.service.name(), dialogue.to),
-        Kind::External { command, weighs, .. } => {
-            format!("runs {}{}", command.join(" "), if *weighs { ", which says the weight" } else { "" })
-        }
-        Kind::Script(script) => format!(
-            "{}: runs {} {}",
-            script.service.name(),
-            script.program.display(),
-            script.arguments.join(" ")
-        ),
-        Kind::Combined { connects, negotiate, connect } => {
-            format!("{}, then {connects} times {}", self::kind(negotiate), self::kind(connect))
-        }
-    }
-}
-
-fn method(forwarding: Forwarding) -> &'static str {
-    match forwarding {
-        Forwarding::Masquerade => "masq",
-        Forwarding::Tunnel(_) => "ipip",
-        _ => "gate",
-    }
 }
 
 /// One screen: which service has which servers, in which state, why, and since when.

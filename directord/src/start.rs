@@ -10,6 +10,7 @@ use crate::memory;
 use crate::privileges::narrow;
 use crate::resource::{self, Found};
 use crate::run::{Before, Parts, drains, run};
+use crate::sysctls;
 use crate::thread::POOL;
 use crate::watch::Watch;
 use daemon::background::{self, Role, Starting};
@@ -17,13 +18,14 @@ use daemon::control::Listener;
 use daemon::pidfile::{self, PidFileError};
 use std::process::ExitCode;
 use std::sync::Arc;
-use tracing::info;
+use tracing::{error, info, warn};
 
 /// Exit code for a configuration with errors.
 pub(crate) const CONFIG_CODE: u8 = 2;
 
 /// Starts the daemon: in the background, unless the arguments or `supervised=yes` say otherwise.
 pub(crate) fn start(arguments: &Arguments, instance: &Instance) -> ExitCode {
+    memory::settle(); // no name was looked up yet
     // The process in the background finds out by the pid file: somebody waits for its answer already.
     if !background::is_second_process() {
         let found =
@@ -91,7 +93,6 @@ fn serve(
     watch: Watch,
     starting: Starting,
 ) -> ExitCode {
-    memory::settle();
     eprint!("{}", loaded.report.render());
     let folder = instance.socket.parent().map_or(Ok(()), std::fs::create_dir_all);
     if let Err(error) = folder {
@@ -116,6 +117,8 @@ fn serve(
     };
     info!("Invoking ldirectord invoked as: {} ", std::env::args().collect::<Vec<_>>().join(" "));
     info!("Starting Linux Director v1.186-ha with pid: {}", std::process::id());
+    // Not before the kernel was asked for its table: what loads IPVS makes its values exist.
+    sysctls::here(&loaded.plan).iter().for_each(|advice| warn!("{advice}"));
     raise_descriptor_limit();
     let before = Before::read(&instance.claim, arguments.standby);
     match before.mode {
@@ -129,14 +132,11 @@ fn serve(
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(POOL).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return starting.failed(&format!("directord: {error}"), 1),
+        Err(error) => return failed(starting, &error.to_string()),
     };
     let kernel = match kernel {
         Ok(kernel) => kernel,
-        Err(why) => {
-            tracing::error!("{why}");
-            return starting.failed(&format!("directord: {why}"), 1);
-        }
+        Err(why) => return failed(starting, &why),
     };
     let drained = drains::read(&instance.drained).unwrap_or_else(|why| {
         tracing::error!("Drained servers are not known, the checks alone decide: {why}");
@@ -149,12 +149,18 @@ fn serve(
                 let parts = Parts { instance, mode, log, kernel, before, loaded, watch, drained, starting };
                 run(parts, listener).await
             }
-            Err(error) => starting.failed(&format!("directord: {error}"), 1),
+            Err(error) => failed(starting, &error.to_string()),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     drop(pid_file);
     code
+}
+
+/// The start has failed, which the log knows as ldirectord's did.
+pub(crate) fn failed(starting: Starting, why: &str) -> ExitCode {
+    error!("Exiting with exit_status 1: {why}");
+    starting.failed(&format!("directord: {why}"), 1)
 }
 
 /// Another start was faster: if that daemon is on standby, it is to do what this one was to do.

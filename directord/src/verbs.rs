@@ -1,7 +1,9 @@
 //! The verbs that talk to a daemon, or about it, with ldirectord's exit codes and words.
 
+mod check;
+
 use crate::cli::{Arguments, Parsed, USAGE, USAGE_CODE, VERSION, Verb, parse};
-use crate::config::{Source, SystemNames, ldirectords_view, load};
+use crate::config::{SystemNames, load};
 use crate::control::{self, Answer, Mode, Question};
 use crate::instance::{Instance, Running};
 use crate::operate;
@@ -55,7 +57,7 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         Verb::TryRestart => restart(&arguments, &instance),
         Verb::Reload => reload(&instance),
         Verb::Status => status(&arguments, &instance),
-        Verb::Check => check(&arguments, &instance),
+        Verb::Check => check::check(&arguments, &instance),
         Verb::Prepare => prepare(&instance, arguments.real.as_deref().unwrap_or_default()),
         Verb::Show => operate::show(&arguments, &instance),
         Verb::Drain => operate::drain(&arguments, &instance),
@@ -83,7 +85,14 @@ fn restart(arguments: &Arguments, instance: &Instance) -> ExitCode {
     if let Err(code) = read(instance) {
         return code;
     }
-    let standby = control::mode(&instance.socket, STATUS_LIMIT).is_ok_and(|mode| mode.standby);
+    let standby = match instance.running().pid().map(|_| resource::mode_of(instance, STATUS_LIMIT)) {
+        None => false,
+        Some(Ok(mode)) => mode.standby,
+        Some(Err(why)) => {
+            let unknown = "whether it is to be on standby is unknown: stop it, and start it as it shall be";
+            return said(Err(format!("{why}; {unknown}")));
+        }
+    };
     if let Err(why) = resource::until_gone(instance, handed_over(instance)) {
         return said(Err(why));
     }
@@ -236,24 +245,4 @@ fn details(arguments: &Arguments, instance: &Instance, code: u8) -> ExitCode {
         show::out(&show::status(&status))
     }
     ExitCode::from(code)
-}
-
-/// Whether the configuration is right, and what it asks for.
-fn check(arguments: &Arguments, instance: &Instance) -> ExitCode {
-    if arguments.strict {
-        if let Ok(source) = Source::read(&instance.config) {
-            eprint!("{}", ldirectords_view(source).render());
-        }
-    }
-    let loaded = match read(instance) {
-        Ok(loaded) => loaded,
-        Err(code) => return code,
-    };
-    eprint!("{}", loaded.report.render());
-    if arguments.json {
-        show::json(&loaded.plan)
-    } else {
-        show::out(&show::plan(&loaded.plan))
-    }
-    ExitCode::SUCCESS
 }

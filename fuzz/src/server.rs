@@ -3,7 +3,7 @@
 //! The first byte of an input chooses the service, the second the check and in how large pieces the server speaks. The
 //! rest is what it says on its connections, one after the other, or in its datagrams, with [`BETWEEN`] between them.
 
-use directord::check::fuzzing::{Server, facing};
+use directord::check::fuzzing::{Server, facing, mail};
 use directord::check::{Checker, Dialogue, Http, Kind, Memory, Outcome, Pattern, Route, Secret, SimpleTcp};
 use directord::config::model::ServiceName;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -79,6 +79,34 @@ pub fn check_web(data: &[u8]) {
     };
     let parts = split(said).into_iter().map(<[u8]>::to_vec).collect();
     promises(&kind, parts, usize::from(options >> 3).max(1), in_datagrams);
+}
+
+/// A mail for two receivers, and a mail server that says this.
+///
+/// # Panics
+/// A promise is broken.
+pub fn check_mail(said: &[u8], piece: usize) {
+    let send = |piece| {
+        let server = Server { parts: vec![said.to_vec()], piece };
+        BED.with(|(runtime, _)| runtime.block_on(mail(server, Duration::from_secs(5))))
+    };
+    let outcome = send(piece);
+    assert!(!(said.is_empty() && outcome.is_ok()), "taken without a word");
+    let words = match &outcome {
+        Ok(refused) => {
+            assert!(refused.len() <= 2, "{refused:?}");
+            refused.join("")
+        }
+        Err(why) => why.clone(),
+    };
+    assert!(
+        words.chars().count() < 1000 && !words.contains(char::is_control),
+        "no line for a log: {words:?}"
+    );
+    // A mail is taken by at least five lines: greeting, hello, sender, receiver, data, end.
+    let lines = said.iter().filter(|byte| **byte == b'\n').count();
+    assert!(outcome.as_ref().is_ok_and(|refused| refused.len() == 2) || outcome.is_err() || lines >= 5);
+    assert_eq!(send(4096), outcome, "in pieces of {piece}");
 }
 
 fn promises(kind: &Kind, parts: Vec<Vec<u8>>, piece: usize, in_datagrams: bool) {

@@ -93,7 +93,7 @@ async fn run(mut child: Command, weighs: bool, limit: Duration, last: &mut Optio
 }
 
 /// What a program that passed says of the weight: `weight N` in its last line that is not empty.
-fn weighed(output: &[u8]) -> Outcome {
+pub(super) fn weighed(output: &[u8]) -> Outcome {
     if output.len() >= OUTPUT_LIMIT {
         return Outcome::NoWeight("(too much output)".into());
     }

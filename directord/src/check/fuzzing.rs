@@ -1,6 +1,7 @@
 //! For the fuzz targets: real servers that exist only in memory, so that every check can be run against any bytes,
 //! many thousand times a second. Whoever opens a connection or sends a datagram within [`facing`] meets them.
 
+use super::Outcome;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -8,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -27,6 +29,17 @@ tokio::task_local! {
 /// Runs a check that meets this server.
 pub async fn facing<T>(server: Server, check: impl Future<Output = T>) -> T {
     SERVER.scope(RefCell::new((server.parts.into(), server.piece.max(1))), check).await
+}
+
+/// What a program that has passed says of the weight with this output.
+pub fn weighed(output: &[u8]) -> Outcome {
+    super::external::weighed(output)
+}
+
+/// Hands a mail to a mail server of which only this connection is there: who was not taken, or why the mail went to nobody.
+/// Nobody is refused without a word of the server.
+pub async fn mail(server: Server, limit: Duration) -> Result<Vec<String>, String> {
+    facing(server, crate::mail::fuzzing::send(limit)).await
 }
 
 /// The next connection to the server, if a check faces one.

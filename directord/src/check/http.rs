@@ -5,31 +5,28 @@
 //! counts as far as it came. Other than there: a name is sent in the TLS handshake (`virtualhost`), and a body that
 //! does not end within the limit is a failure.
 //!
-//! One connection for each request, and hyper's protocol on it: building a whole client for every check cost half as
-//! much again.
+//! One connection for each request, and a parser for its head: a library for connections, which is made for many requests on each
+//! of them, cost a check as much again as the rest of the program.
 
-use super::heard::Heard;
+mod answer;
+mod talk;
+
 use super::link::Progress;
 use super::lookup::addresses;
 use super::outcome::excerpt;
 use super::pattern::Turn;
 use super::source::{self, Stream};
-use super::tls::Tls;
-use super::{Http, Outcome, Route};
+use super::{Checker, Http, Outcome, Route};
+use answer::{Asked, Head};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderValue, LOCATION, USER_AGENT};
-use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
-use std::error::Error;
-use std::future::Future;
+use futures_util::FutureExt;
+use percent_encoding::percent_decode_str;
+use std::fmt::Write;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::OnceLock;
-use tokio::io::{AsyncRead, AsyncWrite};
+use talk::Talk;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use url::{Host, Position, Url};
 
 /// Redirects that are followed.
@@ -38,41 +35,23 @@ const REDIRECTS: usize = 7;
 const BODY_LIMIT: usize = 1024 * 1024;
 /// No head of an answer is longer, in bytes.
 const HEAD_LIMIT: usize = 256 * 1024;
-/// No more is read of everything that is said on a connection, in bytes: many short answers before the real one count,
-/// and what chunks have around them.
-pub(super) const HEARD_LIMIT: usize = BODY_LIMIT + HEAD_LIMIT;
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("directord/", env!("CARGO_PKG_VERSION")));
+const AGENT: &str = concat!("directord/", env!("CARGO_PKG_VERSION"));
 
 /// Fetches and judges.
 ///
 /// `status` becomes the status of an answer that is a success.
-pub(super) async fn check(
-    probe: &Http,
-    tls: Result<&Tls, &String>,
-    turn: &Turn,
-    status: &mut Option<u16>,
-) -> Outcome {
-    let tls = match tls {
-        Ok(tls) => tls,
-        Err(why) => return Outcome::NotRun(format!("TLS cannot be set up: {why}")),
-    };
+pub(super) async fn check(checker: &Checker, probe: &Http, turn: &Turn, status: &mut Option<u16>) -> Outcome {
     let progress = Progress::default();
     let success = OnceLock::new();
-    let outcome = progress.within(probe.timeout, fetch(probe, tls, &success, turn, &progress)).await;
+    let talk = fetch(checker, probe, &success, turn, &progress);
+    let outcome = progress.within(probe.timeout, talk).await;
     *status = success.into_inner();
     outcome
 }
 
-/// What an answer leads to.
-enum Answer {
-    Outcome(Outcome),
-    /// The status, and where to go on.
-    Redirect(String, Url),
-}
-
 async fn fetch(
+    checker: &Checker,
     probe: &Http,
-    tls: &Tls,
     success: &OnceLock<u16>,
     turn: &Turn,
     progress: &Progress,
@@ -81,27 +60,38 @@ async fn fetch(
         return Ok(Outcome::NotRun(format!("{} is not a URL", probe.url)));
     };
     let configured = url.host_str().map(str::to_owned);
-    let mut host = probe.host.as_ref().and_then(|host| HeaderValue::from_str(host).ok());
+    let mut host = probe.host.as_deref();
     let mut last = String::new();
     for _ in 0..=REDIRECTS {
         let request = request(probe, &url, host.take())?; // a redirect names its own host
         progress.anew();
         let stream = connect(probe, &url, configured.as_deref(), progress).await?;
         progress.connected();
-        let judge = |answer| judge(probe, &url, answer, success, turn);
-        let answer = if url.scheme() == "https" {
+        let (head, body) = if url.scheme() == "https" {
             let to = stream.peer_addr().map_err(|error| Outcome::of_io(&error))?;
-            let stream = tls.connect(stream, to, url.host_str()).await?;
-            exchange(Heard::on(stream, progress), request, judge).await?
+            let tls = Box::pin(checker.tls(probe.tls_verify)).await.map_err(no_tls)?;
+            let name = url.domain(); // an address is none (RFC 6066, 3)
+            let mut stream = tls.connect(stream, to, name).await?;
+            let answer = page(&mut stream, probe, &request, success, progress).await?;
+            let _ = stream.shutdown().now_or_never(); // a word of farewell, if it can be said
+            answer
         } else {
-            exchange(Heard::on(stream, progress), request, judge).await?
+            page(stream, probe, &request, success, progress).await?
         };
-        match answer {
-            Answer::Outcome(outcome) => return Ok(outcome),
-            Answer::Redirect(status, next) => (last, url) = (status, next),
+        if head.status.is_success() {
+            return Ok(judge(probe, body, turn).await);
+        }
+        let next = redirect(&head).and_then(|location| url.join(location).ok());
+        match next.filter(|next| matches!(next.scheme(), "http" | "https")) {
+            Some(next) => (last, url) = (head.status.to_string(), next),
+            None => return Ok(Outcome::Status(head.status.to_string())),
         }
     }
     Ok(Outcome::Redirects(last))
+}
+
+fn no_tls(why: String) -> Outcome {
+    Outcome::NotRun(format!("TLS cannot be set up: {why}"))
 }
 
 /// Whether a URL is asked of the proxy itself, with its whole name.
@@ -109,27 +99,26 @@ fn is_asked_of_proxy(probe: &Http, url: &Url) -> bool {
     matches!(probe.route, Route::Through(_)) && url.scheme() == "http"
 }
 
-fn request(probe: &Http, url: &Url, host: Option<HeaderValue>) -> Result<Request<Empty<Bytes>>, Outcome> {
-    let from = if is_asked_of_proxy(probe, url) { Position::BeforeScheme } else { Position::BeforePath };
-    let mut plain = url.clone();
-    let named = plain.set_username("").and_then(|()| plain.set_password(None));
-    let unfit = |error: hyper::http::Error| Outcome::NotRun(format!("{url}: {error}"));
-    let host = match host {
-        Some(host) => Ok(host),
-        None => HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]),
-    };
-    let mut request = Request::builder()
-        .method(if probe.head { Method::HEAD } else { Method::GET })
-        .uri(if named.is_ok() { &plain } else { url }[from..Position::AfterQuery].to_owned())
-        .header(HOST, host.map_err(|error| unfit(error.into()))?)
-        .header(USER_AGENT, AGENT)
-        .header(ACCEPT, "*/*")
-        .header(CONNECTION, "close");
-    if !url.username().is_empty() || url.password().is_some() {
-        let account = format!("{}:{}", url.username(), url.password().unwrap_or_default());
-        request = request.header(AUTHORIZATION, format!("Basic {}", BASE64.encode(account)));
+/// The text of a request. A URL has no control characters; what else is said must not become two lines either.
+fn request(probe: &Http, url: &Url, host: Option<&str>) -> Result<String, Outcome> {
+    let method = if probe.head { "HEAD" } else { "GET" };
+    let whole = if is_asked_of_proxy(probe, url) { &url[..Position::BeforeUsername] } else { "" };
+    let named = if whole.is_empty() { "" } else { &url[Position::BeforeHost..Position::BeforePath] };
+    let path = &url[Position::BeforePath..Position::AfterQuery];
+    let host = host.unwrap_or(&url[Position::BeforeHost..Position::AfterPort]);
+    if host.contains(char::is_control) {
+        return Err(Outcome::NotRun(format!("{host:?} cannot be asked for: it has a control character")));
     }
-    request.body(Empty::new()).map_err(unfit)
+    let mut request = format!(
+        "{method} {whole}{named}{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {AGENT}\r\nAccept: */*\r\nConnection: close\r\n"
+    );
+    if !url.username().is_empty() || url.password().is_some() {
+        let account = [url.username(), ":", url.password().unwrap_or_default()];
+        let account: Vec<u8> = account.iter().flat_map(|part| percent_decode_str(part)).collect();
+        let _ = write!(request, "Authorization: Basic {}\r\n", BASE64.encode(account));
+    }
+    request.push_str("\r\n");
+    Ok(request)
 }
 
 /// The connection on which a URL is asked for; `configured` is the host that the probe's way is for.
@@ -147,7 +136,7 @@ async fn connect(
                 return Ok(stream);
             }
             progress.connected(); // what is missing now, is the proxy's answer
-            let stream = tunnel(Heard::on(stream, progress), url, port).await?;
+            let stream = tunnel(stream, url, port, progress).await?;
             progress.anew(); // the proxy has answered, the server has not
             Ok(stream)
         }
@@ -178,116 +167,47 @@ async fn open(all: &[SocketAddr]) -> Result<Stream, Outcome> {
 }
 
 /// Has a proxy connect to the URL's host (RFC 9110, 9.3.6).
-async fn tunnel(stream: Heard<Stream>, url: &Url, port: u16) -> Result<Stream, Outcome> {
+async fn tunnel(stream: Stream, url: &Url, port: u16, progress: &Progress) -> Result<Stream, Outcome> {
     let name = format!("{}:{port}", &url[Position::BeforeHost..Position::AfterHost]);
-    let request = Request::connect(&name).header(HOST, &name).header(USER_AGENT, AGENT).body(Empty::new());
-    let request = request.map_err(|error| Outcome::NotRun(format!("{url}: {error}")))?;
-    let open = exchange(stream, request, |answer| async {
-        match answer.status() {
-            status if status.is_success() => {
-                hyper::upgrade::on(answer).await.map_err(|error| of_error(&error))
-            }
-            status => Err(Outcome::Status(status.to_string())),
-        }
-    });
-    let open = open.await?.downcast::<TokioIo<Heard<Stream>>>();
-    let parts = open.map_err(|_| Outcome::Garbled("another connection than the one to the proxy".into()))?;
-    match parts.read_buf.is_empty() {
-        true => Ok(parts.io.into_inner().stream),
-        false => Err(Outcome::Garbled("plain text where TLS should begin".into())),
+    let mut talk = Talk::on(stream, progress);
+    let request = format!("CONNECT {name} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: {AGENT}\r\n\r\n");
+    let head = talk.ask(&request, Asked::Tunnel).await?;
+    match head.status.is_success() {
+        true => Ok(talk.into_stream()),
+        false => Err(Outcome::Status(head.status.to_string())),
     }
 }
 
-/// Sends a request and has the answer judged, while the connection is kept going.
-async fn exchange<S, T, F>(
-    stream: S,
-    request: Request<Empty<Bytes>>,
-    judge: impl FnOnce(Response<Incoming>) -> F,
-) -> Result<T, Outcome>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = Result<T, Outcome>>,
-{
-    let mut protocol = http1::Builder::new();
-    protocol.title_case_headers(true).max_buf_size(HEAD_LIMIT);
-    let hands = protocol.handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = hands.map_err(|error| of_error(&error))?;
-    let mut connection = pin!(connection.with_upgrades());
-    let mut talk = pin!(async {
-        let answer = sender.send_request(request).await.map_err(|error| of_error(&error))?;
-        judge(answer).await
-    });
-    tokio::select! {
-        biased;
-        done = &mut talk => done,
-        // The connection is at its end: what it brought waits to be read, or why it brought nothing.
-        _ = &mut connection => talk.await,
-    }
-}
-
-async fn judge(
+/// Asks, and reads the whole answer if it is a success.
+async fn page(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     probe: &Http,
-    url: &Url,
-    answer: Response<Incoming>,
+    request: &str,
     success: &OnceLock<u16>,
-    turn: &Turn,
-) -> Result<Answer, Outcome> {
-    let status = answer.status();
-    if !status.is_success() {
-        let next = redirect(&answer).and_then(|location| url.join(&location).ok());
-        return Ok(match next {
-            Some(next) if matches!(next.scheme(), "http" | "https") => {
-                Answer::Redirect(status.to_string(), next)
-            }
-            _ => Answer::Outcome(Outcome::Status(status.to_string())),
-        });
+    progress: &Progress,
+) -> Result<(Head, Vec<u8>), Outcome> {
+    let mut talk = Talk::on(stream, progress);
+    let mut head = talk.ask(request, if probe.head { Asked::Head } else { Asked::Page }).await?;
+    if !head.status.is_success() {
+        return Ok((head, Vec::new()));
     }
-    let _ = success.set(status.as_u16());
-    let body = body(answer.into_body()).await;
-    let Some(pattern) = &probe.receive else { return Ok(Answer::Outcome(Outcome::Passed)) };
+    let _ = success.set(head.status.as_u16());
+    let body = talk.body(&mut head.body, probe.receive.is_some()).await;
+    Ok((head, body))
+}
+
+async fn judge(probe: &Http, body: Vec<u8>, turn: &Turn) -> Outcome {
+    let Some(pattern) = &probe.receive else { return Outcome::Passed };
     let beginning = excerpt(&body);
-    Ok(Answer::Outcome(match pattern.is_found_in(body, false, turn).await {
+    match pattern.is_found_in(body, false, turn).await {
         Ok(true) => Outcome::Passed,
         Ok(false) => Outcome::NoMatch(beginning),
         Err(why) => Outcome::MatchFailed(why),
-    }))
+    }
 }
 
-fn redirect(answer: &Response<Incoming>) -> Option<String> {
-    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let location = answer.headers().get(LOCATION)?;
-    Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
-}
-
-/// An error is the server's close before the end it announced: what came until then counts.
-async fn body(mut incoming: Incoming) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Some(Ok(frame)) = incoming.frame().await {
-        let Some(chunk) = frame.data_ref() else { continue };
-        let room = BODY_LIMIT - body.len();
-        body.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
-        if body.len() >= BODY_LIMIT {
-            break;
-        }
-    }
-    body
-}
-
-/// Finds the cause in the chain of errors that the libraries wrap around it.
-fn of_error(error: &hyper::Error) -> Outcome {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>().filter(|io| io.raw_os_error().is_some()) {
-            return Outcome::of_io(io);
-        }
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return Outcome::Closed;
-    }
-    Outcome::Garbled(text)
+/// Where an answer leads, if it does.
+fn redirect(head: &Head) -> Option<&str> {
+    let redirects = matches!(head.status.as_u16(), 301 | 302 | 303 | 307 | 308);
+    head.location.as_deref().filter(|_| redirects)
 }

@@ -5,8 +5,8 @@ use super::tls::Tls;
 use super::{Dialogue, Outcome};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,7 +23,7 @@ const FAREWELL: (Duration, u32) = (Duration::from_secs(1), 16);
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     connected: AtomicBool,
-    answered: Arc<AtomicBool>,
+    answered: AtomicBool,
     ignored: OnceLock<&'static str>,
 }
 
@@ -42,11 +42,6 @@ impl Progress {
     /// Something came back.
     pub(crate) fn answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
-    }
-
-    /// To be set when something comes back.
-    pub(super) fn answer(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.answered)
     }
 
     /// Something came back that is no answer.

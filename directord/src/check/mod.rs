@@ -11,7 +11,6 @@ mod external;
 mod ftp;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod heard;
 mod http;
 mod imap;
 mod ldap;
@@ -150,9 +149,8 @@ impl Checker {
                 Box::pin(self.pinger.check(*to, *attempts, *timeout)).await
             }
             Kind::Http(http) => {
-                let tls = Box::pin(self.tls(http.tls_verify)).await;
                 let (matching, status) = (&memory.matching, &mut memory.http_status);
-                Box::pin(http::check(http, tls.as_ref().copied(), matching, status)).await
+                Box::pin(http::check(self, http, matching, status)).await
             }
             Kind::SimpleTcp(simple) => Box::pin(simpletcp::check(simple, &memory.matching)).await,
             Kind::Dialogue(dialogue) => Box::pin(self.dialogue(dialogue, memory)).await,

@@ -108,7 +108,8 @@ impl Outcome {
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
                 Outcome::Unreachable(plain(error))
             }
-            io::ErrorKind::AddrNotAvailable => Outcome::NotRun(plain(error)),
+            // No address of ours, or no port of it is left.
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Outcome::NotRun(plain(error)),
             _ if is_our_own(error) => Outcome::NotRun(plain(error)),
             _ => Outcome::Unreachable(plain(error)),
         }

@@ -154,10 +154,10 @@ impl Kind {
         }
     }
 
-    /// Which TLS settings it uses, if any: verifying ones or not. A plain HTTP check may be redirected to TLS.
+    /// Which TLS settings it uses from the first run on, if any: verifying ones or not.
     pub fn tls_verify(&self) -> Option<bool> {
         match self {
-            Kind::Http(http) => Some(http.tls_verify),
+            Kind::Http(http) => http.url.starts_with("https:").then_some(http.tls_verify),
             Kind::Dialogue(dialogue) => dialogue.may_use_tls().then(|| dialogue.verifies()),
             Kind::Combined { negotiate, .. } => negotiate.tls_verify(),
             _ => None,

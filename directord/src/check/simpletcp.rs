@@ -31,7 +31,11 @@ async fn stream(probe: &SimpleTcp, progress: &Progress, turn: &Turn) -> std::io:
     let mut looked_at = 0;
     let mut piece = [0; 4096];
     loop {
-        let read = stream.read(&mut piece).await?;
+        let read = match stream.read(&mut piece).await {
+            // It has answered, and closed without reading the request.
+            Err(_) if !answer.is_empty() => 0,
+            read => read?,
+        };
         answer.extend_from_slice(piece.get(..read).unwrap_or(&[]));
         if read > 0 {
             progress.answered();

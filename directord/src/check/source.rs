@@ -1,13 +1,14 @@
 //! The address that checks are sent from (`sourceaddress`). It is set once, around everything a check does, so that
 //! no protocol can forget it: whoever opens a socket in a check does it here, or asks [`current`].
 
+use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
-use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::net::{TcpStream, UdpSocket};
 
 tokio::task_local! {
     static SOURCE: IpAddr;
@@ -38,13 +39,23 @@ fn can_send(source: IpAddr, to: IpAddr) -> bool {
 /// Begins to connect, from `source` if that can send to `to`. Returns at once: the socket can be written to when the
 /// connection is made or has failed.
 pub(super) fn begin(to: SocketAddr, source: Option<IpAddr>) -> io::Result<OwnedFd> {
+    connecting(socket(to, source)?, to)
+}
+
+fn socket(to: SocketAddr, source: Option<IpAddr>) -> io::Result<OwnedFd> {
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     if let Some(source) = source.filter(|source| can_send(*source, to.ip())) {
+        // Without it each check would have a port to itself, though only one and the server's address together need be.
+        let _ = nix::sys::socket::setsockopt(&socket, IpBindAddressNoPort, &true);
         let bound = rustix::net::bind(&socket, &SocketAddr::new(source, 0));
         bound.map_err(|error| not_ours(source, &error.into()))?;
     }
+    Ok(socket)
+}
+
+fn connecting(socket: OwnedFd, to: SocketAddr) -> io::Result<OwnedFd> {
     match rustix::net::connect(&socket, &to) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
         Err(error) => Err(error.into()),
@@ -53,10 +64,16 @@ pub(super) fn begin(to: SocketAddr, source: Option<IpAddr>) -> io::Result<OwnedF
 
 /// Connects.
 pub(super) async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
-    let Some(source) = towards(to.ip()) else { return TcpStream::connect(to).await };
-    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.bind(SocketAddr::new(source, 0)).map_err(|error| not_ours(source, &error))?;
-    socket.connect(to).await
+    connected(begin(to, current())?).await
+}
+
+async fn connected(socket: OwnedFd) -> io::Result<TcpStream> {
+    let stream = TcpStream::from_std(socket.into())?;
+    stream.writable().await?;
+    match stream.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(stream),
+    }
 }
 
 /// A connection to a server, which a fuzz target may have made up.
@@ -65,14 +82,17 @@ pub(super) type Stream = TcpStream;
 #[cfg(feature = "fuzzing")]
 pub(super) use super::fuzzing::Stream;
 
-/// Connects to such a server.
+/// Connects to such a server, which is spoken to first: the last packet of the handshake waits for what is said, and goes with
+/// it. So the server is woken once, and there is a packet less for both to look at.
 pub(super) async fn stream(to: SocketAddr) -> io::Result<Stream> {
     #[cfg(feature = "fuzzing")]
     if let Some(stream) = super::fuzzing::connection() {
         return Ok(Stream::MadeUp(stream));
     }
+    let socket = socket(to, current())?;
+    let _ = sockopt::set_tcp_quickack(&socket, false);
     #[cfg_attr(not(feature = "fuzzing"), expect(clippy::useless_conversion))]
-    connect(to).await.map(Stream::from)
+    connected(connecting(socket, to)?).await.map(Stream::from)
 }
 
 /// A socket for datagrams to and from `to` alone.

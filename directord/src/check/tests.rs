@@ -11,6 +11,7 @@ mod proxy;
 mod source_address;
 mod talk;
 mod tls;
+mod web;
 
 use super::*;
 use std::net::{IpAddr, SocketAddr};
@@ -392,7 +393,6 @@ fn a_running_check_takes_little_room() {
     }
     let Kind::Http(probe) = http(to, None) else { panic!() };
     let (turn, mut status) = (pattern::Turn::default(), None);
-    let tls = "none".to_owned();
-    let size = size_of_val(&super::http::check(&probe, Err(&tls), &turn, &mut status));
+    let size = size_of_val(&super::http::check(&checker, &probe, &turn, &mut status));
     assert!(size <= 6_000, "{size} bytes");
 }

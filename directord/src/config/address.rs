@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 /// `ipvsadm`'s limit; the kernel's is 2^31 - 1.
 const MAX_WEIGHT: u32 = 65535;
 
-const METHODS: &str = "gate, masq or ipip";
+const METHODS: [&str; 3] = ["gate", "masq", "ipip"];
 
 /// `HOST:PORT`, `[IPv6]:PORT` or a firewall mark.
 pub(super) fn virtual_text(value: Word<'_>, family: Family, notes: &mut Notes) -> Option<VirtualText> {
@@ -228,10 +228,11 @@ fn forwarding(method: Word<'_>, server: Word<'_>, notes: &mut Notes) -> Option<F
         ),
         other => Diagnostic::error(method.span, format!("\"{other}\" is not a forwarding method")),
     };
-    notes.push(found.help(match config::nearest(method.text, ["gate", "masq", "ipip"]) {
-        Some(near) => format!("did you mean \"{near}\"? valid: {METHODS}"),
-        None => format!("valid: {METHODS}"),
-    }));
+    let help = match config::nearest(method.text, METHODS) {
+        Some(near) => format!("did you mean \"{near}\"? valid: gate, masq or ipip"),
+        None => "valid: gate, masq or ipip".to_owned(),
+    };
+    notes.push(found.help(help).valid(&METHODS));
     None
 }
 

@@ -152,6 +152,7 @@ impl Builder<'_> {
         self.interval_without_fork(section, notes);
         self.idle(section, notes);
         self.without_effect(section, notes);
+        self.refused_by_kernel(section, notes);
         if let Some(file) = &section.monitor_file {
             file_to_write("monitor file", file, notes);
         }

@@ -18,6 +18,7 @@ pub struct Alerts {
     /// Through this server; `None` for the machine's own `sendmail`.
     pub via: Option<MailHost>,
     /// How often one is reminded of a server that stays down; `None` for never.
+    #[serde(serialize_with = "seconds")]
     pub every: Option<Duration>,
     /// In which phases of the daemon.
     pub when: Phases,
@@ -37,7 +38,8 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Phase; 4] = [Phase::Starting, Phase::Running, Phase::Stopping, Phase::Reloading];
+    /// All of them, in their order.
+    pub const ALL: [Phase; 4] = [Phase::Starting, Phase::Running, Phase::Stopping, Phase::Reloading];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
@@ -69,6 +71,10 @@ impl Phases {
     pub fn includes(self, phase: Phase) -> bool {
         self.0 & 1 << phase as u8 != 0
     }
+}
+
+fn seconds<S: Serializer>(every: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    every.map(|every| every.as_secs()).serialize(serializer)
 }
 
 impl Serialize for Phases {
@@ -207,7 +213,9 @@ pub(super) fn phases(value: Word<'_>, notes: &mut Notes) -> Option<Phases> {
         } else {
             "emailalertstatus is empty"
         };
-        notes.push(Diagnostic::error(value.span, message).help(format!("valid: {}", VALID.join(" "))));
+        notes.push(
+            Diagnostic::error(value.span, message).help(format!("valid: {}", VALID.join(" "))).valid(VALID),
+        );
         return None;
     }
     Some(phases)

@@ -298,7 +298,7 @@ fn scheduler(value: Word<'_>, notes: &mut Notes) -> Option<String> {
                 None => format!("known: {}", SCHEDULERS.join(" ")),
             };
             let message = format!("\"{}\" is not a scheduler of Linux; it is passed on as it is", word.text);
-            notes.push(Diagnostic::warning(word.span, message).help(help));
+            notes.push(Diagnostic::warning(word.span, message).help(help).valid(SCHEDULERS));
         }
         return Some(word.text.to_owned());
     }

@@ -256,6 +256,15 @@ fn read_differently(command: &str, span: Span) -> Option<Diagnostic> {
         });
     }
     if key.starts_with("real") {
+        if value.split('"').nth(1).is_some_and(|request| request.starts_with('/')) {
+            return Some(
+                Diagnostic::warning(
+                    span,
+                    "ldirectord forgets what follows this request: receive and thresholds",
+                )
+                .help("write the request without the / at its beginning: it means the same"),
+            );
+        }
         let (lower, upper) = (value.find(" l:")?, value.find(" u:")?);
         return (upper < lower).then(|| {
             Diagnostic::warning(span, "ldirectord loses the upper threshold").help("write l: before u:")
@@ -370,6 +379,11 @@ mod tests {
         assert_eq!(lines("checktimeout=3s\nnegotiatetimeout=3\n"), [""; 0], "that is the same");
         let upper = "virtual=192.0.2.1:80\n\treal=192.0.2.2:80 gate 5 u:20 l:10\n\treal=192.0.2.3:80 gate 5 l:10 u:20\n";
         assert_eq!(lines(upper), ["2: ldirectord loses the upper threshold"]);
+        let request = "virtual=192.0.2.1:80\n\treal=192.0.2.2:80 gate \"/a\", \"b\"\n\treal=192.0.2.3:80 gate \"a\", \"/b\"\n";
+        assert_eq!(
+            lines(request),
+            ["2: ldirectord forgets what follows this request: receive and thresholds"]
+        );
         let command =
             "virtual=192.0.2.1:80\n\tcheckcommand=\"/bin/check -x\"\n\tcheckcommand=/bin/check # c\n";
         assert_eq!(lines(command), ["2: ldirectord takes all of it for the path of the program"]);

@@ -47,7 +47,11 @@ pub(super) fn yes_no(key: &str, value: Word<'_>, notes: &mut Notes) -> Option<bo
                 None => format!("write {key}=yes or {key}=no"),
             };
             let message = format!("{key} must be yes or no{}", found(value));
-            notes.push(odd_blank(Diagnostic::error(value.span, message), value.text).help(help));
+            notes.push(
+                odd_blank(Diagnostic::error(value.span, message), value.text)
+                    .help(help)
+                    .valid(&["yes", "no"]),
+            );
             None
         }
     }
@@ -114,14 +118,14 @@ pub(super) fn ignored(rest: Word<'_>, notes: &mut Notes) {
 }
 
 /// The error for a word that is not in a list, with the list and the nearest of it.
-pub(super) fn not_in_list(what: &str, word: Word<'_>, list: &[&str]) -> Diagnostic {
+pub(super) fn not_in_list(what: &str, word: Word<'_>, list: &'static [&'static str]) -> Diagnostic {
     let valid = list.join(" ");
     let help = match nearest(word.text, list.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"? valid: {valid}"),
         None => format!("valid: {valid}"),
     };
     let message = format!("\"{}\" is not a {what}", word.text);
-    odd_blank(Diagnostic::error(word.span, message), word.text).help(help)
+    odd_blank(Diagnostic::error(word.span, message), word.text).help(help).valid(list)
 }
 
 /// `, found "x"`, or nothing for an empty value.

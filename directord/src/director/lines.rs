@@ -43,24 +43,17 @@ pub(super) fn describe(
         return Vec::new(); // most of them, thousands a second
     }
     let (shown, id) = (real.shown(), service.id());
+    let failed = || format!("Check failed: {shown} ({id}): {}", ended(&checked.outcome, checked.took));
     let (warning, texts) = match change {
         Change::None => (false, vec![]),
         Change::Soft(failure, of) => {
             let soft = format!("Soft failure real server: {shown} ({id}) failure {failure}/{of}");
-            (
-                true,
-                vec![
-                    soft,
-                    format!("Check failed: {shown} ({id}): {}", ended(&checked.outcome, checked.took)),
-                ],
-            )
+            (true, vec![soft, failed()])
         }
         Change::Reset => (false, vec![format!("Resetting soft failure count: {shown} ({id})")]),
         Change::Rising(pass, of) => (false, vec![format!("Check passed: {shown} ({id}) {pass}/{of}")]),
         Change::Up => (false, vec![format!("Check passed: {shown} ({id})")]),
-        Change::Down => {
-            (true, vec![format!("Check failed: {shown} ({id}): {}", ended(&checked.outcome, checked.took))])
-        }
+        Change::Down => (true, vec![failed()]),
     };
     texts.into_iter().map(|text| Line { warning, text }).collect()
 }

@@ -8,6 +8,8 @@
 //! What cannot be sent now is tried again for an hour. That mail does not go out is logged once, and once that it
 //! does again; every mail that is lost is counted.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod message;
 mod route;
 mod sendmail;

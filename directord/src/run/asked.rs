@@ -6,6 +6,7 @@ use super::{Daemon, Next, log, seconds};
 use crate::check::Checked;
 use crate::control::{Answer, DaemonStatus, Question, Selection};
 use crate::director::{Drain, Place};
+use crate::sysctls::templates_stay;
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tracing::info;
@@ -54,7 +55,7 @@ impl Daemon {
         let now = SystemTime::now();
         let (lines, warnings) = if drained {
             let lines = self.director.drain(&places, &Drain { by, since: seconds() }, now);
-            (lines, self.director.drain_warnings(&places, super::reload::templates_stay()))
+            (lines, self.director.drain_warnings(&places, templates_stay()))
         } else {
             (self.director.undrain(&places, &by, now), Vec::new())
         };

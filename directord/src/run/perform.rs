@@ -7,6 +7,7 @@ use crate::control::{Answer, Mode};
 use crate::director::{Event, Leaving, What};
 use crate::kernel::{Done, Pass};
 use crate::reconcile::Wanted;
+use crate::start::failed;
 use ipvs::ServiceKey;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -35,9 +36,10 @@ impl Daemon {
         self.before_pass(whole);
         self.grow_at = self.director.advance(Instant::now().into_std()).map(Instant::from_std);
         let touched = self.director.take_touched();
+        let known = self.known.take();
         let pass = if whole {
             self.granted.append(&mut self.wishes);
-            self.next_pass()
+            Pass { known, ..self.next_pass() }
         } else {
             Pass { wanted: Arc::new(touched), stage: "start", ..Pass::default() }
         };
@@ -157,9 +159,7 @@ impl Daemon {
         let Some(starting) = self.starting.take() else { return Next::Continue };
         if !placed && !self.standby.mode.standby {
             let why = self.status.table_errors.join("\n");
-            return Next::Failed(
-                starting.failed(&format!("directord: no service is in the kernel's table: {why}"), 1),
-            );
+            return Next::Failed(failed(starting, &format!("no service is in the kernel's table: {why}")));
         }
         for why in &self.status.table_errors {
             eprintln!("directord: {why}");
@@ -262,7 +262,7 @@ impl Daemon {
         );
         info!("Linux Director Daemon {how}");
         if let Some(starting) = self.starting {
-            return starting.failed("directord: stopped before it was ready", 1);
+            return failed(starting, "stopped before it was ready");
         }
         ExitCode::SUCCESS
     }

@@ -16,11 +16,11 @@
 use super::asked::tell;
 use super::tasks::{Read, Reply};
 use super::{Daemon, GATHER, log_settings, seconds};
-use crate::config::{LoadError, Loaded, Phase, Plan, Report};
+use crate::config::{LoadError, Loaded, Phase, Report};
 use crate::control::Answer;
 use crate::director::{Event, What};
+use crate::kernel::Known;
 use crate::maintenance::{Maintenance, Resting};
-use crate::reconcile::Table;
 use crate::watch::Look;
 use std::process::Command;
 use std::time::SystemTime;
@@ -93,9 +93,6 @@ impl Daemon {
     pub(super) fn begin(&mut self) {
         self.rest();
         self.look_at_maintenance();
-        for line in expiry_warnings(self.director.plan()) {
-            warn!("{line}");
-        }
         self.tasks.look_for_schedulers(self.director.plan(), self.standby.mode.standby);
         let probes = self.director.probes();
         self.begin_phase(&probes);
@@ -118,6 +115,7 @@ impl Daemon {
         match read.result {
             Ok(loaded) => {
                 self.report(&loaded.report);
+                read.advice.iter().for_each(|advice| warn!("{advice}"));
                 let (maintenance, resting) = (read.maintenance, read.resting);
                 self.next_plan = Some(Box::new(NextPlan { loaded, maintenance, resting, answers }));
             }
@@ -137,17 +135,18 @@ impl Daemon {
         }
         if let Some(next) = self.next_plan.take() {
             self.in_pass = true;
-            let services = next.loaded.plan.services.iter();
-            let keys = services.map(|service| service.service.key.clone()).collect();
+            let services = next.loaded.plan.services.iter().chain(&self.director.plan().services);
+            let leaving = self.leaving.iter().map(|(key, _)| key);
+            let keys = services.map(|service| &service.service.key).chain(leaving).cloned().collect();
             self.tasks.read_for(next, self.kernel.read(keys));
         }
     }
 
     /// The table was read.
-    pub(super) fn read_done(&mut self, next: NextPlan, table: Result<Table, String>) {
+    pub(super) fn read_done(&mut self, next: NextPlan, known: Result<Known, String>) {
         self.in_pass = false;
         let NextPlan { loaded, maintenance, resting, answers } = next;
-        let applied = table.map(|table| self.apply(loaded, maintenance, resting, table));
+        let applied = known.map(|known| self.apply(loaded, maintenance, resting, known));
         self.reloaded(applied, answers);
     }
 
@@ -180,8 +179,8 @@ impl Daemon {
         }
     }
 
-    /// The plan is in force from now on; `table` holds this of it.
-    fn apply(&mut self, loaded: Loaded, maintenance: Maintenance, resting: Resting, table: Table) {
+    /// The plan is in force from now on; the table is known to hold this of it.
+    fn apply(&mut self, loaded: Loaded, maintenance: Maintenance, resting: Resting, known: Known) {
         let settings = log_settings(&loaded.plan.settings, &self.instance.name, self.mode);
         self.log.reconfigure(settings);
         // The same directory is known better: with names.
@@ -190,7 +189,8 @@ impl Daemon {
             self.resting = resting;
         }
         let drained = self.director.drained();
-        let left = self.director.reload(loaded.plan, &table, SystemTime::now());
+        let left = self.director.reload(loaded.plan, &known.table, SystemTime::now());
+        self.known = Some(known);
         if self.director.drained() != drained {
             drop(self.drains.keep(self.director.drained()));
         }
@@ -206,28 +206,4 @@ impl Daemon {
         self.status.loaded = seconds();
         self.begin();
     }
-}
-
-/// Whether persistent clients stay with a server of weight 0.
-pub(super) fn templates_stay() -> bool {
-    const SYSCTL: &str = "/proc/sys/net/ipv4/vs/expire_quiescent_template";
-    std::fs::read_to_string(SYSCTL).is_ok_and(|value| value.trim() == "0")
-}
-
-/// Persistent clients keep going to a server of weight 0 until the kernel is told otherwise.
-fn expiry_warnings(plan: &Plan) -> Vec<String> {
-    let off = templates_stay();
-    let concerned = plan
-        .services
-        .iter()
-        .filter(|service| off && service.quiescent && service.service.persistence.is_some());
-    concerned
-        .map(|service| {
-            format!(
-                "{}: persistent clients of a dead server stay with it, because quiescent=yes and sysctl \
-                 net.ipv4.vs.expire_quiescent_template is 0; set it to 1",
-                service.id()
-            )
-        })
-        .collect()
 }

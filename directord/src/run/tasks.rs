@@ -8,12 +8,13 @@ use crate::checks::Preparing;
 use crate::config::{LoadError, Loaded, Plan, SystemNames, load};
 use crate::control::{self, Answer, Question, Selection};
 use crate::director::{Leaving, Place};
-use crate::kernel::Done;
+use crate::kernel::{Done, Known};
 use crate::maintenance::{Maintenance, Resting};
 use crate::memory;
 use crate::metrics;
-use crate::reconcile::{Counted, Table, Wanted};
+use crate::reconcile::{Counted, Wanted};
 use crate::schedulers;
+use crate::sysctls::{self, Advice};
 use crate::thread::on_thread;
 use crate::watch::{Look, Watch};
 use daemon::control::{Connection, ControlError, Listener};
@@ -51,6 +52,8 @@ pub(super) struct Read {
     pub(super) maintenance: Maintenance,
     pub(super) resting: Resting,
     pub(super) watch: Watch,
+    /// What the kernel's values make of it.
+    pub(super) advice: Vec<Advice>,
 }
 
 /// What the loop waits for.
@@ -60,7 +63,7 @@ pub(super) enum Event {
     Signal(i32),
     Loaded(Box<Read>, Vec<Reply>),
     /// For a plan that is not in force yet: what the table holds of it.
-    TableRead(Box<NextPlan>, Result<Table, String>),
+    TableRead(Box<NextPlan>, Result<Known, String>),
     Asked(Question, Reply),
     /// What these asked for is done; with what they should know.
     Granted(Selection, Reply, Vec<String>),
@@ -197,6 +200,7 @@ impl Tasks {
                 result: Err(LoadError::Unreadable { path: shown, error: io::Error::other("not read") }),
                 maintenance: Maintenance::default(),
                 resting: Resting::default(),
+                advice: Vec::new(),
             });
             if let Ok(loaded) = &read.result {
                 preparing.plan(&loaded.plan).await;
@@ -208,7 +212,7 @@ impl Tasks {
     pub(super) fn read_for(
         &self,
         next: Box<NextPlan>,
-        reading: impl Future<Output = Result<Table, String>> + Send + 'static,
+        reading: impl Future<Output = Result<Known, String>> + Send + 'static,
     ) {
         self.spawn(async move { Event::TableRead(next, reading.await) });
     }
@@ -286,7 +290,8 @@ fn read(path: &Path) -> Read {
     let result = load(path, &SystemNames::load());
     let directory = result.as_ref().ok().and_then(|loaded| loaded.plan.settings.maintenance_dir.as_deref());
     let maintenance = Maintenance::new(directory);
-    Read { resting: maintenance.addresses(), result, maintenance, watch }
+    let advice = result.as_ref().map(|loaded| sysctls::here(&loaded.plan)).unwrap_or_default();
+    Read { resting: maintenance.addresses(), result, maintenance, watch, advice }
 }
 
 async fn listen(listener: Listener, events: mpsc::Sender<Event>) {

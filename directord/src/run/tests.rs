@@ -32,6 +32,20 @@ fn a_kernel_that_does_not_answer_holds_up_a_reload_and_nothing_else() {
     bed.until("the second server alone", || bed.kernel.destinations() == last);
 }
 
+/// What was found for the new plan serves the pass that places it.
+#[test]
+fn a_reload_reads_the_table_once() {
+    let quiet = |servers: &[u16]| format!("checkinterval=3600\n{}", section("checktype=on", servers));
+    let bed = Bed::start(&quiet(&[80]), false);
+    let reload = || bed.ask(Question::Reload { executed_by: String::new() });
+    assert_eq!(reload(), Answer::End);
+    let before = bed.kernel.reads();
+    bed.configure(&quiet(&[80, 81]));
+    assert_eq!(reload(), Answer::End);
+    assert_eq!(bed.kernel.reads() - before, 1);
+    assert_eq!(bed.kernel.destinations().len(), 2);
+}
+
 /// A check whose way depends on the address that was just taken fails on standby.
 #[test]
 fn servers_that_were_down_on_standby_are_checked_again_when_it_is_activated() {

@@ -22,6 +22,8 @@ pub struct Case {
     pub notes: Vec<String>,
     /// Services, as `ipvsadm -Sn` names them, whose servers are not compared.
     pub skipped: Vec<String>,
+    /// Whether only the table after the start is compared.
+    pub brief: bool,
 }
 
 /// At the start, after a change of the servers, and after another one, which follows the reload.
@@ -40,13 +42,22 @@ pub enum State {
     Refuses,
     /// Its address does not exist.
     Gone,
+    /// It does what its checks ask for, and has a file in the directory of those in maintenance.
+    Maintained,
+}
+
+impl State {
+    /// Whether it answers as its checks want it.
+    pub fn is_well(self) -> bool {
+        matches!(self, State::Up | State::Maintained)
+    }
 }
 
 /// What a port of the real servers speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Speaks {
-    /// HTTP, with this page for every path.
-    Web(String),
+    /// HTTP.
+    Web(Site),
     /// SMTP.
     Smtp,
     /// NNTP.
@@ -61,8 +72,39 @@ pub enum Speaks {
     Sip,
     /// DNS.
     Dns,
+    /// FTP, with this text in every file.
+    Ftp(String),
+    /// LDAP.
+    Ldap,
+    /// RADIUS, with this secret.
+    Radius(String),
+    /// MySQL.
+    Mysql,
+    /// The same in TLS.
+    Tls(Box<Speaks>),
     /// Nothing: it accepts connections and hangs up.
     Nothing,
+}
+
+/// What a web server has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    /// Every page.
+    pub page: String,
+    /// Host and path of each of them; it has all that there are if there is none.
+    pub known: Vec<(String, String)>,
+}
+
+impl Site {
+    /// A site that has this page by every name.
+    pub fn of(page: &str) -> Site {
+        Site { page: page.to_owned(), known: Vec::new() }
+    }
+
+    /// Whether it has a page of this name.
+    pub fn has(&self, host: &str, target: &str) -> bool {
+        self.known.is_empty() || self.known.iter().any(|(name, path)| name == host && path == target)
+    }
 }
 
 /// Where the last section's real server listens: the test sees by its visitors how far a round is.
@@ -88,6 +130,7 @@ impl Case {
             hosts: Vec::new(),
             notes: Vec::new(),
             skipped: Vec::new(),
+            brief: false,
         }
     }
 
@@ -96,6 +139,12 @@ impl Case {
         let names = Hosts { hosts: &self.hosts, system: SystemNames::load() };
         let source = Source::new("case.cf", self.files[version].clone());
         load_source(source, &names).map(|loaded| loaded.plan).map_err(|error| error.to_string())
+    }
+
+    /// How every server is at each moment.
+    pub fn servers_in_words(&self) -> String {
+        let line = |(server, states): (&IpAddr, &[State; MOMENTS])| format!("{server}: {states:?}\n");
+        self.servers.iter().map(line).collect()
     }
 
     /// Notes what is not compared.

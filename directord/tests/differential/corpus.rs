@@ -1,19 +1,23 @@
 //! Files from the wild: what of them can run here, and servers as they want them.
 
-use crate::case::{Case, Speaks, State};
-use directord::check::Kind;
-use directord::config::{Check, Plan};
-use std::collections::BTreeMap;
+use crate::case::Case;
+use crate::equip;
 use std::net::IpAddr;
 use std::path::Path;
 
 const FOLDER: &str = "ldirectord";
 
+/// For so many servers ldirectord takes minutes until they are in a table that another kernel keeps.
+const LARGE: usize = 100;
+
 /// The cases of the folder's files that ldirectord accepts, and the files that are none, with the reason.
-pub fn cases(folder: &str) -> (Vec<Case>, Vec<String>) {
+pub fn cases(folder: &str, large: bool) -> (Vec<Case>, Vec<String>) {
     let (mut cases, mut left_out) = (Vec::new(), Vec::new());
     for (name, hosts) in accepted(folder) {
         match case(folder, &name, &hosts) {
+            Ok(case) if case.brief && !large => {
+                left_out.push(format!("{name}: more than {LARGE} servers; --large plays it"));
+            }
             Ok(case) => cases.push(case),
             Err(reason) => left_out.push(format!("{name}: {reason}")),
         }
@@ -64,23 +68,9 @@ fn case(folder: &str, name: &str, names: &str) -> Result<Case, String> {
         }
     }
     let plan = case.plan(0)?;
-    if let Some(database) = database(&plan) {
-        return Err(format!(
-            "ldirectord ends at its first check of {database}: Debian's package brings no driver"
-        ));
-    }
-    equip(&mut case, &plan);
+    case.brief = plan.services.iter().map(|service| service.reals.len()).sum::<usize>() > LARGE;
+    equip::equip(&mut case, &plan);
     Ok(case.judge())
-}
-
-/// The first database that a plan checks.
-fn database(plan: &Plan) -> Option<&str> {
-    let checks = plan.services.iter().flat_map(|service| &service.reals).map(|real| &real.check);
-    let names = checks.filter_map(|check| match check {
-        Check::Probe(probe) => Some(probe.kind.name()),
-        _ => None,
-    });
-    names.into_iter().find(|name| ["mysql", "pgsql", "oracle"].contains(name))
 }
 
 /// `bb.bb.bb.01...` is also `bb.bb.bb.02` to `bb.bb.bb.09`.
@@ -89,74 +79,4 @@ fn more_names(first: &str, hosts: &mut Vec<(IpAddr, String)>) {
     for digit in 2..=9 {
         hosts.push((IpAddr::from([198, 18, 1, digit]), format!("{stem}{digit}")));
     }
-}
-
-/// Servers that do what the plan's checks ask for; every third is gone, every other one changes.
-fn equip(case: &mut Case, plan: &Plan) {
-    let mut silent: BTreeMap<&str, usize> = BTreeMap::new();
-    for service in &plan.services {
-        for real in &service.reals {
-            let Check::Probe(probe) = &real.check else { continue };
-            if let Some(name) = play(&probe.kind, &mut case.ports) {
-                *silent.entry(name).or_default() += 1;
-            }
-            let number = case.servers.len();
-            let states = match number % 5 {
-                0 => [State::Up, State::Gone, State::Up],
-                1 => [State::Gone, State::Up, State::Refuses],
-                2 => [State::Up, State::Wrong, State::Up],
-                3 => [State::Wrong, State::Up, State::Up],
-                _ => [State::Refuses, State::Gone, State::Wrong],
-            };
-            // A fallback may be this machine's own.
-            if !real.address.is_loopback() {
-                case.servers.entry(real.address).or_insert(states);
-            }
-        }
-    }
-    case.servers.remove(&crate::case::BEACON.parse().unwrap());
-    for (name, count) in silent {
-        case.notes
-            .push(format!("{count} servers of {name} being up: nobody plays {name}, they are down for both"));
-    }
-}
-
-/// Lets the port of a check answer it; the name of the protocol if nobody does.
-fn play<'a>(kind: &'a Kind, ports: &mut BTreeMap<(u16, bool), Speaks>) -> Option<&'a str> {
-    match kind {
-        Kind::Connect { to, .. } => {
-            ports.entry((to.port(), false)).or_insert(Speaks::Nothing);
-        }
-        Kind::Http(http) if kind.name() == "http" => {
-            let wanted = http.receive.as_ref().map_or(String::new(), |receive| example(receive.text()));
-            let port = http.url.trim_start_matches("http://").split('/').next().unwrap_or("");
-            let port = port.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
-            match ports.entry((port, false)).or_insert(Speaks::Web(String::new())) {
-                Speaks::Web(page) => *page += &format!("{wanted}\n"),
-                other => *other = Speaks::Web(format!("{wanted}\n")),
-            }
-        }
-        Kind::SimpleTcp(simple) => drop(ports.insert((simple.to.port(), simple.udp), Speaks::Simple)),
-        Kind::Dialogue(dialogue) => {
-            let speaks = match dialogue.service.name() {
-                "smtp" | "submission" => Speaks::Smtp,
-                "nntp" => Speaks::Nntp,
-                "pop" => Speaks::Pop,
-                "imap" => Speaks::Imap,
-                "sip" => Speaks::Sip,
-                "dns" => Speaks::Dns,
-                other => return Some(other),
-            };
-            ports.insert((dialogue.to.port(), dialogue.udp), speaks);
-        }
-        Kind::Combined { negotiate, .. } => return play(negotiate, ports),
-        Kind::Ping { .. } | Kind::External { .. } => {}
-        other => return Some(other.name()),
-    }
-    None
-}
-
-/// A text that an expression of the corpus matches.
-fn example(expression: &str) -> String {
-    expression.replace("[0-9]+", "7")
 }

@@ -17,6 +17,15 @@ const DIFFERENT: &[(&str, Applies)] = &[
         dialogues(service).any(|dialogue| dialogue.service.name() == "ftp" && dialogue.receive.is_none())
     }),
     (
+        "ldirectord takes a checkcommand with arguments for one path, and its servers for down",
+        |_, service, _| {
+            service
+                .reals
+                .iter()
+                .any(|real| matches!(&real.check, Check::Probe(probe) if has_arguments(&probe.kind)))
+        },
+    ),
+    (
         "ldirectord has no fallback for a mark if it is the global one: it calls ipvsadm with `-r :0`",
         |_, service, text| {
             let of_section =
@@ -53,6 +62,13 @@ pub fn in_plan(plan: &Plan, text: &str) -> Vec<(String, &'static str)> {
         }
     }
     found
+}
+
+/// Whether an external check has arguments beside its own four.
+fn has_arguments(kind: &Kind) -> bool {
+    let Kind::External { command, .. } = kind else { return false };
+    let program = if command.first().is_some_and(|word| word == "perl") { 2 } else { 1 };
+    command.len() > program + 4
 }
 
 fn dialogues(service: &VirtualService) -> impl Iterator<Item = &Dialogue> {

@@ -5,11 +5,11 @@
 //! a reload with a changed file and after the stop. What is not compared stands in [`different`], with the reason, and is counted.
 //!
 //! ```text
-//! differential [--corpus DIR] [--random N] [--seed S] [--jobs N] [--own-kernel] [NAME...]
+//! differential [--probes] [--corpus DIR] [--large] [--random N] [--seed S] [--jobs N] [--own-kernel] [NAME...]
 //! ```
 //!
-//! `--corpus` takes the files of `DIR/ldirectord` that ldirectord accepts (`index.tsv`), `--random` N random files. A NAME
-//! selects the cases whose names contain it. Needs root, Debian's `ldirectord` and `ipvsadm`; and a kernel with IPVS, which
+//! `--probes` takes the small files of `tests/fixtures/probes`, `--corpus` the files of `DIR/ldirectord`, of both those that
+//! ldirectord accepts, the largest with `--large`; `--random` takes N random files. A NAME selects the cases whose names contain it. Needs root, Debian's `ldirectord` and `ipvsadm`; and a kernel with IPVS, which
 //! `--own-kernel` says this machine has, else `tests/lab/uml-run` brings one.
 //!
 //! Nothing is waited for by the clock: a real server that both programs check in every round counts the rounds.
@@ -20,11 +20,14 @@ mod case;
 mod compare;
 mod corpus;
 mod different;
+mod equip;
+mod probes;
 mod random;
 mod servers;
 mod side;
 mod speak;
 mod tables;
+mod trust;
 
 use case::Case;
 use std::path::PathBuf;
@@ -36,7 +39,10 @@ use tables::lender::Lender;
 /// What the command line asks for.
 #[derive(Debug)]
 pub struct Asked {
+    probes: bool,
     corpus: Option<String>,
+    /// Also those files of it that take minutes.
+    large: bool,
     random: u64,
     seed: u64,
     jobs: usize,
@@ -99,8 +105,11 @@ fn run(case: &Case, lender: Option<&Lender>, count: &mut dyn FnMut(bool)) {
         }
         Err(words) => {
             println!(
-                "test {} ... FAILED ({seconds:.1} s)\n{words}\n--- the file:\n{}",
-                case.name, case.files[0]
+                "test {} ... FAILED ({seconds:.1} s)\n{words}\n--- the file:\n{}\n--- at the reload:\n{}\n--- the servers:\n{}",
+                case.name,
+                case.files[0],
+                case.files[1],
+                case.servers_in_words()
             );
         }
     }
@@ -109,24 +118,34 @@ fn run(case: &Case, lender: Option<&Lender>, count: &mut dyn FnMut(bool)) {
 
 /// The cases, and what of the corpus is none.
 fn cases(asked: &Asked) -> (Vec<Case>, Vec<String>) {
-    let of_corpus = asked.corpus.as_ref().map(|folder| corpus::cases(folder));
-    let (mut cases, left_out) = of_corpus.unwrap_or_default();
+    let of_corpus = asked.corpus.as_ref().map(|folder| corpus::cases(folder, asked.large));
+    let (mut cases, mut left_out) = of_corpus.unwrap_or_default();
     cases.extend((0..asked.random).map(|n| random::case(asked.seed + n)));
+    // The short ones last, so that none is left alone at the end.
+    if asked.probes {
+        let (of_probes, no_cases) = probes::cases();
+        cases.extend(of_probes);
+        left_out.extend(no_cases);
+    }
     (cases, left_out)
 }
 
 /// The case of that name alone.
 fn named(asked: &Asked, name: &str) -> Case {
-    match (name.strip_prefix(random::PREFIX), &asked.corpus) {
-        (Some(number), _) => random::case(number.parse().unwrap()),
-        (None, Some(folder)) => corpus::named(folder, name),
-        (None, None) => panic!("no case is named {name}"),
+    if let Some(number) = name.strip_prefix(random::PREFIX) {
+        return random::case(number.parse().unwrap());
     }
+    if let Some(probe) = name.strip_prefix(probes::PREFIX) {
+        return probes::case(probe).expect("a case");
+    }
+    corpus::named(asked.corpus.as_ref().expect("a case of that name"), name)
 }
 
 fn asked() -> Asked {
     let mut asked = Asked {
+        probes: false,
         corpus: None,
+        large: false,
         random: 0,
         seed: 1,
         jobs: 10,
@@ -140,7 +159,9 @@ fn asked() -> Asked {
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("{word} needs a value"));
         match word.as_str() {
+            "--probes" => asked.probes = true,
             "--corpus" => asked.corpus = Some(value()),
+            "--large" => asked.large = true,
             "--random" => asked.random = value().parse().expect("a number of files"),
             "--seed" => asked.seed = value().parse().expect("a number"),
             "--jobs" => asked.jobs = value().parse().expect("a number of cases at a time"),

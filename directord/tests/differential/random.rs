@@ -1,6 +1,11 @@
-//! Random valid files: the same seed makes the same file.
+//! Random valid files, what an administrator changes in them, and what their servers do: the same seed makes the same case.
 
-use crate::case::{Case, MOMENTS, Speaks, State};
+mod checks;
+mod section;
+
+use crate::case::{BEACON, Case, MOMENTS, Site, Speaks, State};
+use directord::config::Check;
+use section::Section;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -27,14 +32,6 @@ impl Dice {
     }
 }
 
-/// A section, to be changed and written.
-#[derive(Clone)]
-struct Section {
-    head: String,
-    lines: Vec<String>,
-    reals: Vec<String>,
-}
-
 /// What the names of these cases begin with, before their number.
 pub const PREFIX: &str = "random-";
 
@@ -42,180 +39,75 @@ pub const PREFIX: &str = "random-";
 pub fn case(number: u64) -> Case {
     let dice = &mut Dice(number.wrapping_mul(7919));
     let globals = globals(dice);
-    let mut sections: Vec<Section> = (0..1 + dice.below(3)).map(|index| section(dice, index)).collect();
+    let mut sections: Vec<Section> =
+        (0..1 + dice.below(3)).map(|index| section::random(dice, index)).collect();
     if dice.chance(25) {
-        sections.push(twin(&sections[0]));
+        sections.push(sections[0].twin());
     }
-    let before = text(&globals, &sections);
+    let before = text(dice, &globals, &sections);
     let (globals, sections) = changed(dice, globals, sections);
-    let mut case = Case::new(&format!("{PREFIX}{number}"), [before, text(&globals, &sections)]);
-    case.ports = PORTS.iter().map(|(port, page)| ((*port, false), speaks(page))).collect();
-    case.servers = servers(dice, case.files.concat().as_str());
+    let after = text(dice, &globals, &sections);
+    let mut case = Case::new(&format!("{PREFIX}{number}"), [before, after]);
+    case.hosts = section::hosts();
+    case.ports = ports();
+    set_servers(dice, &mut case);
     case.judge()
 }
 
 /// What the ports of all real servers speak.
-const PORTS: &[(u16, &str)] =
-    &[(80, "web"), (8080, "web"), (8081, "web"), (25, "mail"), (9000, ""), (443, ""), (3306, "")];
-
-fn speaks(name: &str) -> Speaks {
-    match name {
-        "web" => Speaks::Web("It works: status ok, load 7\n".to_owned()),
-        "mail" => Speaks::Smtp,
-        _ => Speaks::Nothing,
-    }
+fn ports() -> BTreeMap<(u16, bool), Speaks> {
+    let web = || Speaks::Web(Site::of("It works: status ok, load 7\n"));
+    let tls = |inside| Speaks::Tls(Box::new(inside));
+    let tcp = [
+        (21, Speaks::Ftp("this is a file".to_owned())),
+        (25, Speaks::Smtp),
+        (53, Speaks::Dns),
+        (80, web()),
+        (110, Speaks::Pop),
+        (119, Speaks::Nntp),
+        (143, Speaks::Imap),
+        (389, Speaks::Ldap),
+        (443, tls(web())),
+        (587, Speaks::Smtp),
+        (993, tls(Speaks::Imap)),
+        (995, tls(Speaks::Pop)),
+        (3306, Speaks::Mysql),
+        (5060, Speaks::Sip),
+        (7000, Speaks::Simple),
+        (8080, web()),
+        (8081, web()),
+        (9000, Speaks::Nothing),
+    ];
+    let udp = [(53, Speaks::Dns), (1812, Speaks::Radius("example".to_owned())), (5060, Speaks::Sip)];
+    let tcp = tcp.into_iter().map(|(port, speaks)| ((port, false), speaks));
+    tcp.chain(udp.into_iter().map(|(port, speaks)| ((port, true), speaks))).collect()
 }
 
 fn globals(dice: &mut Dice) -> Vec<String> {
-    let mut lines = vec!["checktimeout=3".to_owned(), "negotiatetimeout = 4".to_owned()];
-    let mut maybe = |percent, line: &str, dice: &mut Dice| {
+    let mut lines = Vec::new();
+    let mut maybe = |percent, line: &str| {
         if dice.chance(percent) {
             lines.push(line.to_owned());
         }
     };
-    maybe(40, "quiescent=yes", dice);
-    maybe(20, "quiescent = no", dice);
-    maybe(20, "readdquiescent=yes", dice);
-    maybe(20, "failurecount=2", dice);
-    maybe(15, "cleanstop=no", dice);
-    maybe(30, "fallback=127.0.0.1:8080 masq", dice);
-    maybe(15, "fallback=127.0.0.1", dice);
-    maybe(10, "fork=yes", dice);
-    maybe(10, "fallback6=[::1]:8080 masq", dice);
-    maybe(20, "# a comment", dice);
+    maybe(100, "checktimeout=2 # seconds");
+    maybe(90, "negotiatetimeout = 2");
+    maybe(40, "quiescent=yes");
+    maybe(20, "quiescent = no");
+    maybe(20, "readdquiescent=yes");
+    maybe(20, "failurecount=2");
+    maybe(10, "checkcount = 2");
+    maybe(15, "cleanstop=no");
+    maybe(25, "fallback=127.0.0.1:8080 masq");
+    maybe(10, "fallback=127.0.0.1");
+    maybe(8, "fallback=sorry.example.com:81 gate");
+    maybe(10, "fork=yes");
+    maybe(15, "fallback6=[::1]:8080 masq");
+    maybe(15, &format!("maintenancedir={}", crate::servers::MAINTENANCE));
+    maybe(10, "fallbackcommand=/bin/true");
+    maybe(20, "# a comment");
+    maybe(10, "   \t# another");
     lines
-}
-
-const SCHEDULERS: &[&str] = &["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq"];
-
-fn section(dice: &mut Dice, index: u64) -> Section {
-    let six = dice.chance(15);
-    let mark = !six && dice.chance(20);
-    let udp = !six && !mark && dice.chance(15);
-    let port = dice.of(&["80", "8080", "http", "25", "9000", "443", "3306", "53"]);
-    let port = if udp {
-        "53"
-    } else if port == "53" {
-        "80"
-    } else {
-        port
-    };
-    let head = if mark {
-        format!("virtual={}", index + 1 + dice.below(90) * 4)
-    } else if six {
-        format!("virtual6=[2001:db8:1::{}]:{port}", index + 1)
-    } else {
-        format!("virtual = 203.0.113.{}:{port}", index + 1)
-    };
-    let mut lines = Vec::new();
-    if udp {
-        lines.push("protocol=udp".to_owned());
-    } else if mark && dice.chance(30) {
-        lines.push("protocol=fwm".to_owned());
-    }
-    check(dice, six, udp, &mut lines);
-    if dice.chance(70) {
-        lines.push(format!("scheduler={}", dice.of(SCHEDULERS)));
-    }
-    if dice.chance(30) {
-        lines.push(format!("persistent={}", 30 + dice.below(600)));
-        if dice.chance(50) {
-            lines.push(format!("netmask={}", if six { "64" } else { "255.255.255.0" }));
-        }
-    }
-    if dice.chance(30) {
-        lines.push(format!("quiescent={}", dice.of(&["yes", "no"])));
-    }
-    if udp && dice.chance(30) {
-        lines.push("ops=yes".to_owned());
-    }
-    if dice.chance(30) {
-        lines.push(match (six, mark) {
-            (true, _) => "fallback6=[::1]:9000 masq".to_owned(),
-            (_, true) => "fallback=127.0.0.1:80 gate".to_owned(),
-            _ => format!("fallback=127.0.0.1{} {}", dice.of(&[":80", ""]), dice.of(&["masq", "gate", ""]))
-                .trim_end()
-                .to_owned(),
-        });
-    }
-    let count = 1 + dice.below(3);
-    let reals = (0..count).map(|real| real_line(dice, six, mark, port, index, real)).collect();
-    Section { head, lines, reals }
-}
-
-fn check(dice: &mut Dice, six: bool, udp: bool, lines: &mut Vec<String>) {
-    // ldirectord dies of HTTP over IPv6 on Debian, and pings IPv4 alone.
-    let kind = match (six, udp) {
-        (true, _) => dice.of(&["connect", "on", "external"]),
-        (_, true) => dice.of(&["connect", "ping", "on", "external"]),
-        _ => dice.of(&["connect", "http", "http", "http", "ping", "on", "off", "external", "combined"]),
-    };
-    let web = |lines: &mut Vec<String>, dice: &mut Dice| {
-        lines.push("service=http".to_owned());
-        lines.push("checkport=8080".to_owned());
-        lines.push(format!("request=\"{}\"", dice.of(&["index.html", "/status", "/"])));
-        if dice.chance(70) {
-            let wanted = dice.of(&[
-                "ok",
-                "^It works",
-                "status (ok|fine)",
-                "load [0-9]+",
-                "(?i)STATUS OK",
-                "never this",
-            ]);
-            lines.push(format!("receive=\"{wanted}\""));
-        } else if dice.chance(30) {
-            lines.push("httpmethod=HEAD".to_owned());
-        }
-        if dice.chance(30) {
-            lines.push("virtualhost=www.example.com".to_owned());
-        }
-    };
-    match kind {
-        "http" => web(lines, dice),
-        "combined" => {
-            lines.push("checktype=2".to_owned());
-            web(lines, dice);
-        }
-        "external" => {
-            lines.push("checktype = external".to_owned());
-            lines.push(format!("checkcommand={}", dice.of(&["/bin/true", "/bin/false", "/no/such/command"])));
-        }
-        "connect" => {
-            lines.push("checktype=connect".to_owned());
-            if dice.chance(50) {
-                lines.push("checkport=9000".to_owned());
-            }
-        }
-        other => lines.push(format!("checktype={other}")),
-    }
-}
-
-fn real_line(dice: &mut Dice, six: bool, mark: bool, port: &str, section: u64, real: u64) -> String {
-    let method = dice.of(&["gate", "masq", "ipip"]);
-    let port = match (mark, method) {
-        (true, _) => dice.of(&["", ":80"]).to_owned(),
-        (_, "masq") if dice.chance(40) => ":8080".to_owned(),
-        _ => format!(":{port}"),
-    };
-    let weight = if dice.chance(60) { format!(" {}", dice.below(10)) } else { String::new() };
-    let limits = if dice.chance(15) { " l:5 u:50" } else { "" };
-    let own = 10 * (section + 1) + 4 * real;
-    if six {
-        return format!("real6=[2001:db8::{own}]{port} {method}{weight}{limits}");
-    }
-    let last = if dice.chance(15) { format!("->192.0.2.{}", own + 1 + dice.below(2)) } else { String::new() };
-    format!("real=192.0.2.{own}{last}{port} {method}{weight}{limits}")
-}
-
-/// The same servers behind another address: their checks are the same, and done once.
-fn twin(section: &Section) -> Section {
-    let head = match section.head.split_once("203.0.113.") {
-        Some((start, rest)) => format!("{start}203.0.113.2{rest}"),
-        None if section.head.contains("2001") => section.head.replace("2001:db8:1::", "2001:db8:2::"),
-        None => format!("{}000", section.head),
-    };
-    Section { head, ..section.clone() }
 }
 
 /// What an administrator may change before a reload.
@@ -224,64 +116,73 @@ fn changed(
     mut globals: Vec<String>,
     mut sections: Vec<Section>,
 ) -> (Vec<String>, Vec<Section>) {
-    for _ in 0..1 + dice.below(2) {
+    for _ in 0..1 + dice.below(3) {
         let at = dice.below(sections.len() as u64) as usize;
-        match dice.below(8) {
+        match dice.below(12) {
             0 => globals.push(format!("quiescent={}", dice.of(&["yes", "no"]))),
             1 if sections.len() > 1 => drop(sections.remove(at)),
-            2 => sections.push(section(dice, 7)),
+            2 if !sections.iter().any(|section| section.index == 7) => {
+                sections.push(section::random(dice, 7));
+            }
             3 if sections[at].reals.len() > 1 => drop(sections[at].reals.pop()),
-            4 => sections[at].lines.push(format!("scheduler={}", dice.of(SCHEDULERS))),
+            4 => sections[at].schedule(dice),
             5 => sections[at].lines.push(format!("quiescent={}", dice.of(&["yes", "no"]))),
             6 => sections[at].lines.push("persistent=77".to_owned()),
-            _ => {
-                for real in &mut sections[at].reals {
-                    *real = real
-                        .replace(" masq", " masq 9")
-                        .replace(" gate", " gate 9")
-                        .replace(" ipip", " ipip 9");
-                    let mut words: Vec<&str> = real.split(' ').collect();
-                    if words.get(3).is_some_and(|word| word.parse::<u32>().is_ok()) {
-                        words.remove(3); // the weight it had
-                    }
-                    *real = words.join(" ");
-                }
-            }
+            7 => sections[at].add_real(dice),
+            8 => sections[at].lines.push(format!("failurecount={}", 1 + dice.below(2))),
+            9 if !sections[at].six => sections[at].lines.push("fallback=127.0.0.1:81 masq".to_owned()),
+            10 => sections.reverse(),
+            _ => sections[at].weigh(1 + dice.below(9)),
         }
     }
     (globals, sections)
 }
 
-fn text(globals: &[String], sections: &[Section]) -> String {
+fn text(dice: &mut Dice, globals: &[String], sections: &[Section]) -> String {
     let mut text = globals.join("\n") + "\n";
     for section in sections {
+        let indent = dice.of(&["\t", "    ", "        ", "\t  "]);
         text += &format!("\n{}\n", section.head);
         for line in section.lines.iter().chain(&section.reals) {
-            text += &format!("\t{line}\n");
+            text += &format!("{indent}{line}\n");
         }
     }
     text
 }
 
-/// Every address that the files name as a real server, and how it is.
-fn servers(dice: &mut Dice, text: &str) -> BTreeMap<IpAddr, [State; MOMENTS]> {
-    let mut servers = BTreeMap::new();
-    let mut state = || match dice.below(10) {
-        0..=5 => State::Up,
-        6..=7 => State::Wrong,
-        8 => State::Refuses,
-        _ => State::Gone,
-    };
-    for last in 10..=99_u16 {
-        let four = IpAddr::from([192, 0, 2, last as u8]);
-        let six: IpAddr = format!("2001:db8::{last}").parse().unwrap();
-        for (address, written) in
-            [(four, text.contains("192.0.2.")), (six, text.contains(&format!("[{six}]")))]
-        {
-            if written {
-                servers.insert(address, [state(), state(), state()]);
+/// Every real server of the files, and how it is.
+fn set_servers(dice: &mut Dice, case: &mut Case) {
+    let mut checks: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
+    for version in 0..2 {
+        let plan = case.plan(version).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        for real in plan.services.iter().flat_map(|service| &service.reals) {
+            let checks = checks.entry(real.address).or_default();
+            if let Check::Probe(probe) = &real.check {
+                checks.push(probe.kind.name().to_owned());
             }
         }
     }
-    servers
+    checks.remove(&BEACON.parse().unwrap());
+    // One at a time: the old program waits for each of them in every round.
+    let mut silent = [false; MOMENTS];
+    for (address, checks) in checks {
+        let one_of = |names: &[&str]| checks.iter().any(|check| names.contains(&check.as_str()));
+        // Of a silent server the old clients of these wait without end.
+        let patient = one_of(&["pop", "pops", "imap", "imaps", "https", "ldap", "mysql"]);
+        // And the ones of these five seconds before they try once more.
+        let again = one_of(&["imap", "imaps"]);
+        let mut state = |moment: usize| match dice.below(14) {
+            0..=6 => State::Up,
+            7..=8 => State::Wrong,
+            9 if !patient && !std::mem::replace(&mut silent[moment], true) => State::Silent,
+            10 => State::Maintained,
+            _ if again => State::Wrong,
+            // Of a server of RADIUS that cannot be reached the old program dies.
+            _ if one_of(&["radius"]) => State::Refuses,
+            11..=12 => State::Refuses,
+            _ => State::Gone,
+        };
+        let states: [State; MOMENTS] = std::array::from_fn(&mut state);
+        case.servers.insert(address, states);
+    }
 }

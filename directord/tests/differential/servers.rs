@@ -2,6 +2,7 @@
 
 use crate::case::{BEACON, BEACON_PORT, Case, MOMENTS, Speaks, State};
 use crate::speak::{self, answer};
+use crate::trust::Trust;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -10,11 +11,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// For `external` checks: a file for every server that is up.
+/// For `external` checks: a file for every server that is up, named as these checks are told of it.
 pub const UP: &str = "/run/differential/up";
+/// For `maintenancedir`.
+pub const MAINTENANCE: &str = "/run/differential/maintenance";
 
 /// The servers of one side. They end with the process.
 pub struct Servers {
+    trust: Arc<Trust>,
     visits: Arc<AtomicUsize>,
     running: Mutex<BTreeMap<IpAddr, Running>>,
 }
@@ -27,8 +31,9 @@ struct Running {
 
 impl Servers {
     /// Only the one that counts its visits; no other address exists yet.
-    pub fn new() -> Servers {
+    pub fn new(trust: Trust) -> Servers {
         std::fs::create_dir_all(UP).unwrap();
+        std::fs::create_dir_all(MAINTENANCE).unwrap();
         let visits = Arc::new(AtomicUsize::new(0));
         address("add", BEACON.parse().unwrap());
         let (listener, seen) = (TcpListener::bind((BEACON, BEACON_PORT)).unwrap(), Arc::clone(&visits));
@@ -38,7 +43,7 @@ impl Servers {
                 seen.fetch_add(1, Ordering::SeqCst);
             }
         });
-        Servers { visits, running: Mutex::default() }
+        Servers { trust: Arc::new(trust), visits, running: Mutex::default() }
     }
 
     /// Makes every server what it is at this moment of the case.
@@ -46,7 +51,7 @@ impl Servers {
         assert!(moment < MOMENTS);
         let mut running = self.running.lock().unwrap();
         for (server, states) in &case.servers {
-            become_state(&mut running, case, *server, states[moment]);
+            become_state(&mut running, case, *server, states[moment], &self.trust);
         }
     }
 
@@ -56,13 +61,15 @@ impl Servers {
     }
 }
 
-fn become_state(running: &mut BTreeMap<IpAddr, Running>, case: &Case, server: IpAddr, state: State) {
-    let mark = format!("{UP}/{server}");
-    if state == State::Up {
-        std::fs::write(mark, "").unwrap();
-    } else {
-        let _ = std::fs::remove_file(mark); // it may not be there
-    }
+fn become_state(
+    running: &mut BTreeMap<IpAddr, Running>,
+    case: &Case,
+    server: IpAddr,
+    state: State,
+    trust: &Arc<Trust>,
+) {
+    mark(format!("{UP}/{}", written(server)), state.is_well());
+    mark(format!("{MAINTENANCE}/{}", kept_as(case, server)), state == State::Maintained);
     if state == State::Gone {
         if running.remove(&server).is_some() {
             address("del", server);
@@ -80,9 +87,39 @@ fn become_state(running: &mut BTreeMap<IpAddr, Running>, case: &Case, server: Ip
         let ports = case.ports.iter();
         entry.ports = ports
             .map(|((port, udp), speaks)| {
-                open(SocketAddr::new(server, *port), *udp, speaks.clone(), Arc::clone(&entry.state))
+                let at = SocketAddr::new(server, *port);
+                open(at, *udp, speaks.clone(), Arc::clone(&entry.state), Arc::clone(trust))
             })
             .collect();
+    }
+}
+
+/// Makes a file, or takes it away.
+fn mark(file: String, there: bool) {
+    if there {
+        std::fs::write(file, "").unwrap();
+    } else {
+        let _ = std::fs::remove_file(file); // it may not be there
+    }
+}
+
+/// A server's name in the directory of those in maintenance: one of those that it may have there.
+fn kept_as(case: &Case, server: IpAddr) -> String {
+    let name = case.hosts.iter().find(|(address, _)| *address == server).map(|(_, name)| name.as_str());
+    match (name, server) {
+        (Some(name), IpAddr::V4(address)) if address.octets()[3] % 3 == 0 => name.to_owned(),
+        (Some(name), IpAddr::V4(address)) if address.octets()[3] % 3 == 1 => {
+            name.split('.').next().unwrap_or(name).to_owned()
+        }
+        _ => written(server),
+    }
+}
+
+/// As ldirectord writes an address.
+fn written(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
     }
 }
 
@@ -120,7 +157,7 @@ impl Drop for Port {
     }
 }
 
-fn open(at: SocketAddr, udp: bool, speaks: Speaks, state: Arc<Mutex<State>>) -> Port {
+fn open(at: SocketAddr, udp: bool, speaks: Speaks, state: Arc<Mutex<State>>, trust: Arc<Trust>) -> Port {
     let closing = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&closing);
     if udp {
@@ -136,8 +173,8 @@ fn open(at: SocketAddr, udp: bool, speaks: Speaks, state: Arc<Mutex<State>>) -> 
             match accepting.accept() {
                 _ if seen.load(Ordering::SeqCst) => return,
                 Ok((stream, _)) => {
-                    let (speaks, state) = (speaks.clone(), *state.lock().unwrap());
-                    std::thread::spawn(move || answer(stream, &speaks, state));
+                    let (speaks, state, trust) = (speaks.clone(), *state.lock().unwrap(), Arc::clone(&trust));
+                    std::thread::spawn(move || answer(stream, &speaks, state, &trust));
                 }
                 Err(_) => {}
             }

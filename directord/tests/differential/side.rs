@@ -2,21 +2,27 @@
 //! It is told a step at a time on standard input and answers with the table.
 
 use crate::case::Case;
-use crate::servers::Servers;
+use crate::servers::{Servers, UP};
 use crate::tables::lent;
+use crate::trust::{self, Trust};
 use std::io::{BufRead, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// The longest that anything is waited for; a busy machine needs some of it.
 const LIMIT: Duration = Duration::from_secs(240);
+/// For every server beside that: the old program starts dozens of processes until it is in the table.
+const LIMIT_OF_SERVER: Duration = Duration::from_secs(5);
 /// What ends an answer.
 pub const END: &str = ".";
 /// What an answer begins with that tells of a failure.
 pub const FAILED: &str = "! ";
 
-const FOLDER: &str = "/run/differential";
+/// What belongs to the case is here, for the side alone.
+pub const FOLDER: &str = "/run/differential";
 
 /// Plays a side, `old` or `new`, until standard input ends. The tables are in a kernel of the test if it says which table.
 pub fn play(side: &str, case: &Case, table_at: Option<&(PathBuf, u32)>) {
@@ -25,7 +31,9 @@ pub fn play(side: &str, case: &Case, table_at: Option<&(PathBuf, u32)>) {
         lent::borrow(folder, *table);
     }
     let program = if side == "old" { "/usr/sbin/ldirectord" } else { env!("CARGO_BIN_EXE_directord") };
-    let running = Running { program: program.into(), servers: Servers::new(), rounds: rounds(case), case };
+    let addresses: Vec<IpAddr> = case.servers.keys().copied().collect();
+    let servers = Servers::new(Trust::new(&addresses, &certificate()));
+    let running = Running { program: program.into(), servers, rounds: rounds(case), case };
     for step in std::io::stdin().lock().lines() {
         let (step, began) = (step.unwrap(), Instant::now());
         let result = running.perform(&step);
@@ -33,7 +41,7 @@ pub fn play(side: &str, case: &Case, table_at: Option<&(PathBuf, u32)>) {
             eprintln!("{}: {side}: {step}: {:.1} s", case.name, began.elapsed().as_secs_f64());
         }
         let answer = match result {
-            Ok(()) => table(),
+            Ok(()) => table() + &thresholds(),
             Err(words) => format!("{FAILED}{}\n", words.replace('\n', &format!("\n{FAILED}"))),
         };
         let mut out = std::io::stdout();
@@ -55,9 +63,13 @@ impl Running<'_> {
             "start" => {
                 self.write(0);
                 self.servers.set(self.case, 0);
-                let output =
-                    Command::new(&self.program).arg(config()).arg("start").env("PERLIO", "perlio").output();
-                let output = output.unwrap();
+                let mut command = Command::new(&self.program);
+                command
+                    .arg(config())
+                    .arg("start")
+                    .env("PERLIO", "perlio")
+                    .env(trust::VARIABLE, certificate());
+                let output = command.output().unwrap();
                 if !output.status.success() {
                     return Err(format!("start: {}\n{}", output.status, said(&output)));
                 }
@@ -79,7 +91,7 @@ impl Running<'_> {
             "stop" => {
                 let daemon = self.daemon()?;
                 signal("-TERM", &daemon);
-                until(|| !alive(&daemon), || "it does not stop".to_owned())
+                self.until(|| !alive(&daemon), || "it does not stop".to_owned())
             }
             "another round" => self.visited(1),
             _ => Err(format!("no such step: {step}")),
@@ -92,7 +104,7 @@ impl Running<'_> {
 
     /// Waits until the daemon has seen everything as it is now.
     fn settle(&self) -> Result<(), String> {
-        until(|| self.daemon().is_ok(), || "there is no daemon".to_owned())?;
+        self.until(|| self.daemon().is_ok(), || "there is no daemon".to_owned())?;
         self.visited(self.rounds)
     }
 
@@ -100,8 +112,19 @@ impl Running<'_> {
     fn visited(&self, rounds: usize) -> Result<(), String> {
         let (daemon, from) = (self.daemon()?, self.servers.visits());
         let alive = || alive(&daemon);
-        until(|| self.servers.visits() >= from + rounds || !alive(), || "it does not check".to_owned())?;
+        self.until(|| self.servers.visits() >= from + rounds || !alive(), || "it does not check".to_owned())?;
         if alive() { Ok(()) } else { Err(format!("the daemon has ended\n{}", log())) }
+    }
+
+    fn until(&self, condition: impl Fn() -> bool, what: impl Fn() -> String) -> Result<(), String> {
+        let (began, limit) = (Instant::now(), LIMIT + LIMIT_OF_SERVER * self.case.servers.len() as u32);
+        while !condition() {
+            if began.elapsed() > limit {
+                return Err(format!("{} ({limit:?})\n{}", what(), log()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
     }
 
     fn daemon(&self) -> Result<String, String> {
@@ -130,10 +153,25 @@ fn prepare(case: &Case) {
     std::fs::create_dir_all(FOLDER).unwrap();
     let mut hosts = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
     for (address, name) in &case.hosts {
-        hosts += &format!("{address} {name}\n");
+        let short = name.split('.').next().unwrap_or(name); // as an alias, as is usual
+        hosts += &format!("{address} {name} {short}\n");
     }
     std::fs::write(format!("{FOLDER}/hosts"), hosts).unwrap();
     must("mount", &format!("--bind {FOLDER}/hosts /etc/hosts"));
+    script("is-up", &format!("#!/bin/sh\n[ $# = 4 ] && [ -e {UP}/\"$3\" ]\n"));
+    script("is-down", &format!("#!/bin/sh\n[ $# = 4 ] && [ ! -e {UP}/\"$3\" ]\n"));
+    script("is-up.pl", &format!("exit(-e \"{UP}/$ARGV[2]\" ? 0 : 1);\n"));
+}
+
+/// For checks of the kind `external`.
+fn script(name: &str, text: &str) {
+    let file = Path::new(FOLDER).join(name);
+    std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn certificate() -> PathBuf {
+    Path::new(FOLDER).join("certificate.pem")
 }
 
 fn config() -> PathBuf {
@@ -142,6 +180,32 @@ fn config() -> PathBuf {
 
 fn table() -> String {
     must("ipvsadm", "-Sn")
+}
+
+/// The thresholds of those servers that have any, which `ipvsadm -S` does not write. Not of quiescent ones: ldirectord
+/// forgets theirs.
+fn thresholds() -> String {
+    let (text, table) = (must("ipvsadm", "-Ln --thresholds"), table());
+    let (mut lines, mut service) = (String::new(), String::new());
+    for line in text.lines().skip(3) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["->", server, upper, lower, ..] => {
+                let start = format!("-a {service} -r {server} ");
+                let quiescent =
+                    |line: &str| line.starts_with(&start) && format!("{line} ").contains(" -w 0 ");
+                if (*upper, *lower) != ("0", "0") && !table.lines().any(quiescent) {
+                    lines += &format!("{start}-x {upper} -y {lower}\n");
+                }
+            }
+            ["TCP", address, ..] => service = format!("-t {address}"),
+            ["UDP", address, ..] => service = format!("-u {address}"),
+            ["FWM", mark, "IPv6", ..] => service = format!("-f {mark} -6"),
+            ["FWM", mark, ..] => service = format!("-f {mark}"),
+            _ => panic!("what is this line of ipvsadm? {line}"),
+        }
+    }
+    lines
 }
 
 fn log() -> String {
@@ -168,15 +232,4 @@ fn must(program: &str, arguments: &str) -> String {
 fn said(output: &Output) -> String {
     let both = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     String::from_utf8_lossy(&both).trim().to_owned()
-}
-
-fn until(condition: impl Fn() -> bool, what: impl Fn() -> String) -> Result<(), String> {
-    let began = Instant::now();
-    while !condition() {
-        if began.elapsed() > LIMIT {
-            return Err(format!("{} ({LIMIT:?})\n{}", what(), log()));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
 }

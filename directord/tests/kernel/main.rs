@@ -17,15 +17,20 @@ mod bed;
 mod commands;
 mod drain;
 mod drift;
+mod edits;
 mod execute;
+mod hostile;
+mod log;
 mod mail;
 mod migration;
 mod monitor;
+mod names;
 mod operate;
 mod pace;
 mod reload;
 mod standby;
 mod start;
+mod traffic;
 mod verdicts;
 
 use std::process::{Command, ExitCode};
@@ -41,6 +46,7 @@ const TESTS: &[&[Test]] = &[
     mail::TESTS,
     monitor::TESTS,
     execute::TESTS,
+    log::TESTS,
     reload::TESTS,
     drift::TESTS,
     drain::TESTS,
@@ -48,6 +54,10 @@ const TESTS: &[&[Test]] = &[
     standby::TESTS,
     migration::TESTS,
     pace::TESTS,
+    hostile::TESTS,
+    traffic::TESTS,
+    names::TESTS,
+    edits::TESTS,
 ];
 
 /// Says which test a process is.

@@ -68,6 +68,7 @@ fn start_adopts_a_table_and_cuts_nothing() {
     ));
     bed.ok("start");
     client.lives("after the start");
+    bed.until("the verdict on the second", SECOND, |bed| bed.weight(VIP, B) == Some(5));
     assert_eq!(
         bed.table(),
         [
@@ -107,6 +108,8 @@ fn killed_and_started_again_nothing_changes() {
     let (_a, _b) = (Server::start("192.0.2.11"), Server::start("192.0.2.12"));
     bed.configure(&section(VIP, "quiescent=yes", &["192.0.2.11", "192.0.2.12", "192.0.2.13"]));
     bed.ok("start");
+    let weights = |bed: &Bed| [A, B, C].map(|server| bed.weight(VIP, server));
+    bed.until("all verdicts", SECOND, |bed| weights(bed) == [Some(5), Some(5), Some(0)]);
     let before = bed.table();
     let mut client = Client::connect(VIP);
     bed.must("kill", &format!("-9 {}", bed.pid()));

@@ -2,10 +2,12 @@
 
 use crate::{Source, Span};
 use annotate_snippets::{AnnotationKind, Level as Title, Renderer, Snippet};
+use serde::Serialize;
 use std::fmt::Write as _;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// The file is used, but its author should look.
     Warning,
@@ -26,6 +28,48 @@ pub struct Diagnostic {
     pub label: Option<String>,
     /// What is valid, or what to do.
     pub help: Option<String>,
+    /// The valid words, where there is a list of them; [`Diagnostic::help`] has them, too.
+    pub valid: &'static [&'static str],
+}
+
+/// One diagnostic for programs: the names are those of a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// Error or warning.
+    pub severity: Level,
+    /// The file's name.
+    pub file: String,
+    /// Line, from 1; none when it is about the file as a whole.
+    pub line: Option<usize>,
+    /// Column in characters, from 1.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// The text it is about.
+    pub found: Option<String>,
+    /// What is to be known of that text.
+    pub note: Option<String>,
+    /// The valid words, where there is a list of them.
+    pub valid: &'static [&'static str],
+    /// What is valid, or what to do.
+    pub hint: Option<String>,
+}
+
+impl Told {
+    /// That a file cannot be used at all.
+    pub fn error(file: &str, message: &str) -> Told {
+        Told {
+            severity: Level::Error,
+            file: file.to_owned(),
+            line: None,
+            column: None,
+            message: message.to_owned(),
+            found: None,
+            note: None,
+            valid: &[],
+            hint: None,
+        }
+    }
 }
 
 impl Diagnostic {
@@ -37,6 +81,7 @@ impl Diagnostic {
             message: message.into(),
             label: None,
             help: None,
+            valid: &[],
         }
     }
 
@@ -54,6 +99,12 @@ impl Diagnostic {
     /// Adds what is valid, or what to do.
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Adds the list of valid words for programs.
+    pub fn valid(mut self, words: &'static [&'static str]) -> Diagnostic {
+        self.valid = words;
         self
     }
 }
@@ -118,6 +169,25 @@ impl Report {
                 let _ = write!(line, "; {help}");
             }
             line
+        })
+    }
+
+    /// For programs, in the same order.
+    pub fn told(&self) -> impl Iterator<Item = Told> {
+        self.diagnostics.iter().map(|d| {
+            let at = d.span.map(|span| self.source.position(span.start));
+            let found = d.span.map(|span| self.source.text().get(self.visible(span)).unwrap_or(""));
+            Told {
+                severity: d.level,
+                file: self.source.name().display().to_string(),
+                line: at.map(|at| at.line),
+                column: at.map(|at| at.column),
+                message: d.message.clone(),
+                found: found.filter(|found| !found.is_empty()).map(str::to_owned),
+                note: d.label.clone(),
+                valid: d.valid,
+                hint: d.help.clone(),
+            }
         })
     }
 
@@ -188,6 +258,19 @@ mod tests {
     }
 
     #[test]
+    fn programs_get_the_place_what_was_found_and_what_is_valid() {
+        let mut report = Report::new(Source::new("x.cf", "é=1\nmode=onn\n"));
+        let wrong = Diagnostic::error(Span::new(10, 13), "\"onn\" is no mode").help("did you mean \"on\"?");
+        report.push(wrong.valid(&["on", "off"]));
+        report.push(Diagnostic::warning(None, "nothing is balanced"));
+        let all: Vec<Told> = report.told().collect();
+        assert_eq!((all[0].line, all[0].column, all[0].found.as_deref()), (Some(2), Some(6), Some("onn")));
+        assert_eq!((all[0].severity, all[0].valid), (Level::Error, &["on", "off"][..]));
+        assert_eq!(all[0].hint.as_deref(), Some("did you mean \"on\"?"));
+        assert_eq!((all[1].severity, all[1].line, all[1].found.as_deref()), (Level::Warning, None, None));
+    }
+
+    #[test]
     fn a_warning_alone_does_not_refuse_the_file() {
         let mut report = Report::new(Source::new("x", ""));
         report.push(Diagnostic::warning(None, "no node").help("add one"));
@@ -202,6 +285,7 @@ mod tests {
             report.push(Diagnostic::error(Span::new(start, end), "m"));
         }
         assert_eq!(report.lines().count(), 5);
+        assert_eq!(report.told().count(), 5);
         assert!(!report.render().is_empty());
     }
 }

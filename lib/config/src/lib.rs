@@ -19,6 +19,6 @@ mod diagnostic;
 mod source;
 mod word;
 
-pub use diagnostic::{Diagnostic, Level, Report};
+pub use diagnostic::{Diagnostic, Level, Report, Told};
 pub use source::{Position, Source, Span};
 pub use word::{nearest, parse_bool};

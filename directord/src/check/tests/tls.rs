@@ -57,6 +57,13 @@ impl Identity {
     }
 }
 
+/// Checks that verify, do it with these settings.
+pub(super) fn checker(tls: &Tls) -> Checker {
+    let checker = Checker::new();
+    assert!(checker.verifying.set(tls.clone()).is_ok());
+    checker
+}
+
 /// Trusts an authority of the test's own, beside the system's.
 pub(super) fn trusting(authority: &Identity) -> Tls {
     Tls::trusting(&authority.certificate.to_pem().unwrap())
@@ -127,7 +134,7 @@ async fn both_within(limit: Duration, tls: &Tls, to: SocketAddr, name: &str) -> 
         Ok(if link.line().await? == b"HTTP/1.0 200 OK" { Outcome::Passed } else { Outcome::Closed })
     };
     [
-        http::check(&probe, Ok(tls), &pattern::Turn::default(), &mut None).await,
+        http::check(&checker(tls), &probe, &pattern::Turn::default(), &mut None).await,
         progress.within(limit, talk).await,
     ]
 }

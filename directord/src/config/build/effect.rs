@@ -1,16 +1,21 @@
 //! What is right in itself, but does not do what its author must have had in mind.
 
+use super::resolve::note_once;
 use super::{Builder, Section, value};
+use crate::config::SCHEDULERS;
 use crate::config::model::{CheckType, Setting};
 use crate::config::value::Notes;
-use config::Diagnostic;
+use config::{Diagnostic, Level};
+use ipvs::{Family, Forwarding};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 impl Builder<'_> {
     /// Warns of a section that does nothing, or whose checks say nothing.
     pub(super) fn idle(&self, section: &Section, notes: &mut Notes) {
-        if section.reals.is_empty() {
+        // Where there are errors it may be one of them that leaves it without.
+        if section.reals.is_empty() && !notes.iter().any(|note| note.level == Level::Error) {
             notes.push(
                 Diagnostic::warning(section.span, "this virtual service has no real server")
                     .help("write real=ADDRESS:PORT gate, masq or ipip below it"),
@@ -57,7 +62,54 @@ impl Builder<'_> {
                 );
             }
         }
+        if let (Some(flags), Some(scheduler)) = (&section.scheduler_flags, flagless(section)) {
+            notes.push(
+                Diagnostic::warning(
+                    flags.span,
+                    format!("schedflags has no effect: scheduler {scheduler} has no flags"),
+                )
+                .help("it counts with scheduler=sh and scheduler=mh; ipvsadm refuses the flags of other schedulers"),
+            );
+        }
     }
+
+    /// Warns of what the kernel refuses or drops. ldirectord had only its log to say so, when it was in use.
+    pub(super) fn refused_by_kernel(&self, section: &Section, notes: &mut Notes) {
+        // One above the upper threshold is an error of the line; without one it is above 0, which is none.
+        for real in section.reals.iter().filter(|real| real.lower > 0 && real.upper == 0) {
+            let message = format!("the kernel refuses this server: l:{} without u:", real.lower);
+            notes.push(
+                Diagnostic::warning(real.host.span, message)
+                    .help("write u: with the number of connections from which on it gets no new ones"),
+            );
+        }
+        let fallback = section.shared.fallback.as_ref().or(match section.family {
+            Family::V4 => self.config.shared.fallback.as_ref(),
+            Family::V6 => section.shared.fallback6.as_ref().or(self.config.shared.fallback6.as_ref()),
+        });
+        let stays_here = |host: &Setting<String>, forwarding| {
+            let address = host.value.parse::<IpAddr>();
+            forwarding == Forwarding::Masquerade && address.is_ok_and(|address| address.is_loopback())
+        };
+        let real = section.reals.iter().find(|real| stays_here(&real.host, real.forwarding));
+        let fallback = fallback.map(|fallback| &fallback.value);
+        let fallback = fallback.filter(|fallback| stays_here(&fallback.host, fallback.forwarding));
+        // One of the real servers stands for them all.
+        for host in real.map(|real| &real.host).into_iter().chain(fallback.map(|fallback| &fallback.host)) {
+            let warning = Diagnostic::warning(
+                host.span,
+                format!("with masq the kernel drops what other machines send to {}", host.value),
+            )
+            .help("write gate, and have the server listen on the virtual address or on all");
+            note_once(notes, warning); // a global fallback is that of many sections
+        }
+    }
+}
+
+/// The scheduler, if it is one of the kernel's that looks at no flag.
+fn flagless(section: &Section) -> Option<&str> {
+    let scheduler = section.scheduler.as_ref().map_or("wrr", |scheduler| scheduler.value.as_str());
+    (SCHEDULERS.contains(&scheduler) && !matches!(scheduler, "sh" | "mh")).then_some(scheduler)
 }
 
 fn is_external(kind: CheckType) -> bool {

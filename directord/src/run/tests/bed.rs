@@ -47,6 +47,8 @@ struct Content {
     held_up: bool,
     /// So many wait.
     waiting: usize,
+    /// How many times it was read.
+    reads: usize,
 }
 
 impl Played {
@@ -58,6 +60,11 @@ impl Played {
     pub(super) fn hold_up(&self, held_up: bool) {
         self.state().held_up = held_up;
         self.changed.notify_all();
+    }
+
+    /// How many times it was asked for the table.
+    pub(super) fn reads(&self) -> usize {
+        self.state().reads
     }
 
     /// Somebody waits for the kernel.
@@ -81,6 +88,7 @@ struct Handle(Arc<Played>);
 impl Access for Handle {
     fn read(&mut self, ours: &HashSet<&ServiceKey>) -> Result<Table, Error> {
         let mut state = self.0.state();
+        state.reads += 1;
         state.waiting += 1;
         while state.held_up {
             state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -137,11 +137,11 @@ fn web() -> Vec<Row> {
         wrong: (all(&[b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother"]), no_match("other")),
         half: [end(Outcome::Unfinished(SHORT)), end(Outcome::Closed)],
         spoken: 1,
-        garbage: garbled("invalid HTTP version parsed"),
+        garbage: garbled("no HTTP: invalid HTTP version"),
         endless: vec![
-            (1, b"2".to_vec(), garbled("invalid HTTP version parsed")),
+            (1, b"2".to_vec(), garbled("no HTTP: invalid HTTP version")),
             (1, b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), garbled("more than 1310720 bytes of answer")),
-            (1, b"HTTP/1.1 200 OK\r\nX-Filler: a\r\n".to_vec(), garbled("invalid HTTP header parsed")),
+            (1, b"HTTP/1.1 200 OK\r\nX-Filler: a\r\n".to_vec(), garbled("more than 128 lines of head")),
             (2, b"more".to_vec(), passed()),
         ],
         ..lines(name, &good, kind)

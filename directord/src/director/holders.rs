@@ -1,0 +1,47 @@
+//! Which real servers are concerned by the results of a probe.
+
+use super::Place;
+use crate::check::Probe;
+use crate::config::{Check, Plan};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Who holds a probe: nearly always one server.
+#[derive(Debug)]
+pub(super) enum Holders {
+    One(Place),
+    Many(Vec<Place>),
+}
+
+impl Holders {
+    /// Where they are in the plan.
+    pub(super) fn places(&self) -> &[Place] {
+        match self {
+            Holders::One(place) => std::slice::from_ref(place),
+            Holders::Many(places) => places,
+        }
+    }
+
+    fn add(&mut self, place: Place) {
+        match self {
+            Holders::One(first) => *self = Holders::Many(vec![*first, place]),
+            Holders::Many(places) => places.push(place),
+        }
+    }
+}
+
+/// Who holds which probe of a plan.
+pub(super) fn holders(plan: &Plan) -> HashMap<Arc<Probe>, Holders> {
+    let mut holders: HashMap<Arc<Probe>, Holders> = HashMap::new();
+    for (at, service) in plan.services.iter().enumerate() {
+        for (number, real) in service.reals.iter().enumerate() {
+            if let Check::Probe(probe) = &real.check {
+                match holders.get_mut(probe) {
+                    Some(known) => known.add((at, number)),
+                    None => drop(holders.insert(Arc::clone(probe), Holders::One((at, number)))),
+                }
+            }
+        }
+    }
+    holders
+}
