@@ -62,9 +62,15 @@ const HEARTBEAT: &[(&str, How)] = &[
     ("`cl_status`", NotInFiles),
     ("rc.d scripts", Found("ha.d/rc.d/status", "#!/bin/sh\nreq_resource $1", "calls req_resource")),
     ("`/etc/default/heartbeat`", Found("default/heartbeat", "ULIMIT=1", "/etc/init.d/heartbeat")),
+    ("`cl_respawn`", NotInFiles), // it does nearly the same
+    ("`req_resource`, `mach_down`", Found("ha.d/rc.d/mine", "#!/bin/sh\nreq_resource $1", "takes nothing")),
     (
-        "`cl_respawn req_resource mach_down hb_setweight hb_setsite ha_propagate hb_api.py drbd-peer-outdater`",
-        Found("ha.d/ha.cf", "respawn root /usr/bin/cl_respawn /bin/x", "goes with the package"),
+        "`hb_setweight hb_setsite ha_propagate drbd-peer-outdater`",
+        Found("ha.d/rc.d/mine", "#!/bin/sh\nha_propagate", "but say so"),
+    ),
+    (
+        "`hb_api.py`",
+        Found("ha.d/ha.cf", "respawn root /usr/share/heartbeat/hb_api.py", "goes with the package"),
     ),
     ("the daemon is killed", NotInFiles),
     ("an address of a group is removed or added by hand", NotInFiles),
@@ -93,6 +99,42 @@ const LDIRECTORD: &[(&str, How)] = &[
         Found(CF, "virtual=192.0.2.1", "port"),
     ),
     (
+        "`virtual=0`, or port 0 without `persistent`",
+        Found(CF, "virtual=0\n\treal=192.0.2.11 gate", "not a firewall mark"),
+    ),
+    (
+        "`netmask` such as 255.255.255.999, `persistent` above 31 days",
+        Found(CF, "\tpersistent=60\n\tnetmask=255.255.255.999", "not a netmask"),
+    ),
+    ("`schedflags`", Found(CF, "\tschedflags=sh-port", "has no effect")),
+    ("`l:` above `u:`, or without it", Found(CF, "\treal=192.0.2.11:80 gate 1 l:10", "refuses this server")),
+    ("a weight above 65535", Found(CF, "\treal=192.0.2.11:80 gate 99999", "too large for a weight")),
+    (
+        "`checktype` that only has a digit in it (`external2`, `-1`)",
+        Found(CF, "\tchecktype=external2", "not a check type"),
+    ),
+    (
+        "`emailalert`, `emailalertfrom`, `smtp`, `virtualhost` that can be none",
+        Found(CF, "emailalert=not an address", "not a mail address"),
+    ),
+    (
+        "`mysql`, `pgsql`, `oracle` without `login` or `request`",
+        Found(CF, "\tservice=mysql", "needs a login"),
+    ),
+    (
+        "`logfile` that is neither a path nor a facility",
+        Found(CF, "logfile=\"local9\"", "not a syslog facility"),
+    ),
+    ("`masq` to a loopback address", Found(CF, "fallback=127.0.0.1:80 masq", "the kernel drops")),
+    (
+        "`checkcommand` with arguments",
+        Found(CF, "\tchecktype=external\n\tcheckcommand=\"/bin/true a\"", "these arguments"),
+    ),
+    ("values of the kernel that defeat the file, such as `expire_quiescent_template=0`", NotInFiles),
+    ("lines of syslog", NotInFiles),
+    ("`Invoking` and `Exiting` in the log", NotInFiles),
+    ("mails", NotInFiles),
+    (
         "a comment or a blank behind a value, blank lines and two blanks of indentation in a section, CR LF, a byte order mark",
         NotInFiles, // ldirectord refused them
     ),
@@ -108,6 +150,10 @@ const LDIRECTORD: &[(&str, How)] = &[
     (
         "`u:20 l:10` behind a real server",
         Found(CF, "\treal=192.0.2.11:80 gate 1 u:20 l:10", "lost the upper one"),
+    ),
+    (
+        "a real server's own request that begins with `/`",
+        Found(CF, "\treal=192.0.2.11:80 gate \"/a\", \"b\"", "ldirectord forgot"),
     ),
     ("`virtual` as the last line", Found(CF, "virtual=192.0.2.1:80", "no real server")),
     ("a relative path of the configuration", NotInFiles),
@@ -129,11 +175,14 @@ const LDIRECTORD: &[(&str, How)] = &[
     ("`sip`", Found(CF, "\tservice=sip", "final answer")),
     ("`simpletcp`", Found(CF, "\tservice=simpletcp\n\treceive=\"ok\"", "any line")),
     ("`http`, `https`", Found(CF, "\tservice=https", "TLS handshake")),
+    ("an HTTP answer that ends within its head, or has none (HTTP/0.9)", NotInFiles),
     (
         "`external` killed by a signal",
         Found(CF, "\tchecktype=external\n\tcheckcommand=/bin/true", "a signal has killed"),
     ),
     ("`external-perl`", Found(CF, "\tchecktype=external-perl\n\tcheckcommand=/bin/true", "perl runs")),
+    ("`radius` server that cannot be reached", NotInFiles),
+    ("names in `maintenancedir`", Found(CF, "maintenancedir=/etc/ha.d/off", "names of its files")),
     (
         "checks without a time limit (POP, SQL)",
         Found(CF, "\tservice=pgsql\n\tlogin=\"a\"\n\trequest=\"select 1\"", "limits of the file"),

@@ -85,6 +85,10 @@ fn change<'a>(
     let address =
         words.get(place + 1).and_then(|word| word.split('/').next()).and_then(|word| word.parse().ok());
     let Some(address) = address.filter(|address| addresses.contains(address)) else { return Vec::new() };
+    // A real server's own copy, which answers nobody's question for it.
+    if place.checked_sub(1).and_then(|before| words.get(before)) == Some(&"lo") {
+        return Vec::new();
+    }
     let nodes = holders.entry(address).or_default();
     nodes.retain(|node| *node != network);
     if words.first() != Some(&"Deleted") {
@@ -112,6 +116,7 @@ mod tests {
         let (gone, off) = ("[nsid 1]Deleted 2: eth0 inet 192.0.2.100/24", "[nsid current]Deleted nsid 1 ");
         assert_eq!(overlap(&["listening", one, one, gone, two]), None);
         assert_eq!(overlap(&[one, off, two]), None);
+        assert_eq!(overlap(&[one, "[nsid 2]1: lo inet 192.0.2.100/32 scope global lo"]), None);
         assert_eq!(overlap(&[one, two, "[nsid 2]2: eth0 inet 192.0.2.2/24", gone]), Some(2));
         assert_eq!(overlap(&[one, two]), Some(8));
     }

@@ -13,13 +13,14 @@
 //! * [`probe`] the client's view and its outages, [`arp`] who announces an address, [`beats`] who was heard when, [`holding`] whether two nodes held it, [`kernel`] the IPVS table and the addresses as
 //!   the kernel tells them, [`process`] helpers at work in a node, [`flood`] noise, [`serial`] a cable between nodes.
 //! * [`web`] real servers, [`pair`] two heartbeat nodes, [`old`] heartbeat 3.0.6, [`story`] the demonstration.
-//! * [`moment`] the clock and waiting, [`timeline`] what happened when, [`failure`] what went wrong, [`programs`] of this build.
+//! * [`moment`] the clock and waiting, [`timeline`] what happened when, [`costs`] what it cost the clients, [`failure`] what went wrong, [`programs`] of this build.
 //!
 //! A lab ends with the value that made it. Its programs run as root in namespaces; nothing of the machine is changed.
 #![forbid(unsafe_code)]
 
 pub mod arp;
 pub mod beats;
+pub mod costs;
 pub mod failure;
 pub mod flood;
 mod frames;

@@ -53,6 +53,13 @@ impl Prober {
         samples
     }
 
+    /// The longest time without an answer of which any part lies after a moment.
+    pub fn longest_since(&self, moment: Moment) -> Option<Outage> {
+        let mut all = outages(&self.samples(), |_| true);
+        all.retain(|outage| outage.to > moment);
+        all.into_iter().max_by_key(Outage::span)
+    }
+
     /// Wait for an answer by a server with one of these names to a request made after `after`.
     pub fn wait_answer(&self, after: Moment, names: &[&str], limit: Duration) -> Result<Sample> {
         let what = format!("a request is answered by {}", names.join(" or "));

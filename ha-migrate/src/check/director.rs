@@ -143,6 +143,11 @@ fn lost_threshold(real: &str) -> bool {
     at("u:").is_some_and(|upper| at("l:").is_some_and(|lower| upper < lower))
 }
 
+/// A request of its own that begins with `/`.
+fn lost_request(real: &str) -> bool {
+    real.split('"').nth(1).is_some_and(|request| request.starts_with('/'))
+}
+
 fn difference(line: &Written, section: &[&Written]) -> Option<(&'static str, Option<&'static str>)> {
     let value = line.value.trim_matches('"');
     let has = |name: &str| {
@@ -197,6 +202,13 @@ fn difference(line: &Written, section: &[&Written]) -> Option<(&'static str, Opt
             "both thresholds count: ldirectord lost the upper one, which stands before the lower one",
             Some("see whether the upper one is right"),
         )),
+        ("real" | "real6", server) if lost_request(server) => Some((
+            "the request, receive and thresholds that it has of its own count: ldirectord forgot them for the / at the beginning",
+            Some("see that the server passes this check, or remove its request"),
+        )),
+        ("checkcommand", command) if command.trim().contains(char::is_whitespace) => {
+            Some(("the program gets these arguments: ldirectord took all of it for the program's path", None))
+        }
         ("service", "mysql" | "pgsql" | "oracle") if has("receive") => Some((
             "receive must match a value of the first row: ldirectord did not look at it",
             Some("remove receive where it was only tried"),
@@ -211,7 +223,7 @@ fn difference(line: &Written, section: &[&Written]) -> Option<(&'static str, Opt
             Some(("a body that does not end in time is a failure: ldirectord took it for whole", None))
         }
         ("maintenancedir", _) => Some((
-            "its servers' names are looked up beside the checks, which do not wait for it",
+            "the names of its files are looked up beside the checks, which do not wait for it",
             Some("\"directord drain\" does the same without files"),
         )),
         _ => None,

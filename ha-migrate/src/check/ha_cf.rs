@@ -83,8 +83,8 @@ fn program(line: &Written) -> Option<Difference> {
         let message = "ipfail is built in: no process is started, whatever the path, and an old ipfail on the other node is understood";
         return Some((Verdict::Differs, message.to_owned(), None));
     }
-    if let Some((program, instead)) = gone::program(name) {
-        return Some((Verdict::Change, format!("{program} goes with the package heartbeat"), Some(instead)));
+    if let Some(gone) = gone::program(name) {
+        return Some((Verdict::Change, format!("{} {}", gone.name, gone.fate), Some(gone.instead)));
     }
     CLIENTS.contains(&name).then(|| {
         let message = format!("{name} asks heartbeat over its client socket, which heartbeatd does not have");

@@ -33,11 +33,11 @@ pub(super) fn folder(folder: &Path, files: &mut Vec<FileFindings>) {
     }
 }
 
-/// What a script calls that will not be there.
+/// What a script calls that does not do any more what it did.
 fn calls(path: &Path, file: &mut FileFindings) {
-    for (program, instead) in gone::called(path) {
-        let message = "is called, and goes with the package heartbeat";
-        file.add(Verdict::Look, None, Some(program), message, Some(instead));
+    for gone in gone::called(path) {
+        let message = format!("is called, and {}", gone.fate);
+        file.add(Verdict::Look, None, Some(gone.name), message, Some(gone.instead));
     }
 }
 

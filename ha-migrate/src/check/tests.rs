@@ -72,7 +72,7 @@ fn pair(name: &str) -> Folder {
             ("ha.d/rc.d/status", "#!/bin/sh\n[ $HA_st = dead ] && mach_down $HA_src\n"),
             ("ha.d/rc.d/mine", "#!/bin/sh\n/usr/share/heartbeat/req_resource x\n"),
             ("ha.d/rc.d/ifstat", "#!/bin/sh\n# not mach_down\n"),
-            ("ha.d/resource.d/web", "#!/bin/sh\n/usr/bin/cl_respawn x\n"),
+            ("ha.d/resource.d/web", "#!/bin/sh\n/usr/bin/cl_respawn hb_setsite\n"),
             ("ha.d/resource.d/good", "#!/bin/sh\necho my_mach_down\n"),
             ("default/ldirectord", "# comment\nCONFIG_FILE=/etc/x.cf\n"),
             ("default/heartbeat", "export ULIMIT=1\nif true; then :; fi\n"),
@@ -104,7 +104,7 @@ fn every_line_of_a_pair_is_judged() {
     );
     assert_eq!(told(&summary, "rc.d/mine"), ["0 Differs mine", "0 Look req_resource"]);
     assert_eq!(told(&summary, "rc.d/ifstat"), ["0 Differs ifstat"]);
-    assert_eq!(told(&summary, "resource.d/web"), ["0 Look cl_respawn"]);
+    assert_eq!(told(&summary, "resource.d/web"), ["0 Look hb_setsite"]);
     assert_eq!(told(&summary, "resource.d/good"), [""; 0]);
     assert_eq!(told(&summary, "default/ldirectord"), ["2 Differs CONFIG_FILE"]);
     assert_eq!(told(&summary, "default/heartbeat"), ["1 Look ULIMIT"]);
@@ -117,7 +117,7 @@ fn every_line_of_a_pair_is_judged() {
 fn scripts_and_programs_that_nothing_takes_the_place_of_are_named() {
     for command in ["ResourceManager takegroup x", "req_resource x"] {
         let status = format!("#!/bin/sh\n# harmless\n{command}\n");
-        let ha_cf = format!("{HA_CF}respawn root /usr/bin/cl_respawn -m 100 /usr/local/bin/x\n");
+        let ha_cf = format!("{HA_CF}respawn root /usr/share/heartbeat/hb_api.py\n");
         let folder = Folder::new(
             "gone",
             &[

@@ -73,7 +73,8 @@ impl Pair {
             }
             Forwarding::Masquerade => (
                 "masq",
-                format!("one ldirectord::ldirectord.cf {sync} 198.51.100.254/24/eth1 192.0.2.10/24/eth0\n"),
+                // The same resource by the program's own name.
+                format!("one directord::ldirectord.cf {sync} 198.51.100.254/24/eth1 192.0.2.10/24/eth0\n"),
             ),
         };
         let files = pair::Files {
@@ -107,7 +108,7 @@ impl Pair {
         Ok(pair)
     }
 
-    /// `node` holds the address, and both servers are in its table.
+    /// `node` holds the address, and both servers are in its table; in the other's there is nothing.
     fn balances(&self, node: &Node, other: &Node) -> Result<()> {
         pair::wait_holder(VIRTUAL.into(), node, other, PATIENCE)?;
         let ready = || {
@@ -115,7 +116,8 @@ impl Pair {
             let servers: Vec<_> = table.iter().flat_map(|service| &service.servers).collect();
             Ok(servers.len() == 2 && servers.iter().all(|server| server.weight == 1))
         };
-        wait_until(PATIENCE, &format!("both servers have weight 1 on {}", node.name()), ready).map(drop)
+        wait_until(PATIENCE, &format!("both servers have weight 1 on {}", node.name()), ready)?;
+        has_no_services(other)
     }
 
     fn connect(&self) -> Result<Conversation> {
@@ -124,6 +126,12 @@ impl Pair {
         conversation.goes_on()?;
         Ok(conversation)
     }
+}
+
+/// Its director has left, or was never there.
+fn has_no_services(node: &Node) -> Result<()> {
+    let what = format!("{} has no virtual service", node.name());
+    wait_until(PATIENCE, &what, || Ok(node.ipvs()?.is_empty())).map(drop)
 }
 
 /// A connection that is in use.
@@ -211,7 +219,9 @@ fn survives(forwarding: Forwarding) -> Result<()> {
     conversation.goes_on()?;
     second.goes_on()?;
     conversation.was_whole()?;
-    second.was_whole()
+    second.was_whole()?;
+    pair::stop(one)?;
+    has_no_services(one)
 }
 
 #[test]

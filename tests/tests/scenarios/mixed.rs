@@ -15,18 +15,14 @@ use lab::pair;
 use lab::{Node, Result, check, fail, wait_for, wait_until};
 
 use crate::old::{
-    check_old_log_of, complaints, old, old_runs, request_group, start_old, stop_old, words_ignored,
+    LOOK, check_old_log_of, complaints, old, old_runs, request_group, say_to_old, start_old, stop_old,
     words_lost,
 };
 use crate::pings;
 use crate::world::{ADDRESSES, ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, Media, Options, Pair};
 
-/// Between two questions to the old daemon: each is a process, and several pairs share the machine.
-const LOOK: Duration = Duration::from_millis(200);
 /// The longest anything may take: an old node starts dozens of processes for each move.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How often something is said to an old daemon that ignores or loses it.
-const TRIES: usize = 5;
 
 fn wait_old_says(node: &Node, wanted: &str) -> Result<()> {
     let what = format!("the old cl_status on {} says {wanted}", node.name());
@@ -132,7 +128,7 @@ impl Mixed {
                 if found[home].is_none() && wanted[home] == aged.name() && aged.pid().is_some() {
                     let lost = words_lost(aged)?;
                     if self.lost[home].replace(lost) < lost {
-                        request_group(aged, ADDRESSES[home])?;
+                        request_group(aged, &format!("{}/24/eth0", ADDRESSES[home]))?;
                     }
                 }
             }
@@ -141,36 +137,17 @@ impl Mixed {
         .map_err(|failure| self.pair.explain(failure))
     }
 
-    /// A move by hand. What an old node's tool says may be ignored while the last move is being finished, or lost; its log tells,
-    /// and then it is said again.
+    /// A move by hand; on an old node it is said until it is heard.
     fn order(&self, index: usize, tool: &str, set: &str, wanted: [&str; 2]) -> Result<()> {
-        let node = self.node(index);
-        let step = format!("{tool} {set} on {}", node.name());
+        let (node, words) = (self.node(index), format!("{tool} {set}"));
+        let step = format!("{words} on {}", node.name());
         if self.is_ours(index) {
             wait_until(PATIENCE, &step, || node.run(&[tool, set]).map(|_| true))?;
             return self.wait(wanted, &step);
         }
-        self.say_to_old(node, &format!("{tool} {set}"), || Ok(self.pair.placement()? == wanted.map(Some)))?;
+        let there = || Ok(self.pair.placement()? == wanted.map(Some));
+        say_to_old(node, &words, PATIENCE, there).map_err(|failure| self.pair.explain(failure))?;
         self.wait(wanted, &step)
-    }
-
-    /// Says something with an old node's own tool until it is done.
-    fn say_to_old(&self, node: &Node, words: &str, done: impl Fn() -> Result<bool>) -> Result<()> {
-        for _ in 0..TRIES {
-            let unheard = words_lost(node)? + words_ignored(node)?;
-            old(node, &format!("/usr/share/heartbeat/{words}"))?;
-            let heard = wait_for(PATIENCE, &format!("{words} on {}", node.name()), || {
-                if done()? {
-                    return Ok(Some(true));
-                }
-                sleep(LOOK);
-                Ok((words_lost(node)? + words_ignored(node)? > unheard).then_some(false))
-            });
-            if heard.map_err(|failure| self.pair.explain(failure))? {
-                break;
-            }
-        }
-        Ok(())
     }
 
     fn stop(&self, index: usize) -> Result<()> {

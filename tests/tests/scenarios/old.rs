@@ -1,42 +1,14 @@
 //! Nodes with heartbeat 3.0.6 as Debian ships it.
 
-use std::net::Ipv4Addr;
-
-pub(crate) use lab::old::{OLD, copy_scripts as copy_old_scripts, run as old, start as start_old};
+pub(crate) use lab::old::{
+    LOOK, OLD, copy_scripts as copy_old_scripts, request_group, run as old, runs as old_runs,
+    say as say_to_old, start as start_old, stop as stop_old, words_lost,
+};
 use lab::{Node, Result, check};
-
-/// Stops its daemon in order; returns when it has ended.
-pub(crate) fn stop_old(node: &Node) -> Result<()> {
-    old(node, "/usr/libexec/heartbeat/heartbeat -k").map(drop)
-}
-
-/// Whether its daemon runs.
-pub(crate) fn old_runs(node: &Node) -> Result<bool> {
-    Ok(node.pid().is_some() && old(node, "cl_status hbstatus || true")?.contains("is running"))
-}
 
 /// How often its daemon has started.
 pub(crate) fn old_starts(node: &Node) -> Result<usize> {
     Ok(node.sh("cat /var/log/ha-log")?.matches("Configuration validated").count())
-}
-
-/// How many words of its own scripts its daemon has lost: what `ha_clustermsg` writes in several pieces on a busy machine is
-/// read as several messages, the first of them empty.
-pub(crate) fn words_lost(node: &Node) -> Result<usize> {
-    Ok(node.read("/var/log/ha-log")?.matches("Message with zero fields").count())
-}
-
-/// How many requests of its own tools its daemon has ignored, because something was under way.
-pub(crate) fn words_ignored(node: &Node) -> Result<usize> {
-    let ignored = format!("from {} ignored", node.name());
-    Ok(node.read("/var/log/ha-log")?.matches(&ignored).count())
-}
-
-/// Asks its daemon for its own group, as it does itself when it takes part.
-pub(crate) fn request_group(node: &Node, address: Ipv4Addr) -> Result<()> {
-    let (name, key) = (node.name(), format!("{address}/24/eth0"));
-    let words = format!("HA_CURHOST={name} HA_NICEFAILBACK=yes /usr/share/heartbeat/req_resource {key}");
-    old(node, &words).map(drop)
 }
 
 /// The error-level lines that a pair of old nodes has, by story, as `tests/old-pair` found them: `story: line`.

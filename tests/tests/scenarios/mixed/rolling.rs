@@ -2,12 +2,12 @@
 //! either address. The files of a node are never touched: each program takes over what the other one left. Every step tells what it
 //! cost the clients.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
-use lab::probe::{Outage, Prober, outages};
-use lab::{Moment, Node, Result, check, millis, web};
+use lab::costs::Costs;
+use lab::probe::Prober;
+use lab::{Moment, Node, Result, check, web};
 
 use super::{Case, Media, Mixed, PATIENCE, PLACES, SHA1};
 use crate::old::check_old_log_of;
@@ -29,7 +29,7 @@ const FILES: &str =
 struct Rolling {
     mixed: Mixed,
     clients: [Prober; 2],
-    report: String,
+    costs: Costs,
 }
 
 impl Rolling {
@@ -44,12 +44,13 @@ impl Rolling {
         mixed.wait(AT_HOME, "cold start of two old nodes")?;
         let ask = |address| Prober::http(&mixed.pair.client, (address, 80).into(), ASK_EVERY, ANSWER_LIMIT);
         let clients = [ask(ADDRESSES[0])?, ask(ADDRESSES[1])?];
-        let report = format!(
-            "\nRolling migration, auto_failback {}, {:?}: longest time without an answer, by address\n(alpha+beta: the programs of the two nodes after the step)\n\n\
-             {:<58} {:>12} {:>12}\n",
-            case.failback, case.media, "step", ADDRESSES[0], ADDRESSES[1]
+        let title = format!(
+            "Rolling migration, auto_failback {}, {:?}: longest time without an answer, by address\n(alpha+beta: the programs of the two nodes after the step)",
+            case.failback, case.media
         );
-        let rolling = Self { mixed, clients, report };
+        let columns = ADDRESSES.map(|address| address.to_string());
+        let costs = Costs::new(&title, &columns.each_ref().map(String::as_str), OUTAGE_LIMIT);
+        let rolling = Self { mixed, clients, costs };
         rolling.served(Moment::now(), AT_HOME)?;
         Ok(rolling)
     }
@@ -75,18 +76,7 @@ impl Rolling {
         self.mixed.wait(wanted, what)?;
         self.served(Moment::now(), wanted)?;
         let programs = [0, 1].map(|index| if self.mixed.is_ours(index) { "new" } else { "old" });
-        let _ = write!(self.report, "{:<58}", format!("{}: {what}", programs.join("+")));
-        for client in &self.clients {
-            let cost = longest_since(client, begin);
-            let told = cost.as_ref().map_or_else(|| "none".to_owned(), |outage| millis(outage.span()));
-            let _ = write!(self.report, " {told:>12}");
-            let span = cost.map_or(Duration::ZERO, |outage| outage.span());
-            check(span <= OUTAGE_LIMIT, || {
-                format!("{what}: no answer for {}\n{}", millis(span), self.report)
-            })?;
-        }
-        self.report.push('\n');
-        Ok(())
+        self.costs.step(&format!("{}: {what}", programs.join("+")), begin, &self.clients)
     }
 
     /// Gives a node the other program, as an administrator does: hands everything over, stops, starts the other one.
@@ -133,13 +123,6 @@ impl Rolling {
     }
 }
 
-/// The longest outage of which any part lies after `begin`.
-fn longest_since(client: &Prober, begin: Moment) -> Option<Outage> {
-    let mut all = outages(&client.samples(), |_| true);
-    all.retain(|outage| outage.to > begin);
-    all.into_iter().max_by_key(Outage::span)
-}
-
 /// Old and old, old and new, new and new, new and old, old and old.
 fn there_and_back(case: Case) -> Result<()> {
     let mut rolling = Rolling::begin(case)?;
@@ -161,7 +144,7 @@ fn there_and_back(case: Case) -> Result<()> {
         check_old_log_of(node, case.story, &[])?;
     }
     // Past the capture of the test runner: what it cost is told also when all is well.
-    let _ = writeln!(std::io::stderr(), "{}", rolling.report);
+    let _ = writeln!(std::io::stderr(), "{}", rolling.costs);
     Ok(())
 }
 

@@ -164,7 +164,9 @@ impl Mixed {
     fn hand_over_in_vain(&self, index: usize) -> Result<()> {
         let node = self.node(index);
         if !self.is_ours(index) {
-            return self.say_to_old(node, "hb_standby local", || self.refused(1 - index));
+            let refused = || self.refused(1 - index);
+            return say_to_old(node, "hb_standby local", PATIENCE, refused)
+                .map_err(|failure| self.pair.explain(failure));
         }
         wait_until(PATIENCE, "hb_standby local", || node.run(&["hb_standby", "local"]).map(|_| true))?;
         self.wait_refused(1 - index)

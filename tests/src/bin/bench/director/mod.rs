@@ -60,15 +60,15 @@ pub(crate) fn run(runs: usize, only: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Measures each program so many times; what one cannot do is told, and keeps the others from nothing.
+/// Measures each program so many times, by turns, so that a machine that is slower for a while is so for all; what one
+/// cannot do is told, and keeps the others from nothing.
 fn each(programs: &[Program], runs: usize, mut measure: impl FnMut(Program) -> Result<()>) {
-    for &program in programs {
-        for _ in 0..runs {
-            if let Err(failure) = measure(program) {
-                eprintln!("bench: {}: {failure}", program.name());
-                break;
-            }
-        }
+    let mut left = programs.to_vec();
+    for _ in 0..runs {
+        left.retain(|&program| {
+            let measured = measure(program);
+            measured.inspect_err(|failure| eprintln!("bench: {}: {failure}", program.name())).is_ok()
+        });
     }
 }
 
