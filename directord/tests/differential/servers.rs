@@ -5,7 +5,7 @@ use crate::speak::{self, answer};
 use crate::trust::Trust;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -72,6 +72,7 @@ fn become_state(
     mark(format!("{MAINTENANCE}/{}", kept_as(case, server)), state == State::Maintained);
     if state == State::Gone {
         if running.remove(&server).is_some() {
+            wait_for_partings(server);
             address("del", server);
         }
         return;
@@ -92,6 +93,22 @@ fn become_state(
             })
             .collect();
     }
+}
+
+/// Waits until whoever talked with this server has heard that it hung up: when its address is gone nothing reaches them any
+/// more, and ldirectord's MySQL client waits for ever for an answer.
+fn wait_for_partings(server: IpAddr) {
+    let server = server.to_string();
+    let arguments = ["-Htn", "state", "established", "state", "fin-wait-1", "src", &server];
+    for _ in 0..500 {
+        let output = Command::new("ss").args(arguments).output().unwrap();
+        assert!(output.status.success(), "ss: {}", String::from_utf8_lossy(&output.stderr));
+        if output.stdout.is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("connections of {server} do not end");
 }
 
 /// Makes a file, or takes it away.
@@ -133,16 +150,19 @@ fn address(verb: &str, address: IpAddr) {
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// An open port; it is closed when this is dropped.
+/// The connections of a port, numbered.
+type Talks = Arc<Mutex<BTreeMap<u64, TcpStream>>>;
+
+/// An open port; it is closed when this is dropped, and its connections with it.
 enum Port {
-    Tcp(Arc<TcpListener>, Arc<AtomicBool>, Option<std::thread::JoinHandle<()>>),
+    Tcp(Arc<TcpListener>, Talks, Arc<AtomicBool>, Option<std::thread::JoinHandle<()>>),
     Udp(Arc<AtomicBool>, Option<std::thread::JoinHandle<()>>),
 }
 
 impl Drop for Port {
     fn drop(&mut self) {
         let (closing, thread) = match self {
-            Port::Tcp(listener, closing, thread) => {
+            Port::Tcp(listener, _, closing, thread) => {
                 closing.store(true, Ordering::SeqCst);
                 let _ = rustix::net::shutdown(&**listener, rustix::net::Shutdown::Both); // wakes its thread
                 (closing, thread)
@@ -150,9 +170,14 @@ impl Drop for Port {
             Port::Udp(closing, thread) => (closing, thread),
         };
         closing.store(true, Ordering::SeqCst);
-        // The port is closed when the thread has let go of it.
+        // The port is closed when the thread has let go of it; then no connection is added any more.
         if let Some(thread) = thread.take() {
             thread.join().unwrap();
+        }
+        if let Port::Tcp(_, talks, ..) = self {
+            for stream in talks.lock().unwrap().values() {
+                let _ = stream.shutdown(Shutdown::Both); // it may have ended
+            }
         }
     }
 }
@@ -167,20 +192,26 @@ fn open(at: SocketAddr, udp: bool, speaks: Speaks, state: Arc<Mutex<State>>, tru
         return Port::Udp(closing, Some(thread));
     }
     let listener = Arc::new(TcpListener::bind(at).unwrap_or_else(|error| panic!("{at}: {error}")));
-    let accepting = Arc::clone(&listener);
+    let (accepting, talks) = (Arc::clone(&listener), Talks::default());
+    let open = Arc::clone(&talks);
     let thread = std::thread::spawn(move || {
-        loop {
+        for number in 0.. {
             match accepting.accept() {
                 _ if seen.load(Ordering::SeqCst) => return,
                 Ok((stream, _)) => {
                     let (speaks, state, trust) = (speaks.clone(), *state.lock().unwrap(), Arc::clone(&trust));
-                    std::thread::spawn(move || answer(stream, &speaks, state, &trust));
+                    let open = Arc::clone(&open);
+                    open.lock().unwrap().insert(number, stream.try_clone().unwrap());
+                    std::thread::spawn(move || {
+                        answer(stream, &speaks, state, &trust);
+                        open.lock().unwrap().remove(&number);
+                    });
                 }
                 Err(_) => {}
             }
         }
     });
-    Port::Tcp(listener, closing, Some(thread))
+    Port::Tcp(listener, talks, closing, Some(thread))
 }
 
 fn datagrams(socket: &UdpSocket, speaks: &Speaks, state: &Mutex<State>, closing: &AtomicBool) {

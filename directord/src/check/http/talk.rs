@@ -44,11 +44,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
                 let why = head(&self.ahead, 0, asked).err();
                 return Err(why.map_or(Outcome::Closed, Outcome::Garbled));
             }
-            // Empty lines before an answer: reading them again with every piece would be somebody's weapon.
-            let blank = self.ahead.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-            self.ahead.drain(..blank);
             let mut used = 0;
-            while let Some(next) = self.ahead.get(used..).filter(|next| !next.is_empty()) {
+            loop {
+                let next = self.ahead.get(used..).unwrap_or_default();
+                // Empty lines before an answer: reading them again with every piece would be somebody's weapon.
+                let blank = next.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+                let next = next.get(blank..).unwrap_or_default();
+                used += blank;
+                if next.is_empty() {
+                    break;
+                }
                 let Some((head, length)) = head(next, known, asked).map_err(Outcome::Garbled)? else { break };
                 used += length;
                 if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -62,7 +67,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
         }
     }
 
-    /// Reads what follows a head; it is thrown away if nobody is to look at it. An error is the server's close before the end it announced: what came until then counts.
+    /// Reads what follows a head; it is thrown away if nobody is to look at it. An error is the server's close before the end
+    /// it announced: what came until then counts.
     pub(super) async fn body(&mut self, body: &mut Body, is_kept: bool) -> Vec<u8> {
         loop {
             let ended = body.take(&self.ahead);
