@@ -5,10 +5,12 @@
 
 use crate::config::{Check, Plan, VirtualService};
 use ipvs::{Family, Forwarding, Protocol, ServiceKey};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 const TEMPLATE: &str = "net.ipv4.vs.expire_quiescent_template";
@@ -125,7 +127,7 @@ impl Sysctls {
             if v6.is_empty() { None } else { forwards6(Path::new("/proc/sys/net/ipv6/conf")) };
         for (forwards, servers) in [(sysctls.forwards, v4), (sysctls.forwards6, v6)] {
             if forwards == Some(false) {
-                sysctls.own.extend(servers.into_iter().filter(|address| is_own(*address)));
+                sysctls.own.extend(own(servers));
             }
         }
         sysctls
@@ -212,9 +214,28 @@ fn forwards6(interfaces: &Path) -> Option<bool> {
     Some(all || each.any(|one| number(&one.path().join("force_forwarding")).is_some_and(|on| on != 0)))
 }
 
-/// Whether a socket may have this address.
-fn is_own(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
+/// Those addresses that a socket may have. One that may not have any of them is asked for all: there may be ten thousands.
+fn own(addresses: BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
+    let mut unbound: [Option<OwnedFd>; 2] = [None, None];
+    let mut is_own = |address: IpAddr| {
+        let (slot, family) = match address {
+            IpAddr::V4(_) => (&mut unbound[0], AddressFamily::INET),
+            IpAddr::V6(_) => (&mut unbound[1], AddressFamily::INET6),
+        };
+        let socket = match slot.take() {
+            Some(socket) => socket,
+            None => match rustix::net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None) {
+                Ok(socket) => socket,
+                Err(_) => return false,
+            },
+        };
+        let is_bound = rustix::net::bind(&socket, &SocketAddr::new(address, 0)).is_ok();
+        if !is_bound {
+            *slot = Some(socket);
+        }
+        is_bound
+    };
+    addresses.into_iter().filter(|address| is_own(*address)).collect()
 }
 
 #[cfg(test)]

@@ -136,6 +136,8 @@ fn the_files_are_read() {
     write("eth1/force_forwarding", "1\n");
     assert_eq!(forwards6(&folder), Some(true));
     std::fs::remove_dir_all(&folder).unwrap();
-    assert!(is_own("127.0.0.1".parse().unwrap()));
-    assert!(!is_own("192.0.2.77".parse().unwrap()));
+    let asked = ["192.0.2.77", "127.0.0.1", "::1", "192.0.2.78", "127.0.0.2", "2001:db8::77"]
+        .map(|a| a.parse().unwrap());
+    let ours = ["127.0.0.1", "::1", "127.0.0.2"].map(|a| a.parse().unwrap());
+    assert_eq!(own(asked.into()), BTreeSet::from(ours));
 }
