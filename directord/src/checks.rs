@@ -19,8 +19,8 @@ mod schedule;
 
 use crate::check::{Attempt, Checked, Checker, Kind, Memory, Outcome, Probe};
 use crate::config::{Check, Plan};
+use rustc_hash::FxHashSet;
 use schedule::{Schedule, Ticket};
-use std::collections::HashSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -123,7 +123,7 @@ impl Checks {
     }
 
     /// Rests these probes, and no others.
-    pub fn rest(&self, idle: &HashSet<Arc<Probe>>) {
+    pub fn rest(&self, idle: &FxHashSet<Arc<Probe>>) {
         self.shared.schedule().rest(idle);
     }
 

@@ -21,7 +21,8 @@ use crate::config::{Check, Plan, RealServer, VirtualService};
 use crate::reconcile::{Role, Table, Wanted};
 use crate::verdict::{Change, Counts, State};
 use ipvs::{DestinationKey, ServiceKey};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -44,7 +45,7 @@ pub struct Director {
     /// Where check results have changed what is wanted, until somebody asks.
     touched: BTreeSet<usize>,
     /// Who is concerned by a probe: service and real server by position in the plan.
-    holders: HashMap<Arc<Probe>, Holders>,
+    holders: FxHashMap<Arc<Probe>, Holders>,
     /// What has happened, until somebody asks.
     events: Vec<Event>,
     /// What is to be mailed of a service as a whole, until somebody asks.
@@ -108,7 +109,7 @@ impl Director {
         next.events = std::mem::take(&mut self.events);
         next.notices = std::mem::take(&mut self.notices);
         next.parting = std::mem::take(&mut self.parting);
-        let commands: HashMap<&ServiceKey, &Option<String>> = next
+        let commands: FxHashMap<&ServiceKey, &Option<String>> = next
             .plan
             .services
             .iter()
@@ -121,7 +122,7 @@ impl Director {
                 next.parting.extend(fallback_command(old, false));
             }
         }
-        let before: HashMap<&ServiceKey, (&VirtualService, &Service)> = self
+        let before: FxHashMap<&ServiceKey, (&VirtualService, &Service)> = self
             .plan
             .services
             .iter()
@@ -130,7 +131,7 @@ impl Director {
             .collect();
         for (service, state) in next.plan.services.iter().zip(&mut next.services) {
             let Some((old, old_state)) = before.get(&service.service.key) else { continue };
-            let old_servers: HashMap<DestinationKey, (&RealServer, &Server)> = old
+            let old_servers: FxHashMap<DestinationKey, (&RealServer, &Server)> = old
                 .reals
                 .iter()
                 .zip(&old_state.servers)
@@ -151,7 +152,7 @@ impl Director {
                 }
             }
         }
-        let stay: HashSet<&ServiceKey> =
+        let stay: FxHashSet<&ServiceKey> =
             next.plan.services.iter().map(|service| &service.service.key).collect();
         let left = self.plan.services.iter().filter(|service| !stay.contains(&service.service.key));
         let leaving = left.map(leaving).collect();
@@ -173,7 +174,7 @@ impl Director {
 
     /// Every different probe of the plan, in the order of the file.
     pub fn probes(&self) -> Vec<Arc<Probe>> {
-        let mut seen = HashSet::new();
+        let mut seen = FxHashSet::default();
         let all = self.plan.services.iter().flat_map(|service| &service.reals);
         all.filter_map(|real| match &real.check {
             Check::Probe(probe) if seen.insert(probe) => Some(Arc::clone(probe)),
@@ -296,7 +297,7 @@ impl Director {
     }
 
     /// The probes whose servers are all in maintenance: nobody is interested in their results.
-    pub fn idle_probes(&self) -> HashSet<Arc<Probe>> {
+    pub fn idle_probes(&self) -> FxHashSet<Arc<Probe>> {
         let resting = |(at, number): &(usize, usize)| {
             let server = self.services.get(*at).and_then(|service| service.servers.get(*number));
             server.is_some_and(|server| server.verdict.in_maintenance())
@@ -321,12 +322,12 @@ impl Director {
     /// The table was edited as wanted, except for what failed, and is `table` now.
     pub fn placed(&mut self, wanted: &[Wanted], failed: &[Failed], table: &Table, now: SystemTime) {
         let held = table.index();
-        let wanted: HashMap<&ServiceKey, &Wanted> =
+        let wanted: FxHashMap<&ServiceKey, &Wanted> =
             wanted.iter().map(|want| (&want.service.key, want)).collect();
         for (service, state) in self.plan.services.iter().zip(&mut self.services) {
             let key = &service.service.key;
             let Some(want) = wanted.get(key) else { continue };
-            let failed: HashSet<Option<DestinationKey>> = failed
+            let failed: FxHashSet<Option<DestinationKey>> = failed
                 .iter()
                 .filter(|(service, _)| service == key)
                 .map(|(_, destination)| *destination)
@@ -334,7 +335,7 @@ impl Director {
             let there = held.contains_key(key);
             state.settled = there && !failed.contains(&None);
             // What is refused of ours does not keep strangers from being left alone from now on.
-            let ours: HashSet<DestinationKey> =
+            let ours: FxHashSet<DestinationKey> =
                 want.destinations.iter().map(|done| done.destination.key).collect();
             state.placing &= !there || failed.iter().flatten().any(|key| !ours.contains(key));
             state.fallback = None;

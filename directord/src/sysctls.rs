@@ -235,7 +235,7 @@ fn own(addresses: BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
         }
         is_bound
     };
-    addresses.into_iter().filter(|address| is_own(*address)).collect()
+    addresses.into_iter().filter(|address| address.is_loopback() || is_own(*address)).collect()
 }
 
 #[cfg(test)]

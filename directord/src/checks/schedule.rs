@@ -4,8 +4,9 @@
 use super::beat::Beat;
 use super::{Asked, Run};
 use crate::check::{Memory, Probe};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
@@ -23,11 +24,11 @@ pub(super) struct Schedule {
     origin: Instant,
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
-    numbers: HashMap<Arc<Probe>, u32>,
+    numbers: FxHashMap<Arc<Probe>, u32>,
     /// When a slot is due. One that does not say the same as the slot any more is void.
     queue: BinaryHeap<Reverse<(u64, u32)>>,
     /// Who wants a run of a slot, now.
-    asked: HashMap<u32, Vec<Asked>>,
+    asked: FxHashMap<u32, Vec<Asked>>,
     /// Counts slots, so that a run that outlives its slot does not end in another one's.
     made: u64,
 }
@@ -67,9 +68,9 @@ impl Schedule {
             origin: now,
             slots: Vec::new(),
             free: Vec::new(),
-            numbers: HashMap::new(),
+            numbers: FxHashMap::default(),
             queue: BinaryHeap::new(),
-            asked: HashMap::new(),
+            asked: FxHashMap::default(),
             made: 0,
         }
     }
@@ -82,7 +83,7 @@ impl Schedule {
 
     /// These from now on. Those that are known go on undisturbed, others end.
     pub(super) fn set(&mut self, probes: &[Arc<Probe>], now: Instant) {
-        let wanted: HashSet<&Arc<Probe>> = probes.iter().collect();
+        let wanted: FxHashSet<&Arc<Probe>> = probes.iter().collect();
         let gone: Vec<u32> =
             self.numbers.iter().filter(|(probe, _)| !wanted.contains(probe)).map(|(_, at)| *at).collect();
         for at in gone {
@@ -134,7 +135,7 @@ impl Schedule {
     }
 
     /// Rests these probes, and no others.
-    pub(super) fn rest(&mut self, idle: &HashSet<Arc<Probe>>) {
+    pub(super) fn rest(&mut self, idle: &FxHashSet<Arc<Probe>>) {
         for slot in self.slots.iter_mut().flatten() {
             slot.idle = idle.contains(&slot.probe);
         }

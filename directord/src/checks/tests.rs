@@ -81,7 +81,7 @@ async fn who_asks_gets_the_result_of_a_run_that_began_after_that() {
     assert!(checks.now(&probe).is_none(), "nobody runs it");
     checks.set(&[Arc::clone(&probe)]);
     next(&mut results).await;
-    checks.rest(&HashSet::from([Arc::clone(&probe)]));
+    checks.rest(&FxHashSet::from_iter([Arc::clone(&probe)]));
     let waiting = [checks.now(&probe).unwrap(), checks.now(&probe).unwrap()];
     let mut answered = 0;
     while answered < waiting.len() {

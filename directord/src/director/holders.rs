@@ -3,7 +3,7 @@
 use super::Place;
 use crate::check::Probe;
 use crate::config::{Check, Plan};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Who holds a probe: nearly always one server.
@@ -31,8 +31,8 @@ impl Holders {
 }
 
 /// Who holds which probe of a plan.
-pub(super) fn holders(plan: &Plan) -> HashMap<Arc<Probe>, Holders> {
-    let mut holders: HashMap<Arc<Probe>, Holders> = HashMap::new();
+pub(super) fn holders(plan: &Plan) -> FxHashMap<Arc<Probe>, Holders> {
+    let mut holders: FxHashMap<Arc<Probe>, Holders> = FxHashMap::default();
     for (at, service) in plan.services.iter().enumerate() {
         for (number, real) in service.reals.iter().enumerate() {
             if let Check::Probe(probe) = &real.check {

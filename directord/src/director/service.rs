@@ -5,7 +5,7 @@ use crate::config::VirtualService;
 use crate::metrics::Histogram;
 use crate::reconcile::{Presence, Role, Wanted, WantedDestination};
 use ipvs::{Destination, DestinationKey};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
@@ -30,7 +30,7 @@ pub(super) struct Service {
 impl Service {
     /// `found` is what the table holds of it.
     pub(super) fn adopt(service: &VirtualService, found: &[Destination], now: SystemTime) -> Service {
-        let found: HashMap<DestinationKey, u32> =
+        let found: FxHashMap<DestinationKey, u32> =
             found.iter().map(|found| (found.key, found.weight)).collect();
         let servers = service.reals.iter().map(|real| {
             let weight = found.get(&real.destination.key);

@@ -49,7 +49,7 @@ fn who_asks_does_not_wait_and_what_rests_does_not_run() {
     for run in schedule.take(begin, 9) {
         schedule.ended(run.ticket, None, begin);
     }
-    schedule.rest(&HashSet::from([probe(1, SECOND, None)]));
+    schedule.rest(&FxHashSet::from_iter([probe(1, SECOND, None)]));
     assert_eq!(ports(&schedule.take(start + 9 * SECOND / 10, 9)), [0; 0]);
     let (asked, _result) = oneshot::channel();
     schedule.ask(&probe(1, SECOND, None), asked, begin).unwrap();
