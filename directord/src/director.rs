@@ -174,13 +174,10 @@ impl Director {
 
     /// Every different probe of the plan, in the order of the file.
     pub fn probes(&self) -> Vec<Arc<Probe>> {
-        let mut seen = FxHashSet::default();
-        let all = self.plan.services.iter().flat_map(|service| &service.reals);
-        all.filter_map(|real| match &real.check {
-            Check::Probe(probe) if seen.insert(probe) => Some(Arc::clone(probe)),
-            _ => None,
-        })
-        .collect()
+        let first = |(probe, holders): (_, &Holders)| (holders.places().first().copied(), Arc::clone(probe));
+        let mut probes: Vec<_> = self.holders.iter().map(first).collect();
+        probes.sort_unstable_by_key(|(place, _)| *place);
+        probes.into_iter().map(|(_, probe)| probe).collect()
     }
 
     /// Whether every server has its first verdict.

@@ -83,14 +83,17 @@ impl Schedule {
 
     /// These from now on. Those that are known go on undisturbed, others end.
     pub(super) fn set(&mut self, probes: &[Arc<Probe>], now: Instant) {
-        let wanted: FxHashSet<&Arc<Probe>> = probes.iter().collect();
-        let gone: Vec<u32> =
-            self.numbers.iter().filter(|(probe, _)| !wanted.contains(probe)).map(|(_, at)| *at).collect();
-        for at in gone {
+        let (mut stays, mut new) = (vec![false; self.slots.len()], Vec::new());
+        for probe in probes {
+            match self.numbers.get(probe).and_then(|at| stays.get_mut(*at as usize)) {
+                Some(stays) => *stays = true,
+                None => new.push(probe),
+            }
+        }
+        for at in (0_u32..).zip(stays).filter(|(_, stays)| !stays).map(|(at, _)| at) {
             self.remove(at);
         }
-        let new: Vec<&Arc<Probe>> =
-            probes.iter().filter(|probe| !self.numbers.contains_key(*probe)).collect();
+        self.numbers.reserve(new.len());
         self.slots.reserve_exact(new.len().saturating_sub(self.free.len()));
         for (number, probe) in new.iter().enumerate() {
             let beat = Beat::spread(now, number, new.len(), probe.interval);

@@ -3,7 +3,7 @@
 use super::Place;
 use crate::check::Probe;
 use crate::config::{Check, Plan};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::sync::Arc;
 
 /// Who holds a probe: nearly always one server.
@@ -32,7 +32,9 @@ impl Holders {
 
 /// Who holds which probe of a plan.
 pub(super) fn holders(plan: &Plan) -> FxHashMap<Arc<Probe>, Holders> {
-    let mut holders: FxHashMap<Arc<Probe>, Holders> = FxHashMap::default();
+    let servers = plan.services.iter().map(|service| service.reals.len()).sum();
+    let mut holders: FxHashMap<Arc<Probe>, Holders> =
+        FxHashMap::with_capacity_and_hasher(servers, FxBuildHasher);
     for (at, service) in plan.services.iter().enumerate() {
         for (number, real) in service.reals.iter().enumerate() {
             if let Check::Probe(probe) = &real.check {
@@ -43,5 +45,6 @@ pub(super) fn holders(plan: &Plan) -> FxHashMap<Arc<Probe>, Holders> {
             }
         }
     }
+    holders.shrink_to_fit(); // many may share a probe
     holders
 }

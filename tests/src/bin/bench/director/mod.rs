@@ -89,7 +89,7 @@ struct Bed {
 impl Bed {
     fn start(program: Program, farm: Farm) -> Result<Self> {
         let mut lab = Lab::new()?;
-        let ports = "sysctl -qw net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_max_syn_backlog=65535 net.core.somaxconn=65535";
+        let ports = "sysctl -qw net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_max_syn_backlog=65535 net.core.somaxconn=65535 net.ipv4.ip_forward=1"; // it routes, as a director by NAT
         let node = lab.boot(
             Spec::new("director")
                 .boot("ip route add local 10.200.0.0/14 dev lo")
