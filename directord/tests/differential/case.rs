@@ -80,6 +80,8 @@ pub enum Speaks {
     Radius(String),
     /// MySQL.
     Mysql,
+    /// PostgreSQL.
+    Pgsql,
     /// The same in TLS.
     Tls(Box<Speaks>),
     /// Nothing: it accepts connections and hangs up.

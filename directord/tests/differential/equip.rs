@@ -98,6 +98,7 @@ fn speaks(dialogue: &Dialogue) -> Option<Speaks> {
         "ldap" => Speaks::Ldap,
         "ldaps" => tls(Speaks::Ldap),
         "mysql" => Speaks::Mysql,
+        "pgsql" => Speaks::Pgsql,
         "radius" => Speaks::Radius(dialogue.secret.reveal().to_owned()),
         "ftp" => {
             Speaks::Ftp(dialogue.receive.as_ref().map_or(String::new(), |receive| example(receive.text())))

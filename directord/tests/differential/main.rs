@@ -17,6 +17,8 @@
 #![allow(unreachable_pub)] // a test has no other side
 
 mod case;
+#[path = "../certificate/mod.rs"]
+mod certificate;
 mod compare;
 mod corpus;
 mod different;

@@ -69,10 +69,12 @@ fn ports() -> BTreeMap<(u16, bool), Speaks> {
         (389, Speaks::Ldap),
         (443, tls(web())),
         (587, Speaks::Smtp),
+        (636, tls(Speaks::Ldap)),
         (993, tls(Speaks::Imap)),
         (995, tls(Speaks::Pop)),
         (3306, Speaks::Mysql),
         (5060, Speaks::Sip),
+        (5432, Speaks::Pgsql),
         (7000, Speaks::Simple),
         (8080, web()),
         (8081, web()),
@@ -168,7 +170,7 @@ fn set_servers(dice: &mut Dice, case: &mut Case) {
     for (address, checks) in checks {
         let one_of = |names: &[&str]| checks.iter().any(|check| names.contains(&check.as_str()));
         // Of a silent server the old clients of these wait without end.
-        let patient = one_of(&["pop", "pops", "imap", "imaps", "https", "ldap", "mysql"]);
+        let patient = one_of(&["pop", "pops", "imap", "imaps", "https", "ldap", "ldaps", "mysql", "pgsql"]);
         // And the ones of these five seconds before they try once more.
         let again = one_of(&["imap", "imaps"]);
         let mut state = |moment: usize| match dice.below(14) {

@@ -2,6 +2,7 @@
 
 mod binary;
 mod ftp;
+mod postgres;
 mod text;
 
 use crate::case::{Speaks, State};
@@ -38,6 +39,7 @@ fn converse<S: Read + Write>(speaks: &Speaks, well: bool, talk: &mut Talk<S>) ->
         Speaks::Dns => binary::dns_by_tcp(talk, well),
         Speaks::Ldap => binary::ldap(talk, well),
         Speaks::Mysql => binary::mysql(talk, well),
+        Speaks::Pgsql => postgres::serve(talk, well),
     }
 }
 

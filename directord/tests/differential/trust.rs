@@ -1,21 +1,12 @@
 //! TLS of the real servers: a certificate of their own, which the programs of the side trust.
 
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
-use openssl::ec::{EcGroup, EcKey};
-use openssl::error::ErrorStack;
-use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
+use crate::certificate;
 use openssl::ssl::{SslAcceptor, SslMethod, SslStream};
-use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-use openssl::x509::{X509, X509NameBuilder};
 use std::net::{IpAddr, TcpStream};
 use std::path::Path;
 
 /// The variable that names the certificates to trust, to OpenSSL in whatever program.
 pub const VARIABLE: &str = "SSL_CERT_FILE";
-const DAYS: u32 = 2;
 
 /// Key and certificate of all real servers.
 pub struct Trust(SslAcceptor);
@@ -23,7 +14,7 @@ pub struct Trust(SslAcceptor);
 impl Trust {
     /// For servers of these addresses; writes the certificate to `file`.
     pub fn new(addresses: &[IpAddr], file: &Path) -> Trust {
-        let (key, certificate) = make(addresses).expect("a certificate");
+        let (key, certificate) = certificate::make(addresses).expect("a certificate");
         std::fs::write(file, certificate.to_pem().unwrap()).unwrap();
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
         acceptor.set_private_key(&key).unwrap();
@@ -35,30 +26,4 @@ impl Trust {
     pub fn accept(&self, stream: TcpStream) -> Option<SslStream<TcpStream>> {
         self.0.accept(stream).ok()
     }
-}
-
-fn make(addresses: &[IpAddr]) -> Result<(PKey<Private>, X509), ErrorStack> {
-    let curve = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
-    let key = PKey::from_ec_key(EcKey::generate(&curve)?)?;
-    let mut name = X509NameBuilder::new()?;
-    name.append_entry_by_text("CN", "www.example.com")?;
-    let name = name.build();
-    let mut names = SubjectAlternativeName::new();
-    names.dns("www.example.com");
-    for address in addresses {
-        names.ip(&address.to_string());
-    }
-    let mut certificate = X509::builder()?;
-    certificate.set_version(2)?; // the third
-    certificate.set_serial_number(&*BigNum::from_u32(1)?.to_asn1_integer()?)?;
-    certificate.set_subject_name(&name)?;
-    certificate.set_issuer_name(&name)?;
-    certificate.set_not_before(&*Asn1Time::days_from_now(0)?)?;
-    certificate.set_not_after(&*Asn1Time::days_from_now(DAYS)?)?;
-    certificate.set_pubkey(&key)?;
-    certificate.append_extension(BasicConstraints::new().critical().ca().build()?)?;
-    let names = names.build(&certificate.x509v3_context(None, None))?;
-    certificate.append_extension(names)?;
-    certificate.sign(&key, MessageDigest::sha256())?;
-    Ok((key, certificate.build()))
 }

@@ -35,7 +35,11 @@ const fn service(
 
 const LOGIN: &[&str] = &["login=\"monitor\"", "passwd = \"example\""];
 
-/// Those but the ones of the web. Simpletcp has no port of its own.
+const QUERY: &[&str] =
+    &["login=\"monitor\"", "passwd=\"example\"", "database=\"example\"", "request=\"SELECT 1\""];
+
+/// Those but the ones of the web, and `oracle`: without Oracle's own driver, which Debian lacks, the old program ends with the first
+/// check. Simpletcp has no port of its own.
 const SERVICES: &[Service] = &[
     service("smtp", &["25", "smtp"], "25", &[], &[]),
     service("submission", &["587", "submission"], "587", &[], &[]),
@@ -61,6 +65,8 @@ const SERVICES: &[Service] = &[
     ),
     service("ldap", &["389", "ldap"], "389", &["request=\"dc=example\"", "receive=\"^dc=\""], &[]),
     service("ldap", &["389", "ldap"], "389", LOGIN, &[]),
+    service("ldaps", &["636", "ldaps"], "636", &["request=\"dc=example\"", "receive=\"^dc=\""], &[]),
+    service("ldaps", &["636", "ldaps"], "636", LOGIN, &[]),
     service(
         "radius",
         &["1812"],
@@ -68,13 +74,8 @@ const SERVICES: &[Service] = &[
         &["login=\"monitor\"", "passwd=\"example\"", "secret=\"example\""],
         &[],
     ),
-    service(
-        "mysql",
-        &["3306", "mysql"],
-        "3306",
-        &["login=\"monitor\"", "passwd=\"example\"", "database=\"example\"", "request=\"SELECT 1\""],
-        &[],
-    ),
+    service("mysql", &["3306", "mysql"], "3306", QUERY, &[]),
+    service("pgsql", &["5432", "postgresql"], "5432", QUERY, &[]),
     service(
         "simpletcp",
         &["7000"],
