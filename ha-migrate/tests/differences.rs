@@ -168,6 +168,7 @@ const LDIRECTORD: &[(&str, How)] = &[
     ("`imap`, `imaps`", Found(CF, "\tservice=imap", "configured port")),
     ("`ftp` without `receive`", Found(CF, "\tservice=ftp", "when the login fails")),
     ("`dns`", Found(CF, "\tservice=dns\n\trequest=\"www.example.com\"", "any record")),
+    ("a database whose driver for Perl is not installed (`oracle`: is not in Debian)", NotInFiles),
     (
         "`mysql`, `pgsql`, `oracle` with `receive`",
         Found(CF, "\tservice=mysql\n\tlogin=\"a\"\n\trequest=\"select 1\"\n\treceive=\"1\"", "first row"),

@@ -27,11 +27,20 @@ const DIFFERENT: &[(&str, Applies)] = &[
     ),
     (
         "ldirectord has no fallback for a mark if it is the global one: it calls ipvsadm with `-r :0`",
-        |_, service, text| {
-            let of_section =
-                |line: &str| line.starts_with([' ', '\t']) && line.trim_start().starts_with("fallback");
-            let mark = matches!(service.service.key, ServiceKey::Fwmark { .. });
-            mark && service.fallback.is_some() && !text.lines().any(of_section)
+        |_, service, text| match service.service.key {
+            ServiceKey::Fwmark { mark, .. } => {
+                service.fallback.is_some() && !has_own_fallback(text, mark.get())
+            }
+            ServiceKey::Address { .. } => false,
+        },
+    ),
+    (
+        "ldirectord puts a quiescent server back without its thresholds, also one that the kernel refuses for them",
+        |plan, service, _| {
+            let refused = |to: &ipvs::Destination| to.upper_threshold == 0 && to.lower_threshold > 0;
+            plan.settings.readd_quiescent
+                && service.quiescent
+                && service.reals.iter().any(|real| refused(&real.destination))
         },
     ),
     (
@@ -62,6 +71,20 @@ pub fn in_plan(plan: &Plan, text: &str) -> Vec<(String, &'static str)> {
         }
     }
     found
+}
+
+/// Whether the section of this mark has a fallback of its own.
+fn has_own_fallback(text: &str, mark: u32) -> bool {
+    let is_of_mark = |head: &str| {
+        let value = head.split_once('=').map_or("", |(_, value)| value);
+        value.split_whitespace().next().is_some_and(|word| word == mark.to_string())
+    };
+    let is_fallback = |line: &str| {
+        let rest = line.trim_start().strip_prefix("fallback");
+        line.starts_with([' ', '\t']) && rest.is_some_and(|rest| !rest.starts_with("command"))
+    };
+    let mut sections = text.split("\nvirtual").map(str::lines);
+    sections.any(|mut lines| lines.next().is_some_and(is_of_mark) && lines.any(is_fallback))
 }
 
 /// Whether an external check has arguments beside its own four.

@@ -77,6 +77,9 @@ fn neither_crash_nor_stall_nor_bloat() {
         assert_eq!(results.passed(server), 0, "{service} {server} {}: {:?}", way.name, results.of(server));
         let refused = results.outcomes(server).all(|outcome| outcome == "refused");
         assert!(!refused, "{service} {server} {}: nothing was heard", way.name);
+        let no_tls = way.private
+            && results.outcomes(server).all(|outcome| ["refused", "tls"].contains(&outcome.as_str()));
+        assert!(!no_tls, "{service} {server} {}: nothing was heard in TLS", way.name);
     }
     for server in [A, B] {
         assert_eq!(results.count(server), results.passed(server), "{server}: {:?}", results.of(server));
@@ -142,13 +145,14 @@ impl Servers {
     fn start(all: &[Hostile]) -> Servers {
         let all: Vec<_> =
             all.iter().map(|hostile| (hostile.server.parse().unwrap(), hostile.way.clone())).collect();
+        let tls = acceptor();
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let (listening, ready) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
                 for (address, way) in all {
-                    way.serve(address).await;
+                    way.serve(address, tls.clone()).await;
                 }
                 listening.send(()).unwrap();
                 let _ = ended.await;
@@ -157,6 +161,14 @@ impl Servers {
         ready.recv().expect("they listen");
         Servers { end: Some(end), thread: Some(thread) }
     }
+}
+
+/// With a certificate that nobody has signed.
+fn acceptor() -> tokio_native_tls::TlsAcceptor {
+    let (key, certificate) = crate::certificate::make(&[HOSTILE.into()]).unwrap();
+    let (key, certificate) = (key.private_key_to_pem_pkcs8().unwrap(), certificate.to_pem().unwrap());
+    let identity = native_tls::Identity::from_pkcs8(&certificate, &key).unwrap();
+    native_tls::TlsAcceptor::new(identity).unwrap().into()
 }
 
 impl Drop for Servers {

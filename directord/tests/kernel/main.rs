@@ -14,6 +14,8 @@
 #![allow(unreachable_pub)] // a test has no other side
 
 mod bed;
+#[path = "../certificate/mod.rs"]
+mod certificate;
 mod commands;
 mod drain;
 mod drift;

@@ -2,15 +2,16 @@
 
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio_native_tls::TlsAcceptor;
 
 /// A service, and how its servers behave.
 pub struct Service {
     pub name: &'static str,
     pub udp: bool,
     /// Lines of its section.
-    pub options: &'static str,
+    pub options: String,
     pub ways: Vec<Way>,
 }
 
@@ -18,6 +19,8 @@ pub struct Service {
 #[derive(Clone)]
 pub struct Way {
     pub name: &'static str,
+    /// In TLS: the handshake is as it should be.
+    pub private: bool,
     /// What is said at first.
     first: Vec<u8>,
     then: Then,
@@ -31,7 +34,9 @@ enum Then {
     Drip(Vec<u8>),
     /// Nothing.
     Silence,
-    /// The end of the connection, with a reset.
+    /// The end of the connection.
+    End,
+    /// The same with a reset.
     Reset,
     /// Many of these for every datagram.
     Datagrams(Vec<u8>),
@@ -55,7 +60,10 @@ pub fn services() -> Vec<Service> {
     let mut all = vec![tcp("http", PAGE, web(false)), tcp("http_proxy", PROXIED, web(true))];
     all.extend(in_lines());
     all.extend(in_packets());
-    all.extend(["https", "imaps", "pops", "ldaps"].map(|name| tcp(name, with_tls(name), tls())));
+    let plain = |name| all.iter().find(|service| service.name == name).expect("a service without TLS");
+    let private = [("https", "http"), ("imaps", "imap"), ("pops", "pop"), ("ldaps", "ldap")];
+    let private = private.map(|(name, same)| in_tls(name, plain(same)));
+    all.extend(private);
     all.extend(datagrams());
     all
 }
@@ -69,28 +77,29 @@ const NAME: &str = "\trequest=\"www.example.com\"\n\treceive=\"192.0.2.8\"\n";
 const RADIUS: &str = "\tlogin=\"joe\"\n\tpasswd=\"secret\"\n\tsecret=\"shared\"\n";
 const TEXT: &str = "\trequest=\"hello\"\n\treceive=\"^fine$\"\n";
 
-fn with_tls(name: &str) -> &'static str {
-    match name {
-        "https" => PAGE,
-        "ldaps" => "",
-        _ => ACCOUNT,
-    }
-}
-
-fn tcp(name: &'static str, options: &'static str, mut ways: Vec<Way>) -> Service {
+fn tcp(name: &'static str, options: &str, mut ways: Vec<Way>) -> Service {
     // What is hostile to whatever protocol.
     ways.extend([
         way("says nothing", b"", Then::Silence),
+        way("hangs up", b"", Then::End),
         way("hangs up with a reset", b"", Then::Reset),
         flood("one endless line", b"", b"x"),
         flood("endless empty lines", b"", b"\r\n"),
         way("slow noise", b"", Then::Drip(b"x".to_vec())),
     ]);
-    Service { name, udp: false, options, ways }
+    Service { name, udp: false, options: options.to_owned(), ways }
+}
+
+/// The same in TLS, and what is hostile in a handshake.
+fn in_tls(name: &'static str, plain: &Service) -> Service {
+    let mut service = tcp(name, &plain.options, handshakes());
+    service.options += "\ttlsverify=no\n";
+    service.ways.extend(plain.ways.iter().cloned().map(|way| Way { private: true, ..way }));
+    service
 }
 
 fn way(name: &'static str, first: impl AsRef<[u8]>, then: Then) -> Way {
-    Way { name, first: first.as_ref().to_vec(), then }
+    Way { name, private: false, first: first.as_ref().to_vec(), then }
 }
 
 fn flood(name: &'static str, first: impl AsRef<[u8]>, then: impl AsRef<[u8]>) -> Way {
@@ -232,17 +241,30 @@ fn in_packets() -> Vec<Service> {
     ]
 }
 
-/// Garbage where TLS should be.
-fn tls() -> Vec<Way> {
+/// Instead of a handshake, or in the middle of one.
+fn handshakes() -> Vec<Way> {
     // A ServerHello of 16 MiB, in records as long as they may be.
-    let mut hello = vec![0x16, 3, 3, 0x40, 0, 2, 255, 255, 255, 3, 3];
-    hello.resize(5 + 0x4000, 7);
+    let mut long = vec![0x16, 3, 3, 0x40, 0, 2, 255, 255, 255, 3, 3];
+    long.resize(5 + 0x4000, 7);
     let record = [&[0x16, 3, 3, 0x40, 0][..], &[7; 0x4000]].concat();
+    // One of a version: random bytes, no session, a cipher, no compression.
+    let hello = |version: [u8; 2]| {
+        [&[0x16, version[0], version[1], 0, 42, 2, 0, 0, 38][..], &version, &[7; 32], &[0, 0xc0, 0x2f, 0]]
+            .concat()
+    };
+    // To be ignored in a handshake (RFC 5246, section 7.4.1.1).
+    let request = [0x16, 3, 3, 0, 4, 0, 0, 0, 0];
     vec![
         flood("endless warnings", "", [0x15, 3, 3, 0, 2, 1, 0]),
-        flood("a hello of 16 MiB", hello, record),
+        flood("a hello of 16 MiB", long, record),
         flood("empty records", "", [0x16, 3, 3, 0, 0]),
         flood("the longest record", [0x16, 3, 3, 255, 255], "x"),
+        way("SSL 3.0", hello([3, 0]), Then::Silence),
+        way("TLS 1.0", hello([3, 1]), Then::Silence),
+        way("half a handshake and nothing", hello([3, 3]), Then::Silence),
+        way("half a handshake and the end", hello([3, 3]), Then::End),
+        flood("a handshake that never ends", hello([3, 3]), request),
+        flood("a handshake that never begins", "", request),
         flood("no TLS at all", "220 ready\r\n", "HTTP/1.1 400 Bad Request\r\n"),
         way("a hello byte by byte", [0x16, 3, 3, 0x40, 0, 2, 0, 0x3f, 0xfc, 3, 3], Then::Drip(vec![7])),
         way("half a hello and a reset", [0x16, 3, 3, 0x40, 0, 2, 0], Then::Reset),
@@ -250,33 +272,32 @@ fn tls() -> Vec<Way> {
 }
 
 fn datagrams() -> Vec<Service> {
-    let udp = |name, options, extra: Vec<Way>| {
-        let many = |name, datagram: Vec<u8>| way(name, b"", Then::Datagrams(datagram));
+    let many = |name, datagram: Vec<u8>| way(name, b"", Then::Datagrams(datagram));
+    let udp = |name, options: &str, extra| {
         let mut ways = vec![
             way("says nothing", b"", Then::Silence),
             many("the largest datagrams", vec![b'x'; LARGEST]),
             many("empty datagrams", Vec::new()),
             many("datagrams of NUL", vec![0; 512]),
         ];
-        ways.extend(extra);
-        Service { name, udp: true, options, ways }
+        ways.extend::<Vec<Way>>(extra);
+        Service { name, udp: true, options: options.to_owned(), ways }
     };
     // A message of DNS whose name points at itself, and one with 65535 records of each kind.
     let loops = [&[0; 4][..], &[0, 1, 0, 1, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1]].concat();
-    let many = [&[0; 4][..], &[255; 8], &[0xc0; 4000]].concat();
+    let records = [&[0; 4][..], &[255; 8], &[0xc0; 4000]].concat();
     // An Access-Accept of 65535 bytes, with an attribute of no length.
     let accept = [&[2, 0, 255, 255][..], &[0; 16], &[18, 0]].concat();
-    let datagram = |name, bytes| way(name, b"", Then::Datagrams(bytes));
     vec![
-        udp("dns", NAME, vec![datagram("names in a circle", loops), datagram("65535 records", many)]),
-        udp("radius", RADIUS, vec![datagram("a length of 65535", accept)]),
-        udp("sip", "", vec![datagram("endless 100 Trying", b"SIP/2.0 100 Trying\r\n\r\n".to_vec())]),
+        udp("dns", NAME, vec![many("names in a circle", loops), many("65535 records", records)]),
+        udp("radius", RADIUS, vec![many("a length of 65535", accept)]),
+        udp("sip", "", vec![many("endless 100 Trying", b"SIP/2.0 100 Trying\r\n\r\n".to_vec())]),
     ]
 }
 
 impl Way {
     /// Listens on this address and serves whoever comes, until the runtime ends.
-    pub async fn serve(self, address: SocketAddr) {
+    pub async fn serve(self, address: SocketAddr, tls: TlsAcceptor) {
         if let Then::Datagrams(datagram) = self.then {
             let socket = UdpSocket::bind(address).await.unwrap();
             tokio::spawn(async move {
@@ -290,18 +311,28 @@ impl Way {
             return;
         }
         // Whoever says nothing says it to datagrams, too.
-        let silent = UdpSocket::bind(address).await.unwrap();
+        let silent = match self.then {
+            Then::Silence => Some(UdpSocket::bind(address).await.unwrap()),
+            _ => None,
+        };
         let listener = TcpListener::bind(address).await.unwrap();
         tokio::spawn(async move {
             let _silent = silent;
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(self.clone().talk(stream));
+                tokio::spawn(self.clone().answer(stream, tls.clone()));
             }
         });
     }
 
     /// One connection, until the client has enough.
-    async fn talk(self, mut stream: TcpStream) -> Option<()> {
+    async fn answer(self, stream: TcpStream, tls: TlsAcceptor) -> Option<()> {
+        if matches!(self.then, Then::Reset) {
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).ok()?;
+        }
+        if self.private { self.talk(tls.accept(stream).await.ok()?).await } else { self.talk(stream).await }
+    }
+
+    async fn talk(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<()> {
         stream.write_all(&self.first).await.ok()?;
         match self.then {
             Then::Flood(again) => {
@@ -316,10 +347,8 @@ impl Way {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
-            Then::Reset => {
-                socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).ok()?;
-                return None;
-            }
+            Then::End => return stream.shutdown().await.ok(),
+            Then::Reset => return None,
             Then::Silence | Then::Datagrams(_) => {}
         }
         let mut heard = [0; 4096];
