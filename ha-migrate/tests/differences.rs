@@ -93,6 +93,7 @@ const LDIRECTORD: &[(&str, How)] = &[
     ("`fork=yes`", Found(CF, "fork=yes", "no process for each service")),
     ("`checkinterval` of a section without `fork=yes`", Found(CF, "\tcheckinterval=5", "fork=no")),
     ("start and reload", Found(CF, "", "no traffic to a server before its first good check")),
+    ("stop and reload in the middle of a check", NotInFiles),
     ("a file with a mistake", NotInFiles),
     (
         "`virtual` without a port, half a host name, half a scheduler's name",
