@@ -149,6 +149,10 @@ const LDIRECTORD: &[(&str, How)] = &[
     ("failure counter of a server in several services", NotInFiles),
     ("`failurecount` with `ldap`, `ldaps`", Found(CF, "\tservice=ldap", "twice")),
     (
+        "`ldap`, `ldaps` that refuse connections or logins, while ipvsadm is slower than `checktimeout`",
+        NotInFiles,
+    ),
+    (
         "`u:20 l:10` behind a real server",
         Found(CF, "\treal=192.0.2.11:80 gate 1 u:20 l:10", "lost the upper one"),
     ),

@@ -35,6 +35,9 @@ const fn service(
 
 const LOGIN: &[&str] = &["login=\"monitor\"", "passwd = \"example\""];
 
+/// The old program changes the table within the time limit of these checks; if ipvsadm is slow, it stops half way and never tries
+/// again.
+const UNHURRIED: &str = "checktimeout=60";
 const QUERY: &[&str] =
     &["login=\"monitor\"", "passwd=\"example\"", "database=\"example\"", "request=\"SELECT 1\""];
 
@@ -227,6 +230,9 @@ fn negotiate(dice: &mut Dice, six: bool, mark: bool, mut lines: Vec<String>) -> 
         lines.push(format!("checkport={}", service.number));
     }
     lines.extend(service.lines.iter().map(|line| (*line).to_owned()));
+    if service.name.starts_with("ldap") {
+        lines.push(UNHURRIED.to_owned());
+    }
     let port = match (own_port, udp) {
         (true, _) => dice.of(service.ports),
         (false, true) => dice.of(&["80", "8080", "9000"]), // few names are known for UDP

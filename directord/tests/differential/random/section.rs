@@ -75,6 +75,7 @@ fn settings(dice: &mut Dice, six: bool, mark: bool, udp: bool, lines: &mut Vec<S
             lines.push(format!("netmask={}", if six { "64" } else { "255.255.255.0" }));
         }
     }
+    let unhurried = lines.iter().any(|line| line.starts_with("checktimeout"));
     let mut maybe = |percent, line: &str| {
         if dice.chance(percent) {
             lines.push(line.to_owned());
@@ -87,7 +88,7 @@ fn settings(dice: &mut Dice, six: bool, mark: bool, udp: bool, lines: &mut Vec<S
     maybe(15, "failurecount=2");
     maybe(5, "failurecount=3# more");
     maybe(10, "negotiatetimeout=3");
-    maybe(10, "checktimeout=3s");
+    maybe(if unhurried { 0 } else { 10 }, "checktimeout=3s");
     maybe(10, "servicename=A service");
     maybe(10, "# a comment in the section");
     maybe(10, "fallbackcommand=\"/bin/true\"");
