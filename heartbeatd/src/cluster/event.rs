@@ -63,6 +63,8 @@ pub struct Settings {
     pub ipfail: bool,
     /// A stonith device can cut off the other node: its resources are taken only after it has.
     pub fencing: bool,
+    /// A group that cannot be stopped here: the other node is asked to cut this one off, and takes what it held.
+    pub fence_stuck: bool,
     /// Longest random delay before a lost message is asked for again.
     pub rexmit_delay: Duration,
     /// `hopfudge` + number of configured nodes, ping nodes included.

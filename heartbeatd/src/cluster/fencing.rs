@@ -26,6 +26,8 @@ const HEAD_START: Duration = Duration::from_secs(3);
 pub(super) struct Fencing {
     step: Step,
     failures: u32,
+    /// It lives, and asks for it.
+    on_request: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +89,32 @@ impl Cluster {
             && !matches!(self.phase, Phase::Stopping | Phase::Lingering { .. } | Phase::Gone)
         {
             let step = Step::Waiting { retry_at: self.now.mono + wait };
-            self.fencing = Some(Fencing { step, failures: 0 });
+            self.fencing = Some(Fencing { step, failures: 0, on_request: false });
             self.expire_fencing(); // it may be due
         }
+    }
+
+    /// Has the other node cut off that cannot stop its groups, for as long as it asks for that. If both ask, the one whose
+    /// name sorts first does it.
+    pub(super) fn fence_on_request(&mut self) {
+        let Some(peer) = self.peer.as_ref().filter(|peer| peer.alive()) else { return };
+        let asks = peer.extra.is_some_and(|extra| extra.asks_for_reset);
+        let (node, first) = (peer.name.clone(), self.settings.me < peer.name);
+        match self.fencing.map(|fencing| fencing.on_request) {
+            Some(true) if !asks => self.end_fencing("it does not ask for that any more"),
+            None if asks && self.settings.fencing && (first || !self.asks_for_reset()) => {
+                self.notice(Notice::AskedToFence { node });
+                let step = Step::Waiting { retry_at: self.now.mono };
+                self.fencing = Some(Fencing { step, failures: 0, on_request: true });
+                self.expire_fencing();
+            }
+            _ => {}
+        }
+    }
+
+    /// The node that is cut off on its request has fallen silent: it is waited for as for any dead one. Whether it is so.
+    pub(super) fn fences_already(&mut self) -> bool {
+        self.fencing.as_mut().is_some_and(|fencing| std::mem::replace(&mut fencing.on_request, false))
     }
 
     fn ask_device(&mut self) {
@@ -109,6 +134,7 @@ impl Cluster {
         if done {
             self.fencing = None;
             self.notice(Notice::Fenced { node });
+            self.peer_is_gone();
             self.take_over("OK");
         } else {
             fencing.failures += 1;
@@ -154,7 +180,9 @@ impl Cluster {
             return;
         }
         self.end_fencing("no stonith device is configured any more, so its resources are taken without");
-        self.take_over("n_stnth");
+        if self.peer.as_ref().is_none_or(|peer| !peer.alive()) {
+            self.take_over("n_stnth");
+        }
     }
 
     /// Takes what a dead node had. A node that is still starting does so by itself as soon as nothing waits.

@@ -323,12 +323,11 @@ impl Cluster {
             }
             return;
         };
-        let held = peer.extra.map_or(claims.local, |extra| extra.want.local);
         // what an earlier life of the other node left running must be stopped before it is taken here
-        let cleared = held == claims.local;
+        let cleared = peer.extra.is_none_or(|extra| extra.want.local == claims.local);
         if known && (stable || peer.starting && cleared) || waited {
             self.phase = Phase::Stable;
-            if !held {
+            if !claims.local {
                 self.claim(Set::LOCAL, "nobody holds them");
             }
         }
@@ -356,18 +355,13 @@ impl Cluster {
     fn peer_died(&mut self) {
         let now = self.now.mono;
         let turn = self.turn();
-        let Some(peer) = self.peer.as_mut() else { return };
+        let Some(peer) = self.peer.as_ref() else { return };
         let (node, silent) = (peer.name.clone(), peer.silent(now));
         let gave_up = peer.leaving || peer.claims().is_empty();
         let left = peer.extra.map(|extra| extra.have.without(extra.want)).unwrap_or_default();
-        peer.state = NodeState::Dead;
-        (peer.holds, peer.unheard_since) = (None, None);
-        (peer.stable, peer.starting) = (false, false);
         self.notice(Notice::NodeDead { node: node.clone(), silent });
-        if self.standby.take().is_some() {
-            self.notice(Notice::StandbyCancelled { why: "the other node is dead" });
-        }
-        if let Some(wait) = turn {
+        self.peer_is_gone();
+        if let (Some(wait), false) = (turn, self.fences_already()) {
             self.begin_fencing(wait);
         }
         if self.fencing.is_none() && self.phase == Phase::Stable {
@@ -377,6 +371,17 @@ impl Cluster {
             self.take_over(if gave_up { "unneeded" } else { "n_stnth" });
         }
         self.say_silence();
+    }
+
+    /// It is silent, or switched off: what it has said does not hold any more.
+    pub(super) fn peer_is_gone(&mut self) {
+        let Some(peer) = self.peer.as_mut() else { return };
+        peer.state = NodeState::Dead;
+        (peer.holds, peer.unheard_since) = (None, None);
+        (peer.stable, peer.starting) = (false, false);
+        if self.standby.take().is_some() {
+            self.notice(Notice::StandbyCancelled { why: "the other node is dead" });
+        }
     }
 
     pub(super) fn receive_shutdone(&mut self) {

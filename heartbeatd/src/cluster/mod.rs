@@ -37,6 +37,7 @@ mod share;
 mod silence;
 mod snapshot;
 mod standby;
+mod stuck;
 #[cfg(test)]
 mod tests;
 
@@ -219,6 +220,7 @@ impl Cluster {
         times.push(self.alone_deadline());
         times.push(self.silence_deadline());
         times.push(self.old_deadline());
+        times.push(self.take_back_deadline());
         times.extend(self.shares.iter().map(Share::deadline));
         times.into_iter().flatten().min().unwrap_or(self.beat_at)
     }
@@ -378,6 +380,7 @@ impl Cluster {
         }
         if self.shares[index].job_done(kind, outcome.done, outcome.failed, self.now.mono) {
             self.notice(Notice::GaveUpStopping { home });
+            self.say_who_fences();
         }
         if !self.shares[index].may_run() {
             self.beat_at = self.now.mono; // the other node may wait for it

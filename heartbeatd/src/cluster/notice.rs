@@ -57,6 +57,9 @@ pub enum Notice {
     JobFailed { kind: JobKind, home: String, failed: usize, held: usize },
     GaveUpStopping { home: String },
     LeavesRunning,
+    AsksToBeFenced { by: String },
+    NobodyFences { why: &'static str },
+    AskedToFence { node: String },
     MayRunThere { node: String, set: Set },
     StandbyStarted { set: Set },
     StandbyDone { set: Set, by: String },
@@ -85,6 +88,8 @@ impl Notice {
         use Notice::*;
         match self {
             NodeDead { .. }
+            | AskedToFence { .. }
+            | AsksToBeFenced { .. }
             | Fencing { .. }
             | FencingEnds { .. }
             | NotHeard { .. }
@@ -114,6 +119,7 @@ impl Notice {
             | JobFailed { .. }
             | GaveUpStopping { .. }
             | LeavesRunning
+            | NobodyFences { .. }
             | MayRunThere { .. }
             | BothHold { .. }
             | ForeignRequest { .. }
@@ -219,6 +225,17 @@ impl fmt::Display for Notice {
             LeavesRunning => f.write_str(
                 "this node stops although some of its groups could not be stopped: the other node takes them after its deadtime, or when it has fenced this one; stop them by hand, or switch this machine off",
             ),
+            AsksToBeFenced { by } => write!(
+                f,
+                "STOP_FAILURE=fence: node {by} is asked to reset this node, whose groups could not be stopped, and takes them then"
+            ),
+            NobodyFences { why } => write!(
+                f,
+                "STOP_FAILURE=fence: nobody resets this node, whose groups could not be stopped: {why}; stop them by hand"
+            ),
+            AskedToFence { node } => {
+                write!(f, "node {node} could not stop its groups and asks to be reset (STOP_FAILURE=fence)")
+            }
             MayRunThere { node, set } => write!(
                 f,
                 "{set} resources are taken although {node} had not stopped them, and no stonith device is configured: make sure that {node} is off"

@@ -58,6 +58,10 @@ pub(super) struct Extra {
     pub(super) knows_it_is_heard: bool,
     /// `td_term`: its ownership terms, from our point of view (see [`super::share::Share::term`]).
     pub(super) terms: [u64; 2],
+    /// `td_fence`: it has a device that can cut us off.
+    pub(super) can_fence: bool,
+    /// `td_stuck`: it cannot stop what it has to, and asks to be cut off.
+    pub(super) asks_for_reset: bool,
 }
 
 /// The other node.

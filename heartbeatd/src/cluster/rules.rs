@@ -25,10 +25,12 @@ impl Cluster {
         self.advance();
         self.keep_insisting();
         if self.phase == Phase::Stable {
+            self.fence_on_request();
             self.yield_unheard();
             self.resolve_double_holding();
             self.yield_to_old();
             self.adopt_orphans();
+            self.take_back();
             self.try_again_alone();
             self.fail_back();
         } else {

@@ -97,7 +97,7 @@ impl Cluster {
     /// Why a set cannot be taken by hand now; `None` when it can. As of the last event, like [`Self::standby_refusal`].
     pub fn takeover_refusal(&self, set: Set) -> Option<&'static str> {
         if self.fencing.is_some() && self.phase == Phase::Stable {
-            return Some("the other node is dead, and its resources are taken as soon as it is cut off");
+            return Some("the other node's resources are taken as soon as it is cut off");
         }
         if self.can_take_alone(set) { None } else { self.standby_refusal() }
     }
@@ -232,7 +232,10 @@ impl Cluster {
             {
                 self.standby = None;
                 self.notice(Notice::StandbyCancelled { why: "groups could not be stopped here" });
-                self.claim(set.both(self.may_run()), "they could not be stopped");
+                // unless the other node takes them when it has cut this one off
+                if !self.asks_for_reset() {
+                    self.claim(set.both(self.may_run()), "they could not be stopped");
+                }
                 self.send_report(None);
             }
             Some(Standby::Taking { set })

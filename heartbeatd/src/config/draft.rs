@@ -60,6 +60,8 @@ pub(super) struct Draft {
     pub(super) log_bad_packets: bool,
     pub(super) debug: u8,
     pub(super) environment: BTreeMap<String, String>,
+    /// `env STOP_FAILURE=fence`, and where.
+    pub(super) fence_stuck: Option<Span>,
     pub(super) parameters: BTreeMap<String, String>,
 }
 
@@ -99,6 +101,7 @@ impl Draft {
             log_bad_packets: true,
             debug: 0,
             environment: BTreeMap::new(),
+            fence_stuck: None,
             parameters: BTreeMap::new(),
         }
     }

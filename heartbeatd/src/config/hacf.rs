@@ -97,6 +97,9 @@ const LISTS: &[&str] = &[
 /// What heartbeat 3.0.6 knows.
 const BAUD_RATES: [u32; 7] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800];
 
+/// The variable of `env` that says what a failed stop leads to.
+const STOP_FAILURE: &str = "STOP_FAILURE";
+
 const FACILITIES: &[&str] = &[
     "auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp",
     "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
@@ -384,12 +387,28 @@ impl Parser<'_> {
         for value in &line.values {
             match value.text.split_once('=') {
                 Some((name, set)) if !name.is_empty() => {
+                    if name == STOP_FAILURE {
+                        self.stop_failure(*value, set);
+                    }
                     self.draft.environment.insert(name.to_owned(), set.to_owned());
                 }
                 _ => {
                     let message = format!("env \"{}\" sets nothing", value.text);
                     self.error(value.span, message, "write \"env NAME=VALUE\"");
                 }
+            }
+        }
+    }
+
+    /// What follows when a group cannot be stopped. A variable, so that heartbeat 3.0.6 takes the same file.
+    fn stop_failure(&mut self, value: Word<'_>, set: &str) {
+        match set {
+            "alarm" => self.draft.fence_stuck = None,
+            "fence" => self.draft.fence_stuck = Some(value.span),
+            _ => {
+                let message = format!("{STOP_FAILURE} \"{set}\" is not valid");
+                let help = "alarm: log and status tell of it (the default); fence: the other node resets this one";
+                self.error(value.span, message, help);
             }
         }
     }

@@ -208,6 +208,11 @@ fn complete(report: &mut Report, draft: Draft, node: &str) -> Completed {
     }
     let failback = failback.map_or(Failback::Legacy, |failback| failback.value);
     let stonith = stonith::devices(report, &draft, node, &nodes);
+    if let (Some(span), true) = (draft.fence_stuck, draft.stonith.is_empty()) {
+        let message = "STOP_FAILURE=fence without a stonith device: a failed stop only raises the alarm";
+        let help = "add stonith_host lines by which each node can reset the other";
+        report.push(Diagnostic::warning(span, message).help(help));
+    }
     Completed { draft, timing, failback, nodes, stonith }
 }
 
@@ -297,6 +302,7 @@ impl Completed {
             log_bad_packets: draft.log_bad_packets,
             debug: draft.debug,
             environment: draft.environment,
+            fence_stuck: draft.fence_stuck.is_some(),
             keys,
             parameters: draft.parameters,
         };

@@ -51,6 +51,8 @@ pub struct Plan {
     pub debug: u8,
     /// `env`: what the children's environment gets, as `HA_name`.
     pub environment: BTreeMap<String, String>,
+    /// `env STOP_FAILURE=fence`: the other node resets this one if a group cannot be stopped here.
+    pub fence_stuck: bool,
     /// The keys of `authkeys`.
     pub keys: Keys,
     /// Each directive as written or its default, for `cl_status hbparameter` and the children's environment.

@@ -151,6 +151,7 @@ mod tests {
                 group_keys: Vec::new(),
                 ipfail: false,
                 fencing: true,
+                fence_stuck: false,
                 rexmit_delay: second,
                 ttl: 3,
                 seed: 5,

@@ -361,6 +361,7 @@ pub(super) fn settings(
         group_keys: plan.group_keys.clone(),
         ipfail: plan.ipfail,
         fencing: !plan.stonith.is_empty(),
+        fence_stuck: plan.fence_stuck,
         rexmit_delay: plan.timing.rexmit_delay,
         ttl: plan.hop_fudge + nodes,
         seed: seed ^ u64::from(std::process::id()).rotate_left(32) ^ generation,

@@ -164,7 +164,9 @@ impl Checker {
             }
             let since = *self.doubly_since[home].get_or_insert(now);
             let excused = self.trouble + self.settle_time(settings);
-            if now > excused {
+            // nobody can promise anything about a machine that does not let go; it says so
+            let stuck = nodes.iter().any(says_stuck);
+            if now > excused && !stuck {
                 return Err(format!(
                     "I1: both nodes run {}'s groups since {:.3} s, the last trouble was at {:.3} s",
                     NAMES[home],
@@ -223,6 +225,12 @@ fn at_rest(node: &Machine) -> bool {
 /// It holds its part and knows that the other one lives: the power-off is the only fault.
 fn knows_other(node: &Machine) -> bool {
     node.daemon.as_ref().is_some_and(Daemon::knows_other)
+}
+
+/// Its daemon has given up stopping what runs there.
+fn says_stuck(machine: &Machine) -> bool {
+    let snapshot = machine.daemon.as_ref().and_then(Daemon::snapshot);
+    snapshot.is_some_and(|snapshot| snapshot.is_stuck())
 }
 
 /// It has tried, and says so.

@@ -6,9 +6,10 @@ use crate::world::{Due, NAMES, RAIN, World};
 use heartbeatd::cluster::{Event, Job, JobId, JobKind, JobOutcome};
 use std::time::Duration;
 
-/// A stop fails at most so often in a row: after one more the daemon gives up and says so, and nobody can promise
-/// anything about a machine that does not let go.
+/// A stop fails at most so often in a row: after one more the daemon gives up and says so...
 const MOST_FAILED_STOPS: u32 = 2;
+/// ...as it does in some runs.
+const MORE_FAILED_STOPS: u32 = 7;
 
 /// A lock is free a moment after the job that held it has ended.
 const AFTER: Duration = Duration::from_micros(1);
@@ -20,6 +21,8 @@ pub(crate) struct Jobs {
     pub longest: Duration,
     /// Some of them fail while faults rain.
     pub fail: bool,
+    /// Some stops fail until they are given up.
+    pub stuck: bool,
 }
 
 /// One child process.
@@ -144,6 +147,13 @@ impl World {
         match task.kind {
             JobKind::Take if unlucky && self.nodes[task.node].kind == Kind::Old => End::Undone,
             JobKind::Take if unlucky => self.random.of(&[End::Undone, End::HalfWay]),
+            // what does not stop once mostly does not stop the next time either
+            JobKind::Give | JobKind::Clear if self.jobs.stuck && self.now < RAIN && stops > 0 => {
+                match stops < MORE_FAILED_STOPS && self.random.percent(90) {
+                    true => End::HalfWay,
+                    false => End::Done,
+                }
+            }
             JobKind::Give | JobKind::Clear if unlucky && stops < MOST_FAILED_STOPS => End::HalfWay,
             _ => End::Done,
         }

@@ -25,6 +25,8 @@ pub(crate) const PING_NODES: usize = 2;
 /// An old heartbeat waits for 10 s when it starts, announces 30 s more as its deadtime when it starts itself again,
 /// and 30 s after a failed start it hands something over.
 const OLD_REST: Duration = Duration::from_secs(75);
+/// A stop that was given up is tried again after this time, and what that makes free is taken.
+const STUCK_RETRY: Duration = Duration::from_secs(75);
 
 #[derive(Debug)]
 pub(crate) enum Due {
@@ -114,6 +116,7 @@ impl World {
             false => random.of(&[Failback::On, Failback::Off, Failback::Legacy]),
         };
         let fencing = !mixed && random.percent(30);
+        let fence_stuck = fencing && random.percent(50);
         let ipfail = random.percent(20);
         let settings = [0, 1].map(|me| Settings {
             me: NAMES[me].to_owned(),
@@ -131,6 +134,7 @@ impl World {
             configuration: ConfigHash::default(),
             ipfail,
             fencing,
+            fence_stuck,
             rexmit_delay: Duration::from_millis(250),
             ttl: 3,
             seed: seed ^ me as u64,
@@ -138,7 +142,9 @@ impl World {
         // with a loss of 2 % five beats in a row are lost once in 300 million
         let base_loss = if mixed { random.of(&[0, 0, 0, 1]) } else { random.of(&[0, 0, 1, 2]) };
         let longest = random.of(&[0, 0, 0, 1_500, 6_000]);
-        let jobs = Jobs { longest: Duration::from_millis(longest), fail: random.percent(25) };
+        let fail = random.percent(25);
+        let stuck = fail && random.percent(40);
+        let jobs = Jobs { longest: Duration::from_millis(longest), fail, stuck };
         let mut world = World {
             now: Duration::from_secs(1),
             nodes: kinds.map(Machine::new),
@@ -180,6 +186,9 @@ impl World {
             self.now + self.settings[0].initdead * 2 + Duration::from_secs(20) + self.jobs.longest * 8;
         if self.mixed() {
             rest += OLD_REST;
+        }
+        if self.jobs.stuck {
+            rest += STUCK_RETRY;
         }
         if self.settings[0].fencing {
             rest += Duration::from_secs(30);

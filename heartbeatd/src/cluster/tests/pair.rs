@@ -29,6 +29,7 @@ pub(super) fn settings(node: usize, auto_failback: Failback, generation: u64) ->
         group_keys: vec![KEYS[node].to_owned()],
         ipfail: false,
         fencing: false,
+        fence_stuck: false,
         rexmit_delay: ms(250),
         ttl: 3,
         seed: node as u64 + generation,

@@ -124,3 +124,114 @@ fn what_must_go_is_stopped_again_until_it_is_gone() {
     let gave_up = pair.notices[ALPHA].iter().filter(|notice| matches!(notice, Notice::GaveUpStopping { .. }));
     assert_eq!(gave_up.count(), 1, "said once");
 }
+
+/// Two of ours with devices; `STOP_FAILURE=fence` in both files.
+fn asking_to_be_fenced() -> Pair {
+    let mut pair = Pair::joined_with_fencing(Failback::Off);
+    for node in [ALPHA, BETA] {
+        let settings =
+            Settings { fencing: true, fence_stuck: true, ..super::pair::settings(node, Failback::Off, 1) };
+        pair.event(node, Event::Reload(Box::new(settings)));
+    }
+    pair.run(ms(500));
+    pair
+}
+
+#[test]
+fn a_node_that_cannot_stop_its_groups_is_reset_by_the_other_if_it_asks_for_that() {
+    let mut pair = asking_to_be_fenced();
+    pair.stuck = Some((ALPHA, ALPHA));
+    pair.event(ALPHA, Event::Standby(Set::LOCAL));
+    pair.run(ms(3_000));
+    assert!(has(&pair, ALPHA, |notice| matches!(notice, Notice::AsksToBeFenced { .. })));
+    assert!(has(&pair, BETA, |notice| matches!(notice, Notice::AskedToFence { .. })));
+    assert_eq!(pair.fences, [(BETA, "alpha".to_owned())]);
+    assert_eq!((pair.holds()[BETA], pair.most_holders), (Set::LOCAL, 1), "nothing before the device has answered");
+    pair.event(BETA, Event::Fenced { node: "alpha".to_owned(), done: false });
+    pair.run(ms(6_000));
+    assert_eq!(pair.fences.len(), 2, "asked again");
+    pair.power_off(ALPHA);
+    pair.event(BETA, Event::Fenced { node: "alpha".to_owned(), done: true });
+    pair.run(ms(10));
+    assert_eq!((pair.holds()[BETA], pair.most_holders), (Set::ALL, 1));
+    pair.run(ms(5_000));
+    assert_eq!(pair.fences.len(), 2, "not reset again for falling silent");
+    pair.stuck = None;
+    pair.start(ALPHA);
+    pair.run(ms(3_000));
+    assert_eq!(pair.holds(), [Set::NONE, Set::ALL]);
+    assert!(pair.stable());
+}
+
+#[test]
+fn a_node_that_falls_silent_while_it_is_reset_is_waited_for() {
+    let mut pair = asking_to_be_fenced();
+    pair.stuck = Some((ALPHA, ALPHA));
+    pair.event(ALPHA, Event::Standby(Set::LOCAL));
+    pair.run(ms(3_000));
+    pair.power_off(ALPHA);
+    pair.run(ms(5_000));
+    assert_eq!((pair.fences.len(), pair.holds()[BETA]), (1, Set::LOCAL));
+    pair.event(BETA, Event::Fenced { node: "alpha".to_owned(), done: true });
+    pair.run(ms(10));
+    assert_eq!((pair.fences.len(), pair.holds()[BETA]), (1, Set::ALL));
+}
+
+#[test]
+fn a_device_that_does_not_work_leaves_the_groups_where_they_are() {
+    let mut pair = asking_to_be_fenced();
+    pair.stuck = Some((ALPHA, ALPHA));
+    pair.event(ALPHA, Event::Standby(Set::LOCAL));
+    pair.run(ms(30_000));
+    assert_eq!(pair.holds(), [Set::NONE, Set::LOCAL]);
+    pair.run(ms(40_000));
+    assert_eq!((pair.holds(), pair.most_holders), ([Set::LOCAL; 2], 1));
+    assert!(has(&pair, BETA, |notice| matches!(notice, Notice::FencingEnds { .. })));
+    assert!(pair.stable());
+}
+
+#[test]
+fn what_stops_at_last_needs_no_reset() {
+    let mut pair = asking_to_be_fenced();
+    pair.stuck = Some((ALPHA, BETA));
+    pair.partition = true;
+    pair.run(ms(3_000));
+    for (node, other) in [(ALPHA, "beta"), (BETA, "alpha")] {
+        pair.event(node, Event::Fenced { node: other.to_owned(), done: true });
+    }
+    pair.partition = false;
+    pair.run(ms(10_000));
+    assert!(pair.fences.contains(&(BETA, "alpha".to_owned())));
+    pair.stuck = None;
+    pair.run(ms(60_000));
+    assert!(has(&pair, BETA, |notice| matches!(notice, Notice::FencingEnds { .. })));
+    assert_eq!(pair.holds(), [Set::LOCAL; 2]);
+    assert!(pair.stable());
+}
+
+#[test]
+fn without_a_device_on_the_other_node_the_alarm_says_so_and_nobody_is_reset() {
+    let mut pair = Pair::joined(Failback::Off);
+    let settings = Settings { fence_stuck: true, ..super::pair::settings(ALPHA, Failback::Off, 1) };
+    pair.event(ALPHA, Event::Reload(Box::new(settings)));
+    pair.stuck = Some((ALPHA, ALPHA));
+    pair.event(ALPHA, Event::Standby(Set::LOCAL));
+    pair.run(ms(2_500));
+    assert!(has(&pair, ALPHA, |notice| matches!(notice, Notice::NobodyFences { .. })));
+    assert_eq!((pair.holds(), pair.fences.len()), ([Set::LOCAL; 2], 0));
+}
+
+#[test]
+fn what_nobody_else_holds_and_cannot_be_stopped_is_held_again() {
+    let mut pair = Pair::joined(Failback::Off);
+    pair.event(ALPHA, Event::Standby(Set::LOCAL));
+    pair.run(ms(100));
+    assert_eq!(pair.holds(), [Set::NONE, Set::ALL]);
+    // beta's guard let go of everything, and could not stop alpha's groups; beta itself still hears and is heard
+    pair.stuck = Some((BETA, ALPHA));
+    let at = pair.now;
+    pair.event(BETA, Event::Abandoned { at });
+    pair.run(ms(30_000));
+    assert_eq!((pair.holds()[BETA].foreign, pair.most_holders), (true, 1), "{:?}", pair.holds());
+    assert!(pair.stable());
+}

@@ -77,6 +77,7 @@ impl Pair {
             group_keys: vec![format!("192.0.2.10{node}")],
             ipfail: false,
             fencing: false,
+            fence_stuck: false,
             rexmit_delay: Duration::from_millis(250),
             ttl: 3,
             seed: node as u64,

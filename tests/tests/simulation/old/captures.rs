@@ -83,6 +83,7 @@ impl Nodes {
             group_keys: Vec::new(),
             ipfail: false,
             fencing: false,
+            fence_stuck: false,
             rexmit_delay: Duration::from_millis(250),
             ttl: 3,
             seed: self.generation,

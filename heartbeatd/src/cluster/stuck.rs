@@ -1,0 +1,78 @@
+//! Groups that could not be stopped here, and that this node must not hold: nobody else may take them while they may run.
+//!
+//! ```text
+//!  Stuck ──┬── tried again every 60 s ── stopped ──► free, for either node
+//!          ├── nobody else holds them: 5 s ────────► held here again        (`STOP_FAILURE=alarm`)
+//!          └── the other node can fence ───────────► it resets this node    (`STOP_FAILURE=fence`; not within 60 s: held here again)
+//! ```
+//! This node never resets itself: whether it is off is for the device to say.
+
+use super::share::Actual;
+use super::{Cluster, FOREIGN, LOCAL, Notice, Phase, Set};
+use std::time::Duration;
+
+/// What nobody holds because it cannot be stopped here is held here again after this time...
+const TAKE_BACK: Duration = Duration::from_secs(5);
+/// ...and after this, if the other node was to reset this one, and has not.
+const FENCE_PATIENCE: Duration = Duration::from_secs(60);
+
+impl Cluster {
+    /// What could not be stopped here and has to be.
+    fn stuck(&self) -> Set {
+        let stuck = |index: usize| !self.shares[index].want && self.shares[index].actual == Actual::Stuck;
+        Set { local: stuck(LOCAL), foreign: stuck(FOREIGN) }
+    }
+
+    /// Whether the other node is to cut this one off.
+    pub(super) fn asks_for_reset(&self) -> bool {
+        self.settings.fence_stuck && !self.stuck().is_empty() && self.no_fencer().is_none()
+    }
+
+    /// Why the other node cannot cut this one off.
+    fn no_fencer(&self) -> Option<&'static str> {
+        match self.peer.as_ref().filter(|peer| peer.alive()).map(|peer| peer.extra) {
+            None => Some("no other node is alive"),
+            Some(None) => Some("the other node is a heartbeat 3.0.6, which resets only dead nodes"),
+            Some(Some(extra)) if !extra.can_fence => Some("the other node has no stonith device"),
+            Some(Some(_)) => None,
+        }
+    }
+
+    /// Groups are given up just now.
+    pub(super) fn say_who_fences(&mut self) {
+        if !self.settings.fence_stuck || self.stuck().is_empty() {
+            return;
+        }
+        let by = self.peer.as_ref().map(|peer| peer.name.clone()).unwrap_or_default();
+        self.notice(match self.no_fencer() {
+            None => Notice::AsksToBeFenced { by },
+            Some(why) => Notice::NobodyFences { why },
+        });
+    }
+
+    /// Holds again what cannot be stopped and nobody else holds.
+    pub(super) fn take_back(&mut self) {
+        let due = [LOCAL, FOREIGN].map(|index| self.take_back_at(index).is_some_and(|at| at <= self.now.mono));
+        let set = Set { local: due[LOCAL], foreign: due[FOREIGN] };
+        self.claim(set, "they could not be stopped, and nobody else holds them");
+    }
+
+    fn take_back_at(&self, index: usize) -> Option<Duration> {
+        let stuck = [self.stuck().local, self.stuck().foreign][index];
+        // what cannot be started either stays down, for an administrator
+        if !stuck || self.shares[index].failed || self.phase != Phase::Stable || self.stop_requested {
+            return None;
+        }
+        let peer = self.peer.as_ref().filter(|peer| peer.alive() && !peer.leaving)?;
+        let claims = peer.claims();
+        if self.standby.is_some() || [claims.local, claims.foreign][index] || peer.extra.is_none() && peer.holds.is_none() {
+            return None;
+        }
+        let patience = if self.asks_for_reset() { FENCE_PATIENCE } else { TAKE_BACK };
+        Some(self.shares[index].since + patience)
+    }
+
+    pub(super) fn take_back_deadline(&self) -> Option<Duration> {
+        [LOCAL, FOREIGN].into_iter().filter_map(|index| self.take_back_at(index)).min()
+    }
+}
