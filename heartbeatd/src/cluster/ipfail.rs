@@ -179,6 +179,11 @@ impl Cluster {
         Some(self.ipfail.count?.cmp(&self.ipfail.theirs?))
     }
 
+    /// Whether the other node is known to reach as many ping nodes as this one.
+    pub(super) fn reaches_no_more(&self) -> bool {
+        self.compare().is_some_and(Ordering::is_le)
+    }
+
     /// Whether groups may return to the other node: it reaches as many ping nodes as this one.
     pub(super) fn may_return(&mut self) -> bool {
         let order = self.compare();

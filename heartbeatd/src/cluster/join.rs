@@ -336,7 +336,7 @@ impl Cluster {
     /// The other node begins anew: what it could not start may be mended, and what it was given it does not hold any more.
     pub(super) fn hand_over_again(&mut self) {
         for share in &mut self.shares {
-            (share.handed_at, share.hand_over) = (None, share.hand_over || share.failed);
+            (share.handed_at, share.hand_over) = (None, share.hand_over || share.cannot_start());
         }
     }
 

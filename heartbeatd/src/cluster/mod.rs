@@ -221,6 +221,7 @@ impl Cluster {
         times.push(self.silence_deadline());
         times.push(self.old_deadline());
         times.push(self.take_back_deadline());
+        times.push(self.incomplete_deadline());
         times.extend(self.shares.iter().map(Share::deadline));
         times.into_iter().flatten().min().unwrap_or(self.beat_at)
     }
@@ -283,6 +284,7 @@ impl Cluster {
             let share = &mut self.shares[index];
             if wanted && !share.want {
                 (share.want, share.failed, share.hand_over) = (true, false, false);
+                (share.partly, share.again) = (false, false);
                 share.yields = false;
                 share.term = share.term.max(theirs[index]).saturating_add(1);
                 share.since = self.now.mono;

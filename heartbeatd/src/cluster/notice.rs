@@ -57,6 +57,7 @@ pub enum Notice {
     JobFailed { kind: JobKind, home: String, failed: usize, held: usize },
     GaveUpStopping { home: String },
     LeavesRunning,
+    HandsOver { set: Set },
     AsksToBeFenced { by: String },
     NobodyFences { why: &'static str },
     AskedToFence { node: String },
@@ -89,6 +90,7 @@ impl Notice {
         match self {
             NodeDead { .. }
             | AskedToFence { .. }
+            | HandsOver { .. }
             | AsksToBeFenced { .. }
             | Fencing { .. }
             | FencingEnds { .. }
@@ -225,6 +227,9 @@ impl fmt::Display for Notice {
             LeavesRunning => f.write_str(
                 "this node stops although some of its groups could not be stopped: the other node takes them after its deadtime, or when it has fenced this one; stop them by hand, or switch this machine off",
             ),
+            HandsOver { set } => {
+                write!(f, "not every group of the {set} resources could be started here: the other node tries it")
+            }
             AsksToBeFenced { by } => write!(
                 f,
                 "STOP_FAILURE=fence: node {by} is asked to reset this node, whose groups could not be stopped, and takes them then"

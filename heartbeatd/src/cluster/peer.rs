@@ -60,6 +60,8 @@ pub(super) struct Extra {
     pub(super) terms: [u64; 2],
     /// `td_fence`: it has a device that can cut us off.
     pub(super) can_fence: bool,
+    /// `td_failed`: groups that it could not start, or only some of them, from our point of view.
+    pub(super) failed: Set,
     /// `td_stuck`: it cannot stop what it has to, and asks to be cut off.
     pub(super) asks_for_reset: bool,
 }

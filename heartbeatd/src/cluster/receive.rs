@@ -410,6 +410,7 @@ fn read_extra(message: &Message) -> Option<Extra> {
         thinks_us_dead: flag("td_dead"),
         knows_it_is_heard: flag("td_heard"),
         terms: [term(foreign)?, term(local)?],
+        failed: set("td_failed").unwrap_or(Set::NONE),
         can_fence: flag("td_fence"),
         asks_for_reset: flag("td_stuck"),
     })

@@ -30,6 +30,7 @@ impl Cluster {
             self.resolve_double_holding();
             self.yield_to_old();
             self.adopt_orphans();
+            self.hand_over_incomplete();
             self.take_back();
             self.try_again_alone();
             self.fail_back();
@@ -182,16 +183,59 @@ impl Cluster {
     /// Without another node nobody but this one can bring back what failed.
     fn try_again_alone(&mut self) {
         let due = [LOCAL, FOREIGN].map(|index| self.alone_at(index).is_some_and(|at| at <= self.now.mono));
-        self.claim(
-            Set { local: due[LOCAL], foreign: due[FOREIGN] },
-            "they could not be started, and no other node is alive: trying again",
-        );
+        let set = Set { local: due[LOCAL], foreign: due[FOREIGN] };
+        let why = "they could not be started, and no other node is alive: trying again";
+        self.complete(set, why);
+        self.claim(set, why);
     }
 
     fn alone_at(&self, index: usize) -> Option<Duration> {
         let share = &self.shares[index];
-        let waits = share.failed && !share.want && share.settled() && self.is_alone();
-        waits.then_some(share.since + ALONE_RETRY)
+        let waits = if share.want { share.partly } else { share.failed };
+        (waits && share.settled() && self.is_alone()).then_some(share.since + ALONE_RETRY)
+    }
+
+    /// What this node holds although it could not start every group of it.
+    pub(super) fn incomplete(&self) -> Set {
+        let [local, foreign] = [LOCAL, FOREIGN].map(|index| self.shares[index].partly);
+        Set { local, foreign }.both(self.wants())
+    }
+
+    /// Starts once more what could not be started beside groups that run.
+    pub(super) fn complete(&mut self, set: Set, why: &'static str) {
+        let set = set.both(self.incomplete());
+        for (share, meant) in self.shares.iter_mut().zip([set.local, set.foreign]) {
+            share.again |= meant;
+        }
+        if !set.is_empty() {
+            self.notice(Notice::Taking { set, why });
+        }
+    }
+
+    /// Groups that could not be started here go to the other node, with the others of the same home, for the two nodes
+    /// know no smaller part; once, and not if that node could not start them all either.
+    fn hand_over_incomplete(&mut self) {
+        for (index, set) in [(LOCAL, Set::LOCAL), (FOREIGN, Set::FOREIGN)] {
+            if self.incomplete_at(index).is_some_and(|at| at <= self.now.mono) {
+                self.notice(Notice::HandsOver { set });
+                self.ask_standby(set);
+            }
+        }
+    }
+
+    fn incomplete_at(&self, index: usize) -> Option<Duration> {
+        let share = &self.shares[index];
+        if !share.want || !share.partly || !share.hand_over || self.standby_refusal().is_some() {
+            return None;
+        }
+        let extra = self.peer.as_ref().and_then(|peer| peer.extra);
+        let failed = extra.map(|extra| extra.failed).unwrap_or_default();
+        let fails_there = [failed.local, failed.foreign][index];
+        (!fails_there && self.reaches_no_more()).then_some(share.since + ORPHAN_OTHER)
+    }
+
+    pub(super) fn incomplete_deadline(&self) -> Option<Duration> {
+        [LOCAL, FOREIGN].into_iter().filter_map(|index| self.incomplete_at(index)).min()
     }
 
     pub(super) fn alone_deadline(&self) -> Option<Duration> {

@@ -29,6 +29,8 @@ impl Cluster {
         message.push_text("td_heard", flag(heard));
         message
             .push_text("td_term", format!("{:x} {:x}", self.shares[LOCAL].term, self.shares[FOREIGN].term));
+        let [local, foreign] = [LOCAL, FOREIGN].map(|index| self.shares[index].cannot_start());
+        message.push_text("td_failed", Set { local, foreign }.word());
         for (name, is) in [("td_fence", self.settings.fencing), ("td_stuck", self.asks_for_reset())] {
             if is {
                 message.push_text(name, flag(is));

@@ -51,7 +51,11 @@ pub(super) struct Share {
     /// They could not be started here; not tried again before a join, a take-over, an administrator
     /// or, while there is no other node, time says so.
     pub(super) failed: bool,
-    /// They could not be started here, and the other node has not been given them since.
+    /// Some of them run here, and others could not be started.
+    pub(super) partly: bool,
+    /// Those others are to be started once more.
+    pub(super) again: bool,
+    /// They, or some of them, could not be started here, and the other node has not been given them since.
     pub(super) hand_over: bool,
     /// When the other node was given them because of that.
     pub(super) handed_at: Option<Duration>,
@@ -73,6 +77,8 @@ impl Share {
             term: 0,
             since: Duration::ZERO,
             failed: false,
+            partly: false,
+            again: false,
             hand_over: false,
             handed_at: None,
             contested: false,
@@ -96,6 +102,16 @@ impl Share {
         }
     }
 
+    /// Stopping it was given up, also while it is tried again.
+    pub(super) fn stuck(&self) -> bool {
+        !self.want && self.retries > STOP_RETRIES
+    }
+
+    /// Some of these groups could not be started when this was last tried here.
+    pub(super) fn cannot_start(&self) -> bool {
+        self.failed || self.partly
+    }
+
     /// Nothing will change soon: as it is wanted, or stopping it was given up for a while.
     pub(super) fn at_rest(&self) -> bool {
         self.settled() || !self.want && self.actual == Actual::Stuck
@@ -106,7 +122,7 @@ impl Share {
         match (self.want, self.actual) {
             (true, Actual::Released | Actual::Unknown | Actual::Stuck) => Some(JobKind::Take),
             // wanted again after a stop that failed half-way
-            (true, Actual::Held) if self.retries > 0 => Some(JobKind::Take),
+            (true, Actual::Held) if self.retries > 0 || self.again => Some(JobKind::Take),
             (false, Actual::Held | Actual::Stuck) if self.retry_at.is_none_or(|at| at <= now) => {
                 Some(JobKind::Give)
             }
@@ -124,13 +140,16 @@ impl Share {
             JobKind::Take if failed > 0 && done == 0 => {
                 if self.want {
                     (self.want, self.failed) = (false, true);
-                    self.hand_over = self.handed_at.is_none_or(|at| now >= at + HAND_OVER_INTERVAL);
+                    self.hand_over = self.may_hand_over(now);
                 }
+                (self.partly, self.again) = (false, false);
                 self.actual = Actual::Unknown;
                 (self.retries, self.retry_at) = (0, None);
             }
             JobKind::Take => {
                 self.actual = Actual::Held;
+                (self.partly, self.again) = (failed > 0, false);
+                self.hand_over = self.partly && self.want && self.may_hand_over(now);
                 (self.retries, self.retry_at) = (0, None);
             }
             JobKind::Give | JobKind::Clear => {
@@ -152,6 +171,11 @@ impl Share {
             }
         }
         false
+    }
+
+    /// What cannot be started here goes to the other node: once, that it does not wander between two nodes for ever.
+    fn may_hand_over(&self, now: Duration) -> bool {
+        self.handed_at.is_none_or(|at| now >= at + HAND_OVER_INTERVAL)
     }
 
     /// When a failed stop is to be tried again.

@@ -1,6 +1,5 @@
 //! What is true now, for people and their tools.
 
-use super::share::Actual;
 use super::{Cluster, FOREIGN, Instead, LOCAL, NodeState, Set};
 use std::time::Duration;
 
@@ -146,7 +145,7 @@ impl Cluster {
             wanted: share.want,
             settled: share.settled(),
             failed: share.failed,
-            stuck: share.actual == Actual::Stuck,
+            stuck: share.stuck(),
             since: share.since,
         }
     }

@@ -8,7 +8,7 @@
 
 use super::insist::Wish;
 use super::peer::Peer;
-use super::{Actual, Cluster, Notice, Phase, Set};
+use super::{Actual, Cluster, FOREIGN, LOCAL, Notice, Phase, Set};
 use crate::wire::Message;
 use std::time::Duration;
 
@@ -99,7 +99,13 @@ impl Cluster {
         if self.fencing.is_some() && self.phase == Phase::Stable {
             return Some("the other node's resources are taken as soon as it is cut off");
         }
-        if self.can_take_alone(set) { None } else { self.standby_refusal() }
+        if self.can_take_alone(set) || self.can_complete(set) { None } else { self.standby_refusal() }
+    }
+
+    /// This node holds all of these, but could not start every one.
+    fn can_complete(&self, set: Set) -> bool {
+        let steady = self.phase == Phase::Stable && !self.stop_requested && self.settled();
+        steady && set.without(self.wants()).is_empty() && !set.both(self.incomplete()).is_empty()
     }
 
     /// Nobody else can hold these groups, and this node does not want all of them.
@@ -123,6 +129,9 @@ impl Cluster {
         if self.can_take_alone(set) {
             self.claim(set, "an administrator asks for them, and no other node is alive");
             return;
+        }
+        if self.can_complete(set) {
+            return self.complete(set, "an administrator asks for those that could not be started");
         }
         if let Some(why) = self.standby_refusal().filter(|_| self.is_legacy()) {
             self.notice(Notice::StandbyRefused { why });
@@ -284,7 +293,13 @@ impl Cluster {
                 false => Notice::StandbyTimedOut,
             });
             if self.peer.as_ref().is_none_or(|peer| peer.claims().both(lost).is_empty()) {
-                self.claim(lost.both(self.may_run()), "the other node did not answer");
+                // also what could not be started here and an old node was to have: it takes nothing by itself
+                let old = self.beside_old();
+                let [local, foreign] = [LOCAL, FOREIGN].map(|index| old && self.shares[index].hand_over);
+                self.claim(
+                    lost.both(self.may_run().with(Set { local, foreign })),
+                    "the other node did not answer",
+                );
             }
             if self.joined() {
                 self.send_report(None);

@@ -7,7 +7,6 @@
 //! ```
 //! This node never resets itself: whether it is off is for the device to say.
 
-use super::share::Actual;
 use super::{Cluster, FOREIGN, LOCAL, Notice, Phase, Set};
 use std::time::Duration;
 
@@ -19,8 +18,7 @@ const FENCE_PATIENCE: Duration = Duration::from_secs(60);
 impl Cluster {
     /// What could not be stopped here and has to be.
     fn stuck(&self) -> Set {
-        let stuck = |index: usize| !self.shares[index].want && self.shares[index].actual == Actual::Stuck;
-        Set { local: stuck(LOCAL), foreign: stuck(FOREIGN) }
+        Set { local: self.shares[LOCAL].stuck(), foreign: self.shares[FOREIGN].stuck() }
     }
 
     /// Whether the other node is to cut this one off.
@@ -52,7 +50,8 @@ impl Cluster {
 
     /// Holds again what cannot be stopped and nobody else holds.
     pub(super) fn take_back(&mut self) {
-        let due = [LOCAL, FOREIGN].map(|index| self.take_back_at(index).is_some_and(|at| at <= self.now.mono));
+        let due =
+            [LOCAL, FOREIGN].map(|index| self.take_back_at(index).is_some_and(|at| at <= self.now.mono));
         let set = Set { local: due[LOCAL], foreign: due[FOREIGN] };
         self.claim(set, "they could not be stopped, and nobody else holds them");
     }
@@ -65,7 +64,10 @@ impl Cluster {
         }
         let peer = self.peer.as_ref().filter(|peer| peer.alive() && !peer.leaving)?;
         let claims = peer.claims();
-        if self.standby.is_some() || [claims.local, claims.foreign][index] || peer.extra.is_none() && peer.holds.is_none() {
+        if self.standby.is_some()
+            || [claims.local, claims.foreign][index]
+            || peer.extra.is_none() && peer.holds.is_none()
+        {
             return None;
         }
         let patience = if self.asks_for_reset() { FENCE_PATIENCE } else { TAKE_BACK };

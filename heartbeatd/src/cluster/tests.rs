@@ -4,6 +4,7 @@
 mod agreement;
 mod fencing;
 mod hostile;
+mod incomplete;
 mod ipfail;
 mod legacy;
 mod old_peer;

@@ -407,7 +407,8 @@ impl Parser<'_> {
             "fence" => self.draft.fence_stuck = Some(value.span),
             _ => {
                 let message = format!("{STOP_FAILURE} \"{set}\" is not valid");
-                let help = "alarm: log and status tell of it (the default); fence: the other node resets this one";
+                let help =
+                    "alarm: log and status tell of it (the default); fence: the other node resets this one";
                 self.error(value.span, message, help);
             }
         }

@@ -23,6 +23,17 @@ pub(crate) struct Jobs {
     pub fail: bool,
     /// Some stops fail until they are given up.
     pub stuck: bool,
+    /// A node never starts the groups of a home: none of them, or (`true`) not all.
+    pub broken: Option<(usize, usize, bool)>,
+}
+
+impl Jobs {
+    /// Whether this start must fail, and if so whether only in part.
+    fn is_broken(&self, task: &Task) -> Option<bool> {
+        self.broken
+            .filter(|(node, home, _)| (*node, *home) == (task.node, task.home))
+            .map(|(.., partly)| partly)
+    }
 }
 
 /// One child process.
@@ -43,6 +54,8 @@ enum End {
     Done,
     /// A start failed and was undone.
     Undone,
+    /// One group of several did not start.
+    Partly,
     /// It died or hung half-way; what it had started or not yet stopped is still there.
     HalfWay,
 }
@@ -100,7 +113,7 @@ impl World {
         let end = self.end_of(&task);
         let machine = &mut self.nodes[node];
         match (kind, end) {
-            (JobKind::Take, End::Done) => {
+            (JobKind::Take, End::Done | End::Partly) => {
                 machine.serves[home] = true;
                 machine.announced[home] = Some(self.now);
             }
@@ -126,7 +139,8 @@ impl World {
             self.trace(|| format!("{} job {kind:?} of {} fails: {end:?}", NAMES[node], NAMES[home]));
             self.checker.job_failed(self.now);
         }
-        self.report_job(task, JobOutcome { done: 1 - failed, failed });
+        let done = usize::from(matches!(end, End::Done | End::Partly));
+        self.report_job(task, JobOutcome { done, failed });
     }
 
     /// The daemon that waits for it learns how it ended; one that stands still, afterwards.
@@ -145,8 +159,10 @@ impl World {
         let unlucky = self.jobs.fail && self.now < RAIN && self.random.percent(10);
         let stops = self.nodes[task.node].failed_stops[task.home];
         match task.kind {
+            JobKind::Take if self.jobs.is_broken(task) == Some(true) => End::Partly,
+            JobKind::Take if self.jobs.is_broken(task) == Some(false) => End::Undone,
             JobKind::Take if unlucky && self.nodes[task.node].kind == Kind::Old => End::Undone,
-            JobKind::Take if unlucky => self.random.of(&[End::Undone, End::HalfWay]),
+            JobKind::Take if unlucky => self.random.of(&[End::Undone, End::HalfWay, End::Partly]),
             // what does not stop once mostly does not stop the next time either
             JobKind::Give | JobKind::Clear if self.jobs.stuck && self.now < RAIN && stops > 0 => {
                 match stops < MORE_FAILED_STOPS && self.random.percent(90) {

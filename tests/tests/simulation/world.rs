@@ -144,7 +144,9 @@ impl World {
         let longest = random.of(&[0, 0, 0, 1_500, 6_000]);
         let fail = random.percent(25);
         let stuck = fail && random.percent(40);
-        let jobs = Jobs { longest: Duration::from_millis(longest), fail, stuck };
+        let broken = (fail && !mixed && random.percent(40))
+            .then(|| (random.between(0, 1) as usize, random.between(0, 1) as usize, random.percent(50)));
+        let jobs = Jobs { longest: Duration::from_millis(longest), fail, stuck, broken };
         let mut world = World {
             now: Duration::from_secs(1),
             nodes: kinds.map(Machine::new),

@@ -20,6 +20,8 @@ pub(super) struct Old {
     pub(super) fences: usize,
     /// The groups of this home cannot be started here.
     pub(super) broken: Option<&'static str>,
+    /// Nor is that all of them: others of the same home can.
+    pub(super) partly: bool,
 }
 
 impl Old {
@@ -44,6 +46,7 @@ impl Old {
             jobs: Vec::new(),
             fences: 0,
             broken: None,
+            partly: false,
         };
         old.collect();
         old
@@ -150,7 +153,7 @@ impl Old {
                     self.jobs.push((job.kind, job.home));
                     let job_home = self.jobs.last().map(|(_, home)| home.as_str());
                     let fails = job.kind == JobKind::Take && self.broken.is_some() && self.broken == job_home;
-                    let outcome = JobOutcome { done: usize::from(!fails), failed: usize::from(fails) };
+                    let outcome = JobOutcome { done: usize::from(!fails || self.partly), failed: usize::from(fails) };
                     self.alpha
                         .handle(Event::JobDone { id: job.id, outcome }, Time { mono: self.now, epoch: 1 });
                 }
@@ -419,10 +422,33 @@ fn what_neither_can_start_is_not_thrown_to_and_fro() {
 }
 
 #[test]
-fn a_request_that_it_does_not_answer_is_repeated() {
+fn what_it_does_not_take_is_tried_here_again() {
     let mut old = asked_to_take_what_fails_at_home();
     old.sent.clear();
+    old.broken = None;
     beats(&mut old, 20);
     assert!(old.was_sent("ask_resources", &[("rsc_hold", "local"), ("info", "me")]));
-    assert_eq!(old.alpha.wants(), Set::NONE);
+    assert_eq!(old.alpha.wants(), Set::LOCAL, "it waits in a stand-by that nobody else remembers");
+}
+
+#[test]
+fn groups_of_which_some_cannot_be_started_here_go_to_it_once() {
+    let mut old = Old::new(Failback::Off);
+    (old.broken, old.partly) = (Some("alpha"), true);
+    old.status("active");
+    old.message("repnodes", &[("dest", "alpha"), ("nodelist", "alpha beta "), ("delnodelist", " ")]);
+    old.report("local", "1", &[]);
+    assert_eq!(old.alpha.wants(), Set::LOCAL);
+    beats(&mut old, 8);
+    assert!(old.was_sent("ask_resources", &[("rsc_hold", "local"), ("info", "me")]), "{:?}", old.sent);
+    old.ask("local", "other");
+    old.report("all", "1", &[]);
+    old.ask("local", "done");
+    beats(&mut old, 30);
+    // it could not start them all either, and hands them back: there they stay
+    handed_what_fails_here(&mut old, "foreign", "local");
+    old.sent.clear();
+    beats(&mut old, 120);
+    assert_eq!(old.alpha.wants(), Set::LOCAL);
+    assert!(!old.was_sent("ask_resources", &[]), "{:?}", old.sent);
 }

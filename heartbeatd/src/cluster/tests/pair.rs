@@ -73,6 +73,8 @@ pub(super) struct Pair {
     pub(super) mute: Option<usize>,
     /// This node cannot start the groups of this home.
     pub(super) broken: Option<(usize, usize)>,
+    /// These nodes cannot start all groups of these homes.
+    pub(super) partly: Vec<(usize, usize)>,
     /// Starting the groups of this home on this node fails and leaves something running.
     pub(super) interrupted: Option<(usize, usize)>,
     /// Stopping the groups of this home on this node fails.
@@ -108,6 +110,7 @@ impl Pair {
             partition: false,
             mute: None,
             broken: None,
+            partly: Vec::new(),
             interrupted: None,
             stuck: None,
             lose: 0,
@@ -225,7 +228,8 @@ impl Pair {
         if give && !stuck || broken || cancelled {
             self.runs[node][home] = false;
         }
-        let outcome = JobOutcome { done: usize::from(!failed), failed: usize::from(failed) };
+        let partly = take && self.partly.contains(&(node, home));
+        let outcome = JobOutcome { done: usize::from(!failed), failed: usize::from(failed || partly) };
         self.event(node, Event::JobDone { id, outcome });
     }
 

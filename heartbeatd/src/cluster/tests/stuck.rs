@@ -146,7 +146,11 @@ fn a_node_that_cannot_stop_its_groups_is_reset_by_the_other_if_it_asks_for_that(
     assert!(has(&pair, ALPHA, |notice| matches!(notice, Notice::AsksToBeFenced { .. })));
     assert!(has(&pair, BETA, |notice| matches!(notice, Notice::AskedToFence { .. })));
     assert_eq!(pair.fences, [(BETA, "alpha".to_owned())]);
-    assert_eq!((pair.holds()[BETA], pair.most_holders), (Set::LOCAL, 1), "nothing before the device has answered");
+    assert_eq!(
+        (pair.holds()[BETA], pair.most_holders),
+        (Set::LOCAL, 1),
+        "nothing before the device has answered"
+    );
     pair.event(BETA, Event::Fenced { node: "alpha".to_owned(), done: false });
     pair.run(ms(6_000));
     assert_eq!(pair.fences.len(), 2, "asked again");
