@@ -79,6 +79,8 @@ pub struct ShareView {
     pub settled: bool,
     /// They could not be started here.
     pub failed: bool,
+    /// Some of them run here, and others could not be started.
+    pub partly: bool,
     /// They could not be stopped here.
     pub stuck: bool,
     /// When that last changed, on the clock of [`super::Time::mono`].
@@ -145,6 +147,7 @@ impl Cluster {
             wanted: share.want,
             settled: share.settled(),
             failed: share.failed,
+            partly: share.want && share.partly,
             stuck: share.stuck(),
             since: share.since,
         }

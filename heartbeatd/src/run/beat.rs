@@ -217,7 +217,8 @@ impl Beat {
                     };
                     // of a node at rest, as one that may stand by is
                     let here = self.cluster.wants().with(self.cluster.may_run());
-                    let failed = || self.cluster.snapshot().shares.iter().any(|share| share.failed);
+                    let shares = || self.cluster.snapshot().shares.into_iter();
+                    let failed = || shares().any(|share| share.failed || share.partly);
                     let moving = match (refusal, &event) {
                         // whatever failed is tried again
                         (_, Event::Takeover(set)) if set.without(here).is_empty() && !failed() => {

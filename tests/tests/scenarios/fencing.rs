@@ -38,7 +38,7 @@ grep -qx action=monitor /var/log/options && exit 0
 grep -qx action=reboot /var/log/options && grep -qx plug=beta /var/log/options && grep -qx ip=192.0.2.99 /var/log/options
 ";
 
-fn boot(more: &'static str, failback: &'static str) -> Result<Pair> {
+pub(crate) fn boot(more: &'static str, failback: &'static str) -> Result<Pair> {
     let pair = Pair::new(Options { more, failback, media: Media::Ucast, ..Options::default() })?;
     for node in pair.nodes() {
         node.sh("mkdir -p /etc/ha.d/external /etc/ha.d/sbin")?;
@@ -57,7 +57,7 @@ fn lend(node: &Node) -> Result<()> {
     .map(drop)
 }
 
-fn start(pair: &Pair) -> Result<()> {
+pub(crate) fn start(pair: &Pair) -> Result<()> {
     pair::start(&pair.alpha)?;
     pair::start(&pair.beta)?;
     pair.wait_placed(AT_HOME).map(drop)
@@ -69,7 +69,7 @@ fn wait_said(pair: &Pair, node: &Node, words: &str) -> Result<()> {
 }
 
 /// So many requests have come to the switch.
-fn wait_requests(node: &Node, count: usize) -> Result<()> {
+pub(crate) fn wait_requests(node: &Node, count: usize) -> Result<()> {
     let requests = || Ok(node.sh("cat /var/log/requests 2>/dev/null || true")?.lines().count() >= count);
     wait_until(LIMIT, "the switch is asked", requests).map(drop)
 }

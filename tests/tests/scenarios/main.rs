@@ -5,6 +5,7 @@ mod addresses;
 mod calm;
 mod commands;
 mod drill;
+mod failing;
 mod fencing;
 mod guard;
 mod hostile;

@@ -2,10 +2,10 @@
 
 use crate::daemon::{Daemon, Kind};
 use crate::faults::Fault;
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, MOST_FAILED_STOPS};
 use crate::machine::Machine;
 use crate::world::NAMES;
-use heartbeatd::cluster::Settings;
+use heartbeatd::cluster::{Settings, Snapshot};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -165,7 +165,7 @@ impl Checker {
             let since = *self.doubly_since[home].get_or_insert(now);
             let excused = self.trouble + self.settle_time(settings);
             // nobody can promise anything about a machine that does not let go; it says so
-            let stuck = nodes.iter().any(says_stuck);
+            let stuck = nodes.iter().enumerate().any(|(node, machine)| says_stuck(machine, node, home));
             if now > excused && !stuck {
                 return Err(format!(
                     "I1: both nodes run {}'s groups since {:.3} s, the last trouble was at {:.3} s",
@@ -227,10 +227,11 @@ fn knows_other(node: &Machine) -> bool {
     node.daemon.as_ref().is_some_and(Daemon::knows_other)
 }
 
-/// Its daemon has given up stopping what runs there.
-fn says_stuck(machine: &Machine) -> bool {
+/// It has given up stopping these groups, and says so, or said so when its daemon left at an administrator's word.
+fn says_stuck(machine: &Machine, node: usize, home: usize) -> bool {
     let snapshot = machine.daemon.as_ref().and_then(Daemon::snapshot);
-    snapshot.is_some_and(|snapshot| snapshot.is_stuck())
+    let says = |snapshot: Snapshot| snapshot.shares[usize::from(node != home)].stuck;
+    machine.kind == Kind::Ours && machine.failed_stops[home] > MOST_FAILED_STOPS && snapshot.is_none_or(says)
 }
 
 /// It has tried, and says so.

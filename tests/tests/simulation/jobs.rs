@@ -7,7 +7,7 @@ use heartbeatd::cluster::{Event, Job, JobId, JobKind, JobOutcome};
 use std::time::Duration;
 
 /// A stop fails at most so often in a row: after one more the daemon gives up and says so...
-const MOST_FAILED_STOPS: u32 = 2;
+pub(crate) const MOST_FAILED_STOPS: u32 = 2;
 /// ...as it does in some runs.
 const MORE_FAILED_STOPS: u32 = 7;
 
