@@ -612,25 +612,19 @@ fn a_byte_order_mark_is_named_and_ignored() {
 
 #[test]
 fn what_a_failed_stop_leads_to() {
-    let fence = |more: &str| Files::new(&format!("{GOOD}{more}")).read();
-    let of = |more: &str| fence(more).plan.map(|plan| plan.fence_stuck);
-    assert_eq!(of(""), Some(false));
-    assert_eq!(of("env STOP_FAILURE=alarm\n"), Some(false));
-    let device = "stonith_host * external/ipmi beta 192.0.2.9 admin secret\n";
-    let with_device = fence(&format!("{device}env LANG=C STOP_FAILURE=fence\n"));
-    assert!(!with_device.render().contains("STOP_FAILURE"), "{}", with_device.render());
-    assert_eq!(with_device.plan.map(|plan| plan.fence_stuck), Some(true));
-    let without = fence("env STOP_FAILURE=fence\n");
-    assert!(
-        without.render().contains("ha.cf:4:5: warning: STOP_FAILURE=fence without a stonith device"),
-        "{}",
-        without.render()
-    );
-    let wrong = fence("env STOP_FAILURE=reboot\n");
-    assert!(wrong.plan.is_none());
-    assert!(
-        wrong.render().contains("ha.cf:4:5: error: STOP_FAILURE \"reboot\" is not valid"),
-        "{}",
-        wrong.render()
-    );
+    let reading = |more: &str| Files::new(&format!("{GOOD}{more}")).read();
+    for (more, fence) in
+        [("", false), ("env STOP_FAILURE=alarm\n", false), ("env A=b STOP_FAILURE=fence\n", true)]
+    {
+        assert_eq!(reading(more).plan.map(|plan| plan.fence_stuck), Some(fence), "{more}");
+    }
+    let warned = |reading: &Reading| {
+        let words = "ha.cf:4:5: warning: STOP_FAILURE=fence without a stonith device";
+        reading.lines().any(|(_, line)| line.contains(words))
+    };
+    assert!(warned(&reading("env STOP_FAILURE=fence\n")));
+    let device = "env STOP_FAILURE=fence\nstonith_host * external/ipmi beta 192.0.2.9 admin secret\n";
+    assert!(!warned(&reading(device)));
+    let said = refused(&format!("{GOOD}env STOP_FAILURE=reboot\n"));
+    assert!(said.contains("ha.cf:4:5: error: STOP_FAILURE \"reboot\" is not valid"), "{said}");
 }
