@@ -22,9 +22,6 @@ use tracing::{error, info, warn};
 
 /// Exit code for a configuration with errors.
 pub(crate) const CONFIG_CODE: u8 = 2;
-/// After so many tasks the runtime looks for what sockets have to say. By itself it would let four times as many go first,
-/// and what a server answers would wait for them.
-const LOOK: u32 = 15;
 
 /// Starts the daemon: in the background, unless the arguments or `supervised=yes` say otherwise.
 pub(crate) fn start(arguments: &Arguments, instance: &Instance) -> ExitCode {
@@ -131,11 +128,8 @@ fn serve(
         control::Mode { standby: true, active: false } => info!("Started on standby: it only checks"),
         control::Mode { standby: false, .. } => {}
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(POOL)
-        .event_interval(LOOK)
-        .build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(POOL).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return failed(starting, &error.to_string()),

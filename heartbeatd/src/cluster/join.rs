@@ -113,7 +113,7 @@ impl Cluster {
         self.generation = self.generation.saturating_add(1);
         self.actions.push_back(Action::SaveGeneration(self.generation));
         self.history = History::default();
-        self.standby = None;
+        (self.standby, self.asked_old) = (None, None); // an answer to what was asked before comes too late
         self.end_fencing("this node was not running");
         self.reported = None;
         if let Some(peer) = self.peer.as_mut() {
