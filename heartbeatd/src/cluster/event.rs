@@ -158,6 +158,8 @@ pub struct JobOutcome {
     pub done: usize,
     /// Groups that did not.
     pub failed: usize,
+    /// Whether anything was tried. If not, the state of the groups is not known: haresources has a mistake, a program is missing.
+    pub began: bool,
 }
 
 /// Something the shell has to do.

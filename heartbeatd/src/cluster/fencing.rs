@@ -21,6 +21,9 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// device of the other node has to switch it off within that time.
 const HEAD_START: Duration = Duration::from_secs(3);
 
+/// A node is cut off on its request no more often: what ails it may be there again after the reset.
+const REQUEST_INTERVAL: Duration = Duration::from_secs(600);
+
 /// A node that must be cut off before anything of it is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fencing {
@@ -28,6 +31,8 @@ pub(super) struct Fencing {
     failures: u32,
     /// It lives, and asks for it.
     on_request: bool,
+    /// It was alive, and asked for it, when this began.
+    for_stuck: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,23 +94,29 @@ impl Cluster {
             && !matches!(self.phase, Phase::Stopping | Phase::Lingering { .. } | Phase::Gone)
         {
             let step = Step::Waiting { retry_at: self.now.mono + wait };
-            self.fencing = Some(Fencing { step, failures: 0, on_request: false });
+            self.fencing = Some(Fencing { step, failures: 0, on_request: false, for_stuck: false });
             self.expire_fencing(); // it may be due
         }
     }
 
-    /// Has the other node cut off that cannot stop its groups, for as long as it asks for that. If both ask, the one whose
-    /// name sorts first does it.
+    /// Has the other node cut off that cannot stop its groups, for as long as it asks for that; a device that works already
+    /// cannot be called back, and is waited for. If both ask, the one whose name sorts first does it.
     pub(super) fn fence_on_request(&mut self) {
         let Some(peer) = self.peer.as_ref().filter(|peer| peer.alive()) else { return };
         let asks = peer.extra.is_some_and(|extra| extra.asks_for_reset);
         let (node, first) = (peer.name.clone(), self.settings.me < peer.name);
-        match self.fencing.map(|fencing| fencing.on_request) {
-            Some(true) if !asks => self.end_fencing("it does not ask for that any more"),
-            None if asks && self.settings.fencing && (first || !self.asks_for_reset()) => {
+        let may = self.settings.fencing
+            && self.settings.fence_stuck
+            && !self.stop_requested
+            && self.reset_at.is_none_or(|at| self.now.mono >= at + REQUEST_INTERVAL);
+        match self.fencing {
+            Some(Fencing { on_request: true, step: Step::Waiting { .. }, .. }) if !asks => {
+                self.end_fencing("it does not ask for that any more");
+            }
+            None if asks && may && (first || !self.asks_for_reset()) => {
                 self.notice(Notice::AskedToFence { node });
                 let step = Step::Waiting { retry_at: self.now.mono };
-                self.fencing = Some(Fencing { step, failures: 0, on_request: true });
+                self.fencing = Some(Fencing { step, failures: 0, on_request: true, for_stuck: true });
                 self.expire_fencing();
             }
             _ => {}
@@ -132,6 +143,9 @@ impl Cluster {
         };
         let node = node.to_owned();
         if done {
+            if fencing.for_stuck {
+                (self.reset_at, self.stays_away) = (Some(self.now.mono), true);
+            }
             self.fencing = None;
             self.notice(Notice::Fenced { node });
             self.peer_is_gone();

@@ -99,6 +99,10 @@ pub struct Cluster {
     old_strange: Option<(Duration, Duration)>,
     /// What an old heartbeat was asked to take and has not answered: it may have agreed, and waits for an hour.
     asked_old: Option<Set>,
+    /// When the other node was last cut off because it asked for that...
+    reset_at: Option<Duration>,
+    /// ...and its groups do not return to it before somebody moves groups by hand.
+    stays_away: bool,
     beat_at: Duration,
     last_beat: Duration,
     /// When this node last let go of everything because it had not run.
@@ -147,6 +151,8 @@ impl Cluster {
             orphan_since: [None; 2],
             old_strange: None,
             asked_old: None,
+            reset_at: None,
+            stays_away: false,
             beat_at: now.mono + settings.keepalive,
             last_beat: now.mono,
             woken: now.mono,
@@ -180,8 +186,14 @@ impl Cluster {
             Event::Received { link, message } => self.receive(link, message),
             Event::Timer => {}
             Event::JobDone { id, outcome } => self.job_done(id, outcome),
-            Event::Standby(set) => self.ask_standby(set),
-            Event::Takeover(set) => self.ask_takeover(set),
+            Event::Standby(set) => {
+                self.stays_away = false;
+                self.ask_standby(set);
+            }
+            Event::Takeover(set) => {
+                self.stays_away = false;
+                self.ask_takeover(set);
+            }
             // One that began before this node let go of everything by itself is settled by that.
             Event::Abandoned { at } if at > self.woken => self.wake(Notice::Abandoned),
             Event::Abandoned { .. } => {}
@@ -380,7 +392,7 @@ impl Cluster {
             let (failed, held) = (outcome.failed, outcome.done);
             self.notice(Notice::JobFailed { kind, home: home.clone(), failed, held });
         }
-        if self.shares[index].job_done(kind, outcome.done, outcome.failed, self.now.mono) {
+        if self.shares[index].job_done(kind, outcome, self.now.mono) {
             self.notice(Notice::GaveUpStopping { home });
             self.say_who_fences();
         }

@@ -274,7 +274,11 @@ impl Cluster {
 
     /// `auto_failback on`: a node that came back gets its groups when both are at rest.
     fn fail_back(&mut self) {
-        if !self.failback_due || self.settings.auto_failback == Failback::Off {
+        if !self.failback_due || self.settings.auto_failback == Failback::Off || self.stays_away {
+            return;
+        }
+        // it says that it cannot start them
+        if self.peer.as_ref().and_then(|peer| peer.extra).is_some_and(|extra| extra.failed.foreign) {
             return;
         }
         let ready = self.standby_refusal().is_none();

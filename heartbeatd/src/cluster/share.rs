@@ -1,6 +1,6 @@
 //! The groups of one home node, as far as this node runs them.
 
-use super::event::{JobId, JobKind};
+use super::event::{JobId, JobKind, JobOutcome};
 use std::time::Duration;
 
 /// How often a failed stop is tried again before it is given up for a while. Each try is one of
@@ -65,6 +65,10 @@ pub(super) struct Share {
     pub(super) doubly: bool,
     /// The other node may hold them while they are released here: addresses go first.
     pub(super) yields: bool,
+    /// Stopping them could not even begin the last time: whether any of them runs is not known.
+    pub(super) untried: bool,
+    /// Since when stopping them is given up.
+    pub(super) stuck_at: Option<Duration>,
     retries: u32,
     retry_at: Option<Duration>,
 }
@@ -81,6 +85,8 @@ impl Share {
             again: false,
             hand_over: false,
             handed_at: None,
+            untried: false,
+            stuck_at: None,
             contested: false,
             doubly: false,
             yields: false,
@@ -131,13 +137,14 @@ impl Share {
         }
     }
 
-    /// A job ended with so many groups done and failed. Answers whether stopping is given up.
-    pub(super) fn job_done(&mut self, kind: JobKind, done: usize, failed: usize, now: Duration) -> bool {
+    /// A job ended. Answers whether stopping is given up.
+    pub(super) fn job_done(&mut self, kind: JobKind, outcome: JobOutcome, now: Duration) -> bool {
+        let JobOutcome { done, failed, began } = outcome;
         self.since = now;
         match kind {
             JobKind::Announce => {}
             // whoever started them may have died half-way: cleared before the other node may take them
-            JobKind::Take if failed > 0 && done == 0 => {
+            JobKind::Take if failed > 0 && done == 0 && !self.again => {
                 if self.want {
                     (self.want, self.failed) = (false, true);
                     self.hand_over = self.may_hand_over(now);
@@ -153,6 +160,7 @@ impl Share {
                 (self.retries, self.retry_at) = (0, None);
             }
             JobKind::Give | JobKind::Clear => {
+                self.untried = !began;
                 if failed > 0 && self.retries < STOP_RETRIES {
                     self.retries += 1;
                     self.retry_at = Some(now + STOP_RETRY_INTERVAL);
@@ -161,6 +169,9 @@ impl Share {
                 }
                 if failed > 0 {
                     let first = self.retries == STOP_RETRIES;
+                    if first {
+                        self.stuck_at = Some(now);
+                    }
                     self.retries = STOP_RETRIES + 1;
                     self.retry_at = Some(now + STUCK_RETRY_INTERVAL);
                     self.actual = Actual::Stuck;

@@ -150,6 +150,7 @@ impl Cluster {
 
     /// The other node asks for a set of this one.
     pub(super) fn receive_takeover(&mut self, message: &Message) {
+        self.stays_away = false;
         let set = message.text("rsc_hold").and_then(Set::from_word).unwrap_or(Set::ALL).flipped();
         match self.standby_refusal() {
             Some(why) => self.owe(Wish::Give(set), why),
@@ -186,6 +187,10 @@ impl Cluster {
                 Some(why) => self.owe(Wish::Agreed(set), why),
                 None => self.give(set),
             },
+            // it has not heard that they are free, or was asked a second time: else it waits for an hour, too
+            ("other", Some(Standby::Handed { set: given, .. })) if given == set && self.beside_old() => {
+                self.send_ask(set, "done");
+            }
             ("done", Some(Standby::Agreed { set, .. })) => {
                 self.standby = Some(Standby::Taking { set });
                 // what both held is announced again now that the other one has stopped it
@@ -286,6 +291,14 @@ impl Cluster {
         if self.standby_deadline().is_some_and(|at| at <= self.now.mono) && !self.insist_on_standby() {
             let standby = self.standby.take();
             self.failback_due |= matches!(standby, Some(Standby::Asked { failback: true, .. }));
+            if let Some(Standby::Asked { set, .. }) = standby {
+                // what runs here goes on, and is not offered again soon
+                for (share, asked) in self.shares.iter_mut().zip([set.local, set.foreign]) {
+                    if asked && share.partly {
+                        (share.hand_over, share.handed_at) = (false, Some(self.now.mono));
+                    }
+                }
+            }
             let agreed = matches!(standby, Some(Standby::Agreed { .. }));
             let lost = standby.map(|standby| standby.given()).unwrap_or_default();
             self.notice(match agreed {

@@ -3,10 +3,11 @@
 //! ```text
 //!  Stuck ──┬── tried again every 60 s ── stopped ──► free, for either node
 //!          ├── nobody else holds them: 5 s ────────► held here again        (`STOP_FAILURE=alarm`)
-//!          └── the other node can fence ───────────► it resets this node    (`STOP_FAILURE=fence`; not within 60 s: held here again)
+//!          └── the other node can fence ───────────► it resets this node    (`STOP_FAILURE=fence`; asked for 60 s, then held here again)
 //! ```
 //! This node never resets itself: whether it is off is for the device to say.
 
+use super::share::Share;
 use super::{Cluster, FOREIGN, LOCAL, Notice, Phase, Set};
 use std::time::Duration;
 
@@ -21,9 +22,14 @@ impl Cluster {
         Set { local: self.shares[LOCAL].stuck(), foreign: self.shares[FOREIGN].stuck() }
     }
 
-    /// Whether the other node is to cut this one off.
+    /// Whether the other node is to cut this one off: for a minute, then this node goes on as well as it can. Not where
+    /// stopping could not even begin, as with a mistake in haresources: nothing may run.
     pub(super) fn asks_for_reset(&self) -> bool {
-        self.settings.fence_stuck && !self.stuck().is_empty() && self.no_fencer().is_none()
+        let asks = |share: &Share| {
+            let recent = share.stuck_at.is_some_and(|at| self.now.mono < at + FENCE_PATIENCE);
+            share.stuck() && !share.untried && recent
+        };
+        self.settings.fence_stuck && self.shares.iter().any(asks) && self.no_fencer().is_none()
     }
 
     /// Why the other node cannot cut this one off.
@@ -38,7 +44,8 @@ impl Cluster {
 
     /// Groups are given up just now.
     pub(super) fn say_who_fences(&mut self) {
-        if !self.settings.fence_stuck || self.stuck().is_empty() {
+        // one that leaves says nothing any more
+        if !self.settings.fence_stuck || self.stuck().is_empty() || self.phase != Phase::Stable {
             return;
         }
         let by = self.peer.as_ref().map(|peer| peer.name.clone()).unwrap_or_default();
@@ -60,6 +67,10 @@ impl Cluster {
         let stuck = [self.stuck().local, self.stuck().foreign][index];
         // what cannot be started either stays down, for an administrator
         if !stuck || self.shares[index].failed || self.phase != Phase::Stable || self.stop_requested {
+            return None;
+        }
+        // it has asked for them, and holds them as soon as they are stopped
+        if self.is_legacy() {
             return None;
         }
         let peer = self.peer.as_ref().filter(|peer| peer.alive() && !peer.leaving)?;

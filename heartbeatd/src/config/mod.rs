@@ -302,7 +302,8 @@ impl Completed {
             log_bad_packets: draft.log_bad_packets,
             debug: draft.debug,
             environment: draft.environment,
-            fence_stuck: draft.fence_stuck.is_some(),
+            // whoever can forge a packet must not have a node cut off
+            fence_stuck: draft.fence_stuck.is_some() && keys.authenticate(),
             keys,
             parameters: draft.parameters,
         };

@@ -43,7 +43,7 @@ impl Runner {
     /// Runs a job to its end; its end is always told. One that takes groups can be cancelled.
     pub(super) async fn run(self, job: Job, cancel: Arc<Notify>) {
         let outcome = match self.disabled {
-            true => JobOutcome { done: 1, failed: 0 },
+            true => JobOutcome { done: 1, failed: 0, began: true },
             false => self.outcome(&job, &cancel).await,
         };
         // The receiver lives as long as the program.
@@ -55,6 +55,7 @@ impl Runner {
         let mut tally = Tally::default();
         let ended = tokio::time::timeout(LIMIT, self.obey(job, cancel, &mut tally)).await;
         let verb = verb(job);
+        let began = !matches!(ended, Ok(Ok(2..) | Err(_))) || tally.done + tally.failed > 0;
         match ended {
             // 0: all as asked; 1: some group is not, and was told; anything else: it could not even begin.
             Ok(Ok(0)) => {}
@@ -77,7 +78,7 @@ impl Runner {
                 );
             }
         }
-        JobOutcome { done: tally.done, failed: tally.failed }
+        JobOutcome { done: tally.done, failed: tally.failed, began }
     }
 
     /// Has a child do it, one that waits for work or else a new one; its exit code, or why it has none.

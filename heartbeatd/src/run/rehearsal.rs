@@ -120,7 +120,9 @@ impl Stage<'_> {
 
     fn done(&mut self, me: usize, id: JobId) {
         if let Some(actor) = self.actors.get_mut(me) {
-            actor.inbox.push_back(Event::JobDone { id, outcome: JobOutcome { done: 1, failed: 0 } });
+            actor
+                .inbox
+                .push_back(Event::JobDone { id, outcome: JobOutcome { done: 1, failed: 0, began: true } });
         }
     }
 }

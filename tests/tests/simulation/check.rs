@@ -179,7 +179,10 @@ impl Checker {
             if nodes.iter().any(answers) {
                 // one that is off has told nobody, and nobody can know
                 // an old one announces nothing again
-                let ours = nodes.iter().any(|node| answers(node) && node.kind == Kind::Ours);
+                // nor does one that only cannot stop them
+                let ours = nodes.iter().enumerate().any(|(node, machine)| {
+                    answers(machine) && machine.kind == Kind::Ours && !says_stuck(machine, node, home)
+                });
                 if ours && self.trouble < now && nodes.iter().all(|node| node.powered) {
                     self.announce = Some((home, now, now + self.settle_time(settings)));
                 }

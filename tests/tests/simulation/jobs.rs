@@ -140,7 +140,7 @@ impl World {
             self.checker.job_failed(self.now);
         }
         let done = usize::from(matches!(end, End::Done | End::Partly));
-        self.report_job(task, JobOutcome { done, failed });
+        self.report_job(task, JobOutcome { done, failed, began: true });
     }
 
     /// The daemon that waits for it learns how it ended; one that stands still, afterwards.

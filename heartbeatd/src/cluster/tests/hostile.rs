@@ -35,7 +35,7 @@ impl Alpha {
         let actions: Vec<Action> = std::iter::from_fn(|| self.cluster.poll_action()).collect();
         for action in &actions {
             if let Action::Start(job) = action {
-                let outcome = JobOutcome { done: 1, failed: 0 };
+                let outcome = JobOutcome { done: 1, failed: 0, began: true };
                 self.cluster
                     .handle(Event::JobDone { id: job.id, outcome }, Time { mono: self.now, epoch: 1 });
             }

@@ -114,3 +114,16 @@ fn a_survivor_tries_the_missing_ones_once_a_minute() {
     pair.run(ms(180_000));
     assert_eq!((takes(&pair, BETA), pair.holds()[BETA]), (before + 3, Set::ALL));
 }
+
+#[test]
+fn what_runs_stays_held_when_the_missing_ones_cannot_be_tried_at_all() {
+    let mut pair = started(&[ALPHA, BETA]);
+    pair.run(ms(6_000));
+    pair.power_off(ALPHA);
+    pair.run(ms(10_000));
+    pair.jobs.clear();
+    pair.broken = Some((BETA, ALPHA));
+    pair.run(ms(130_000));
+    assert_eq!((takes(&pair, BETA), pair.holds()[BETA]), (2, Set::ALL));
+    assert!(pair.jobs.iter().all(|(_, kind, _)| *kind == JobKind::Take), "{:?}", pair.jobs);
+}

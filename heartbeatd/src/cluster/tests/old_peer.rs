@@ -153,8 +153,11 @@ impl Old {
                     self.jobs.push((job.kind, job.home));
                     let job_home = self.jobs.last().map(|(_, home)| home.as_str());
                     let fails = job.kind == JobKind::Take && self.broken.is_some() && self.broken == job_home;
-                    let outcome =
-                        JobOutcome { done: usize::from(!fails || self.partly), failed: usize::from(fails) };
+                    let outcome = JobOutcome {
+                        done: usize::from(!fails || self.partly),
+                        failed: usize::from(fails),
+                        began: true,
+                    };
                     self.alpha
                         .handle(Event::JobDone { id: job.id, outcome }, Time { mono: self.now, epoch: 1 });
                 }

@@ -229,7 +229,8 @@ impl Pair {
             self.runs[node][home] = false;
         }
         let partly = take && self.partly.contains(&(node, home));
-        let outcome = JobOutcome { done: usize::from(!failed), failed: usize::from(failed || partly) };
+        let outcome =
+            JobOutcome { done: usize::from(!failed), failed: usize::from(failed || partly), began: true };
         self.event(node, Event::JobDone { id, outcome });
     }
 

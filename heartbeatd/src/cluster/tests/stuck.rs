@@ -190,7 +190,11 @@ fn a_device_that_does_not_work_leaves_the_groups_where_they_are() {
     assert_eq!(pair.holds(), [Set::NONE, Set::LOCAL]);
     pair.run(ms(40_000));
     assert_eq!((pair.holds(), pair.most_holders), ([Set::LOCAL; 2], 1));
+    pair.event(BETA, Event::Fenced { node: "alpha".to_owned(), done: false });
+    pair.run(ms(500));
     assert!(has(&pair, BETA, |notice| matches!(notice, Notice::FencingEnds { .. })));
+    pair.run(ms(200_000));
+    assert_eq!(pair.fences.len(), 1, "it does not ask any more");
     assert!(pair.stable());
 }
 
@@ -208,7 +212,17 @@ fn what_stops_at_last_needs_no_reset() {
     assert!(pair.fences.contains(&(BETA, "alpha".to_owned())));
     pair.stuck = None;
     pair.run(ms(60_000));
-    assert!(has(&pair, BETA, |notice| matches!(notice, Notice::FencingEnds { .. })));
+    let ended = |pair: &Pair| {
+        has(
+            pair,
+            BETA,
+            |notice| matches!(notice, Notice::FencingEnds { why, .. } if why.contains("does not ask")),
+        )
+    };
+    assert!(!ended(&pair), "the device works already");
+    pair.event(BETA, Event::Fenced { node: "alpha".to_owned(), done: false });
+    pair.run(ms(500));
+    assert!(ended(&pair));
     assert_eq!(pair.holds(), [Set::LOCAL; 2]);
     assert!(pair.stable());
 }
@@ -238,4 +252,35 @@ fn what_nobody_else_holds_and_cannot_be_stopped_is_held_again() {
     pair.run(ms(30_000));
     assert_eq!((pair.holds()[BETA].foreign, pair.most_holders), (true, 1), "{:?}", pair.holds());
     assert!(pair.stable());
+}
+
+#[test]
+fn a_node_that_was_reset_gets_nothing_back_by_itself_and_is_not_reset_again_soon() {
+    let mut pair = Pair::joined_with_fencing(Failback::On);
+    for node in [ALPHA, BETA] {
+        let settings =
+            Settings { fencing: true, fence_stuck: true, ..super::pair::settings(node, Failback::On, 1) };
+        pair.event(node, Event::Reload(Box::new(settings)));
+    }
+    pair.run(ms(500));
+    pair.stuck = Some((ALPHA, ALPHA));
+    pair.event(ALPHA, Event::Standby(Set::LOCAL));
+    pair.run(ms(3_000));
+    // a device that answers before the node is off
+    pair.event(BETA, Event::Fenced { node: "alpha".to_owned(), done: true });
+    pair.run(ms(1_000));
+    assert_eq!((pair.fences.len(), pair.holds()[BETA]), (1, Set::ALL));
+    pair.power_off(ALPHA);
+    pair.run(ms(10));
+    for (node, done) in std::mem::take(&mut pair.fences) {
+        pair.event(node, Event::Fenced { node: done, done: true });
+    }
+    pair.fences.clear();
+    pair.start(ALPHA);
+    pair.run(ms(120_000));
+    assert_eq!((pair.fences.len(), pair.holds()), (0, [Set::NONE, Set::ALL]));
+    pair.stuck = None;
+    pair.event(ALPHA, Event::Takeover(Set::LOCAL));
+    pair.run(ms(3_000));
+    assert_eq!(pair.holds(), [Set::LOCAL; 2]);
 }

@@ -149,7 +149,10 @@ impl Pair {
                 if matches!(kind, JobKind::Give | JobKind::Clear) {
                     self.nodes[node].runs[home] = false;
                 }
-                self.event(node, Event::JobDone { id, outcome: JobOutcome { done: 1, failed: 0 } });
+                self.event(
+                    node,
+                    Event::JobDone { id, outcome: JobOutcome { done: 1, failed: 0, began: true } },
+                );
             }
         }
         for node in 0..2 {

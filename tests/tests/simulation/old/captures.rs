@@ -145,7 +145,10 @@ impl Nodes {
             self.jobs.sort();
             while self.jobs.first().is_some_and(|(at, ..)| *at <= now) {
                 let (_, node, id) = self.jobs.remove(0);
-                self.event(node, Event::JobDone { id, outcome: JobOutcome { done: 1, failed: 0 } });
+                self.event(
+                    node,
+                    Event::JobDone { id, outcome: JobOutcome { done: 1, failed: 0, began: true } },
+                );
             }
             for node in [ALPHA, BETA] {
                 if self.nodes[node].as_ref().is_some_and(|old| old.next_deadline() <= now) {
