@@ -98,7 +98,7 @@ fn become_state(
 /// Waits until whoever talked with this server has heard that it hung up: when its address is gone nothing reaches them any
 /// more, and ldirectord's MySQL client waits for ever for an answer.
 fn wait_for_partings(server: IpAddr) {
-    let server = server.to_string();
+    let server = written(server);
     let arguments = ["-Htn", "state", "established", "state", "fin-wait-1", "src", &server];
     for _ in 0..500 {
         let output = Command::new("ss").args(arguments).output().unwrap();
