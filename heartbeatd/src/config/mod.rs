@@ -128,6 +128,12 @@ pub fn parse(files: Files, node: &str) -> Reading {
     });
     let keys = reading.take(files.authkeys).and_then(|mut report| {
         let keys = authkeys::parse(&mut report, files.authkeys_mode);
+        let fences = draft.as_ref().is_some_and(|completed| completed.draft.fence_stuck.is_some());
+        if fences && keys.as_ref().is_some_and(|keys| !keys.authenticate()) {
+            // whoever can forge a packet must not have a node cut off
+            let message = "STOP_FAILURE=fence with crc among the keys: a failed stop only raises the alarm";
+            report.push(Diagnostic::warning(None, message).help("use sha256 or sha1 on both nodes"));
+        }
         reading.reports.push(report);
         keys
     });
@@ -302,7 +308,6 @@ impl Completed {
             log_bad_packets: draft.log_bad_packets,
             debug: draft.debug,
             environment: draft.environment,
-            // whoever can forge a packet must not have a node cut off
             fence_stuck: draft.fence_stuck.is_some() && keys.authenticate(),
             keys,
             parameters: draft.parameters,

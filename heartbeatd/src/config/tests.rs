@@ -625,6 +625,11 @@ fn what_a_failed_stop_leads_to() {
     assert!(warned(&reading("env STOP_FAILURE=fence\n")));
     let device = "env STOP_FAILURE=fence\nstonith_host * external/ipmi beta 192.0.2.9 admin secret\n";
     assert!(!warned(&reading(device)));
+    let files = Files::new(&format!("{GOOD}{device}"));
+    files.write("authkeys", "auth 1\n1 crc\n", 0o600);
+    let forgeable = files.read();
+    assert_eq!(forgeable.plan.as_ref().map(|plan| plan.fence_stuck), Some(false));
+    assert!(forgeable.lines().any(|(_, line)| line.contains("STOP_FAILURE=fence with crc")));
     let said = refused(&format!("{GOOD}env STOP_FAILURE=reboot\n"));
     assert!(said.contains("ha.cf:4:5: error: STOP_FAILURE \"reboot\" is not valid"), "{said}");
 }
