@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -24,8 +25,8 @@ pub struct Pattern {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct PatternError {
-    /// Byte of the text where reading stopped.
-    pub offset: usize,
+    /// The character where reading stopped, in bytes of the text; its last one if all was read.
+    pub place: Range<usize>,
     /// What PCRE2 says.
     pub reason: String,
 }
@@ -43,7 +44,7 @@ impl Pattern {
         let build = |text: &str| RegexBuilder::new().jit_if_available(true).build(text);
         let regex = build(text).or_else(|first| build(&perl::for_pcre2(text)).map_err(|_| first));
         let regex = regex.map_err(|error| PatternError {
-            offset: error.offset().unwrap_or(0).min(text.len()),
+            place: character(text, error.offset().unwrap_or(0)),
             reason: error.to_string().split(": ").last().unwrap_or("not a regular expression").to_owned(),
         })?;
         Ok(KNOWN.keep(Pattern { text: text.into(), regex: Some(Arc::new(regex)) }))
@@ -95,6 +96,12 @@ impl Pattern {
         };
         Box::pin(pooled(find)).await.unwrap_or_else(|| Err("the match was abandoned".into()))
     }
+}
+
+/// The character that a byte belongs to. PCRE2 counts bytes, and may stop in the middle of a character.
+fn character(text: &str, byte: usize) -> Range<usize> {
+    let at_or_before = text.char_indices().take_while(|(start, _)| *start <= byte).last();
+    at_or_before.map_or(0..0, |(start, found)| start..start + found.len_utf8())
 }
 
 /// Compiled expressions take some ten kilobytes each, and thousands of servers have the same: those that somebody has.
@@ -198,7 +205,11 @@ mod tests {
     #[test]
     fn errors_say_where() {
         let error = Pattern::new("ab(cd").unwrap_err();
-        assert_eq!((error.offset, error.reason.as_str()), (5, "missing closing parenthesis"));
+        assert_eq!((error.place.clone(), error.reason.as_str()), (4..5, "missing closing parenthesis"));
+        for text in ["(\u{e9}", "\u{e9}(\u{20ac}", "[\u{20ac}", "\u{20ac}\u{e9}\\"] {
+            let place = Pattern::new(text).unwrap_err().place;
+            assert!(text.get(place.clone()).is_some_and(|found| found.chars().count() == 1), "{text} {place:?}");
+        }
         assert!(Pattern::new("*a").is_err());
         assert!(Pattern::new("[z-a]").is_err());
     }

@@ -318,9 +318,8 @@ fn pattern(text: &Setting<String>, notes: &mut Notes) -> Option<Pattern> {
         Err(error) => {
             // Where tabs were replaced the offsets differ: then the whole text is underlined.
             let length = text.span.end - text.span.start;
-            let span = if length == text.value.len() && error.offset <= length {
-                let start = text.span.start + error.offset.min(length.saturating_sub(1));
-                Span::new(start, start + 1)
+            let span = if length == text.value.len() {
+                Span::new(text.span.start + error.place.start, text.span.start + error.place.end)
             } else {
                 text.span
             };
