@@ -29,10 +29,8 @@ const REQUEST_INTERVAL: Duration = Duration::from_secs(600);
 pub(super) struct Fencing {
     step: Step,
     failures: u32,
-    /// It lives, and asks for it.
-    on_request: bool,
     /// It was alive, and asked for it, when this began.
-    for_stuck: bool,
+    on_request: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +92,7 @@ impl Cluster {
             && !matches!(self.phase, Phase::Stopping | Phase::Lingering { .. } | Phase::Gone)
         {
             let step = Step::Waiting { retry_at: self.now.mono + wait };
-            self.fencing = Some(Fencing { step, failures: 0, on_request: false, for_stuck: false });
+            self.fencing = Some(Fencing { step, failures: 0, on_request: false });
             self.expire_fencing(); // it may be due
         }
     }
@@ -116,7 +114,7 @@ impl Cluster {
             None if asks && may && (first || !self.asks_for_reset()) => {
                 self.notice(Notice::AskedToFence { node });
                 let step = Step::Waiting { retry_at: self.now.mono };
-                self.fencing = Some(Fencing { step, failures: 0, on_request: true, for_stuck: true });
+                self.fencing = Some(Fencing { step, failures: 0, on_request: true });
                 self.expire_fencing();
             }
             _ => {}
@@ -124,8 +122,8 @@ impl Cluster {
     }
 
     /// The node that is cut off on its request has fallen silent: it is waited for as for any dead one. Whether it is so.
-    pub(super) fn fences_already(&mut self) -> bool {
-        self.fencing.as_mut().is_some_and(|fencing| std::mem::replace(&mut fencing.on_request, false))
+    pub(super) fn fences_already(&self) -> bool {
+        self.fencing.is_some_and(|fencing| fencing.on_request)
     }
 
     fn ask_device(&mut self) {
@@ -143,7 +141,7 @@ impl Cluster {
         };
         let node = node.to_owned();
         if done {
-            if fencing.for_stuck {
+            if fencing.on_request {
                 (self.reset_at, self.stays_away) = (Some(self.now.mono), true);
             }
             self.fencing = None;

@@ -11,9 +11,9 @@ use super::share::Share;
 use super::{Cluster, FOREIGN, LOCAL, Notice, Phase, Set};
 use std::time::Duration;
 
-/// What nobody holds because it cannot be stopped here is held here again after this time...
+/// What nobody holds because it cannot be stopped here is held here again after this time, if nobody is asked for a reset.
 const TAKE_BACK: Duration = Duration::from_secs(5);
-/// ...and after this, if the other node was to reset this one, and has not.
+/// So long the other node is asked to reset this one.
 const FENCE_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Cluster {
@@ -76,13 +76,13 @@ impl Cluster {
         let peer = self.peer.as_ref().filter(|peer| peer.alive() && !peer.leaving)?;
         let claims = peer.claims();
         if self.standby.is_some()
+            || self.asks_for_reset()
             || [claims.local, claims.foreign][index]
             || peer.extra.is_none() && peer.holds.is_none()
         {
             return None;
         }
-        let patience = if self.asks_for_reset() { FENCE_PATIENCE } else { TAKE_BACK };
-        Some(self.shares[index].since + patience)
+        Some(self.shares[index].since + TAKE_BACK)
     }
 
     pub(super) fn take_back_deadline(&self) -> Option<Duration> {
