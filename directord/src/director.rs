@@ -42,8 +42,10 @@ use service::Service;
 pub struct Director {
     plan: Plan,
     services: Vec<Service>,
-    /// Where check results have changed what is wanted, until somebody asks.
+    /// Where what is wanted has changed, until somebody asks.
     touched: BTreeSet<usize>,
+    /// From this service on all are still to be compared with the table, although nothing is known to have changed.
+    look: Option<usize>,
     /// Who is concerned by a probe: service and real server by position in the plan.
     holders: FxHashMap<Arc<Probe>, Holders>,
     /// What has happened, until somebody asks.
@@ -53,6 +55,12 @@ pub struct Director {
     /// What is to be said of fallbacks that a reload has taken away while they served.
     parting: Vec<String>,
 }
+
+/// So many real servers are compared with the table at once, until the next result of a check has its turn: a fraction of
+/// a millisecond.
+const SLICE: usize = 128;
+/// And so many services.
+const SERVICES: usize = 32;
 
 /// A log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +104,7 @@ impl Director {
             services,
             plan,
             touched: BTreeSet::new(),
+            look: None,
             events: Vec::new(),
             notices: Vec::new(),
             parting: Vec::new(),
@@ -198,7 +207,7 @@ impl Director {
     }
 
     /// A check has ended. Returns what to log. Where it has changed what is wanted is remembered for
-    /// [`Director::take_touched`].
+    /// [`Director::take_due`].
     pub fn observe(&mut self, probe: &Probe, checked: &Checked, now: SystemTime) -> Vec<Line> {
         let (mut lines, mut concerned) = (Vec::new(), Vec::new());
         for (at, number) in self.holders.get(probe).map(Holders::places).into_iter().flatten() {
@@ -246,15 +255,42 @@ impl Director {
         lines
     }
 
-    /// Whether check results have changed what is wanted since [`Director::take_touched`].
-    pub fn is_touched(&self) -> bool {
-        !self.touched.is_empty()
+    /// Has all services compared with the table, some with each [`Director::take_due`]: what checks find meanwhile does
+    /// not wait until all are.
+    pub fn look(&mut self) {
+        self.look.get_or_insert(0);
     }
 
-    /// What the table shall hold of the services whose check results have changed that since the last call.
-    pub fn take_touched(&mut self) -> Vec<Wanted> {
-        let touched = std::mem::take(&mut self.touched);
-        touched.into_iter().filter_map(|at| self.wanted_of(at)).collect()
+    /// Whether services that nothing has touched are still to be compared with the table.
+    pub fn is_looking(&self) -> bool {
+        self.look.is_some()
+    }
+
+    /// Whether a service is to be compared with the table.
+    pub fn is_due(&self) -> bool {
+        !self.touched.is_empty() || self.is_looking()
+    }
+
+    /// What the table shall hold of the services where that has changed since the last call, and of the next ones of a
+    /// [look](Director::look); in the order of the plan.
+    pub fn take_due(&mut self) -> Vec<Wanted> {
+        let mut due = std::mem::take(&mut self.touched);
+        if let Some(first) = self.look {
+            let (mut next, mut servers) = (first, 0);
+            while let Some(state) = self.services.get(next).filter(|_| servers < SLICE) {
+                due.insert(next);
+                servers += state.servers.len().max(SLICE / SERVICES);
+                next += 1;
+            }
+            self.look = (next < self.services.len()).then_some(next);
+        }
+        due.into_iter().filter_map(|at| self.wanted_of(at)).collect()
+    }
+
+    /// All services are compared with the table at once: none is due any more.
+    pub fn none_is_due(&mut self) {
+        self.touched.clear();
+        self.look = None;
     }
 
     /// Whether somebody waits for more results of a probe to know what its last one means.

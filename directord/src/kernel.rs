@@ -14,7 +14,7 @@ use std::sync::{Arc, mpsc};
 use tokio::sync::oneshot;
 
 /// So many services are asked for one by one; for more, the list of all is shorter work.
-const FEW: usize = 8;
+const FEW: usize = 64;
 
 /// The thread's address. The thread ends when this is dropped and its last pass is done.
 #[derive(Debug)]

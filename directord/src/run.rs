@@ -84,7 +84,7 @@ pub(crate) struct Daemon {
     /// Counts plans, and changes between standby and active: what a pass did for an earlier one says nothing now.
     epoch: u64,
     leaving: Vec<Leaving>,
-    /// All of the table is to be looked at, more than the services that check results have touched.
+    /// The whole table is to be looked at and edited at once, more than the services that are due.
     dirty: bool,
     /// The table is being read or edited.
     in_pass: bool,
@@ -141,6 +141,8 @@ struct AtPass {
     tried: bool,
     /// The pass is one over all services.
     whole: bool,
+    /// With it all services have been compared with the table.
+    end_of_look: bool,
 }
 
 /// Whether the loop goes on.
@@ -272,7 +274,7 @@ impl Daemon {
             }
             let ripe = self.gather_until.is_none() || self.standby.is_leaving();
             self.read_for_next_plan();
-            if (self.dirty || self.director.is_touched()) && !self.in_pass && ripe {
+            if (self.dirty || self.director.is_due()) && !self.in_pass && ripe {
                 self.pass();
             }
             self.known = None; // it would be old by then
@@ -294,7 +296,7 @@ impl Daemon {
                     Next::Continue
                 }
                 _ = beat.tick() => {
-                    self.dirty = true;
+                    self.director.look();
                     self.look_at_file();
                     self.monitor_maintenance();
                     Next::Continue
@@ -315,8 +317,7 @@ impl Daemon {
                 }
                 () = gathered, if self.gather_until.is_some() => Next::Continue,
                 () = grow, if self.grow_at.is_some() => {
-                    self.grow_at = None;
-                    self.dirty = true; // the next pass lets it grow
+                    self.advance();
                     Next::Continue
                 }
                 () = retry, if self.retry_at.is_some() => {

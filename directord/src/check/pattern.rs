@@ -208,7 +208,10 @@ mod tests {
         assert_eq!((error.place.clone(), error.reason.as_str()), (4..5, "missing closing parenthesis"));
         for text in ["(\u{e9}", "\u{e9}(\u{20ac}", "[\u{20ac}", "\u{20ac}\u{e9}\\"] {
             let place = Pattern::new(text).unwrap_err().place;
-            assert!(text.get(place.clone()).is_some_and(|found| found.chars().count() == 1), "{text} {place:?}");
+            assert!(
+                text.get(place.clone()).is_some_and(|found| found.chars().count() == 1),
+                "{text} {place:?}"
+            );
         }
         assert!(Pattern::new("*a").is_err());
         assert!(Pattern::new("[z-a]").is_err());

@@ -44,13 +44,13 @@ impl Bench {
 
     /// One pass over all services; its log lines.
     fn pass(&mut self) -> Vec<String> {
-        self.director.take_touched();
+        self.director.none_is_due();
         self.place(&self.director.wanted())
     }
 
     /// One over those that check results have touched.
     fn pass_touched(&mut self) -> Vec<String> {
-        let wanted = self.director.take_touched();
+        let wanted = self.director.take_due();
         self.place(&wanted)
     }
 
@@ -67,7 +67,7 @@ impl Bench {
     fn observe(&mut self, probe: &Probe, checked: &Checked) -> (Vec<Line>, bool) {
         let before = std::mem::take(&mut self.director.touched);
         let lines = self.director.observe(probe, checked, now());
-        let changed = self.director.is_touched();
+        let changed = self.director.is_due();
         self.director.touched.extend(before);
         (lines, changed)
     }
@@ -500,9 +500,31 @@ fn a_pass_over_what_checks_have_touched_leaves_all_else_alone() {
     bench.check(11, false);
     assert_eq!(bench.pass_touched().len(), 1);
     assert_eq!(bench.weights(), [(10, 5), (11, 0)]);
-    assert!(!bench.director.is_touched());
+    assert!(!bench.director.is_due());
     bench.pass();
     assert_eq!(bench.weights(), [(10, 5), (11, 0), (12, 5)]);
+}
+
+/// A look at all services is in slices, so that no check's result waits for all of them; and those come with the next.
+#[test]
+fn a_look_takes_some_services_at_a_time_and_misses_none() {
+    let servers = "checktype=on\n\treal=192.0.2.200->192.0.2.219:80 gate 5";
+    let service = |at: usize| format!("virtual=192.0.2.{at}:80\n\t{servers}\n");
+    let mut bench = Bench::new(&(1..=40).map(service).collect::<String>());
+    bench.pass();
+    bench.table.services.iter_mut().for_each(|(_, servers)| servers.clear()); // somebody deletes all servers
+    bench.director.look();
+    let (mut slices, mut repaired) = (0, 0);
+    while bench.director.is_looking() {
+        bench.director.look(); // the next beat comes before the end of this look
+        let wanted = bench.director.take_due();
+        assert!(wanted.iter().map(|want| want.destinations.len()).sum::<usize>() < SLICE + 20);
+        repaired += bench.place(&wanted).len();
+        slices += 1;
+        assert!(slices <= 40);
+    }
+    assert_eq!((slices, repaired), (6, 800));
+    assert!(!bench.director.is_due() && bench.director.take_due().is_empty());
 }
 
 /// What can happen to a director.

@@ -1,9 +1,8 @@
 //! The weight of a real server while it is up: as configured, as its check says (`weightfromcheck`), and less for a
 //! while after it was down (`slowstart`).
 
-use super::{Director, Service};
+use super::Director;
 use crate::check::Outcome;
-use crate::config::VirtualService;
 use crate::verdict::State;
 use std::time::{Duration, Instant};
 
@@ -62,6 +61,10 @@ impl Weight {
         self.ramp = recovered.then(|| Box::new(Ramp { began: None, step: 1 }));
     }
 
+    fn step(&self) -> u32 {
+        self.ramp.as_ref().map_or(STEPS, |ramp| ramp.step)
+    }
+
     /// Grows. Returns when the next step is due.
     fn advance(&mut self, slow_start: Duration, now: Instant) -> Option<Instant> {
         let ramp = self.ramp.as_mut()?;
@@ -77,12 +80,20 @@ impl Weight {
 }
 
 impl Director {
-    /// Lets the weights of servers grow that were down: what is wanted depends on it. Returns when the next step is due.
+    /// Lets the weights of servers grow that were down, and remembers where for [`Director::take_due`]. Returns when the next
+    /// step is due.
     pub fn advance(&mut self, now: Instant) -> Option<Instant> {
-        let grow = |(service, state): (&VirtualService, &mut Service)| {
-            state.servers.iter_mut().filter_map(|server| server.weight.advance(service.slow_start, now)).min()
-        };
-        self.plan.services.iter().zip(&mut self.services).filter_map(grow).min()
+        let mut next = None;
+        for (at, (service, state)) in self.plan.services.iter().zip(&mut self.services).enumerate() {
+            for weight in state.servers.iter_mut().map(|server| &mut server.weight) {
+                let before = weight.step();
+                next = next.into_iter().chain(weight.advance(service.slow_start, now)).min();
+                if weight.step() != before {
+                    self.touched.insert(at);
+                }
+            }
+        }
+        next
     }
 }
 

@@ -22,11 +22,12 @@ impl Daemon {
     }
 
     /// Remembers what a pass begins with.
-    pub(super) fn before_pass(&mut self, whole: bool) {
+    pub(super) fn before_pass(&mut self, whole: bool, end_of_look: bool) {
         // On standby nobody is told: the node that is active does it.
         let told = self.alerts.are_wanted() && self.standby.mode.active;
         let down = if told { self.director.down() } else { Vec::new() };
-        self.at_pass = AtPass { down, tried: self.director.is_tried(), whole };
+        let tried = self.phase == Phase::Running || self.director.is_tried();
+        self.at_pass = AtPass { down, tried, whole, end_of_look };
     }
 
     /// Tells of what a pass did. `current`: it was one of the plan that is in force.

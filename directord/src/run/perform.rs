@@ -1,7 +1,7 @@
 //! What the loop does: passes over the kernel's table, reloads, the end.
 
 use super::asked::tell;
-use super::{Daemon, Next, RETRY, seconds};
+use super::{AtPass, Daemon, Next, RETRY, seconds};
 use crate::config::Phase;
 use crate::control::{Answer, Mode};
 use crate::director::{Event, Leaving, What};
@@ -28,23 +28,30 @@ const MAIL_LIMIT: Duration = Duration::from_secs(5);
 const ROUND_MARGIN: Duration = Duration::from_secs(90);
 
 impl Daemon {
-    /// Compares the table with what is wanted, and edits it, on the kernel's thread: all of it, or the services alone of
-    /// which a check has found something else.
+    /// Compares the table with what is wanted, and edits it, on the kernel's thread: all of it, or the services alone that
+    /// are due.
     pub(super) fn pass(&mut self) {
         let whole = std::mem::take(&mut self.dirty) || !self.standby.mode.active;
         self.in_pass = true;
-        self.before_pass(whole);
-        self.grow_at = self.director.advance(Instant::now().into_std()).map(Instant::from_std);
-        let touched = self.director.take_touched();
+        self.advance();
         let known = self.known.take();
-        let pass = if whole {
+        let (pass, end_of_look) = if whole {
+            self.director.none_is_due();
             self.granted.append(&mut self.wishes);
-            Pass { known, ..self.next_pass() }
+            (Pass { known, ..self.next_pass() }, true)
         } else {
-            Pass { wanted: Arc::new(touched), stage: "start", ..Pass::default() }
+            let looking = self.director.is_looking();
+            let wanted = Arc::new(self.director.take_due());
+            (Pass { wanted, stage: "start", ..Pass::default() }, looking && !self.director.is_looking())
         };
+        self.before_pass(whole, end_of_look);
         let (wanted, leaving) = (Arc::clone(&pass.wanted), pass.leaving.clone());
         self.tasks.pass(self.epoch, wanted, leaving, self.kernel.pass(pass));
+    }
+
+    /// Lets weights grow.
+    pub(super) fn advance(&mut self) {
+        self.grow_at = self.director.advance(Instant::now().into_std()).map(Instant::from_std);
     }
 
     pub(super) fn passed(
@@ -68,7 +75,7 @@ impl Daemon {
                 return self.answer_start(false);
             }
         };
-        let whole = self.at_pass.whole;
+        let AtPass { whole, end_of_look, .. } = self.at_pass;
         self.log_edits(&done);
         self.after_pass(&done.edits, epoch == self.epoch);
         if whole {
@@ -87,7 +94,7 @@ impl Daemon {
         // Only its first services are looked at: nearly always the first one is there.
         let any_service =
             wanted.is_empty() || wanted.iter().any(|want| done.table.find(&want.service.key).is_some());
-        if whole {
+        if end_of_look {
             self.status.table_read = Some(seconds());
         }
         if !done.failed.is_empty() {

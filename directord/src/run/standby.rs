@@ -13,7 +13,7 @@
 use super::asked::tell;
 use super::perform::shell;
 use super::tasks::Reply;
-use super::{Daemon, GATHER, Next};
+use super::{Daemon, GATHER, Next, RETRY};
 use crate::claim::Claim;
 use crate::config::Phase;
 use crate::control::{Answer, Mode};
@@ -191,6 +191,9 @@ impl Daemon {
             warn!(
                 "What is held here cannot be written down, a daemon that starts after a crash will not know: {why}"
             );
+        }
+        if unclaimed.is_some() {
+            self.retry_at = Some(Instant::now() + RETRY);
         }
         self.standby.unclaimed = unclaimed;
     }
