@@ -266,9 +266,14 @@ impl Director {
         self.look.is_some()
     }
 
+    /// Whether what is wanted of a service has changed since it was taken.
+    pub fn is_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     /// Whether a service is to be compared with the table.
     pub fn is_due(&self) -> bool {
-        !self.touched.is_empty() || self.is_looking()
+        self.is_touched() || self.is_looking()
     }
 
     /// What the table shall hold of the services where that has changed since the last call, and of the next ones of a
@@ -352,14 +357,14 @@ impl Director {
         Some(state.wanted(service, self.plan.settings.readd_quiescent))
     }
 
-    /// The table was edited as wanted, except for what failed, and is `table` now.
+    /// The table was edited as wanted, except for what failed, and is `table` now. What was wanted is in the order of the
+    /// plan.
     pub fn placed(&mut self, wanted: &[Wanted], failed: &[Failed], table: &Table, now: SystemTime) {
         let held = table.index();
-        let wanted: FxHashMap<&ServiceKey, &Wanted> =
-            wanted.iter().map(|want| (&want.service.key, want)).collect();
+        let mut wanted = wanted.iter().peekable();
         for (service, state) in self.plan.services.iter().zip(&mut self.services) {
             let key = &service.service.key;
-            let Some(want) = wanted.get(key) else { continue };
+            let Some(want) = wanted.next_if(|want| want.service.key == *key) else { continue };
             let failed: FxHashSet<Option<DestinationKey>> = failed
                 .iter()
                 .filter(|(service, _)| service == key)
@@ -376,6 +381,7 @@ impl Director {
                 state.place(service, number, done, there && !failed.contains(&Some(done.destination.key)));
             }
         }
+        debug_assert!(wanted.next().is_none(), "not of this plan, or in another order");
         self.note_fallbacks(now);
     }
 
@@ -383,8 +389,11 @@ impl Director {
     pub fn fallback_commands(&mut self) -> Vec<String> {
         let mut commands = std::mem::take(&mut self.parting);
         for (service, state) in self.plan.services.iter().zip(&mut self.services) {
+            if service.fallback_command.is_none() {
+                continue;
+            }
             let start = !state.any_serving(service);
-            if service.fallback_command.is_some() && state.announced != Some(start) {
+            if state.announced != Some(start) {
                 state.announced = Some(start);
                 commands.extend(fallback_command(service, start));
             }

@@ -141,6 +141,8 @@ struct AtPass {
     tried: bool,
     /// The pass is one over all services.
     whole: bool,
+    /// It is about more than a slice of a look at services of which nothing new is known.
+    news: bool,
     /// With it all services have been compared with the table.
     end_of_look: bool,
 }

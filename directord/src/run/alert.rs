@@ -21,13 +21,13 @@ impl Daemon {
         self.alerts.load(self.director.plan());
     }
 
-    /// Remembers what a pass begins with.
-    pub(super) fn before_pass(&mut self, whole: bool, end_of_look: bool) {
+    /// What a pass begins with that mails and phases depend on.
+    pub(super) fn before_pass(&self) -> AtPass {
         // On standby nobody is told: the node that is active does it.
         let told = self.alerts.are_wanted() && self.standby.mode.active;
         let down = if told { self.director.down() } else { Vec::new() };
         let tried = self.phase == Phase::Running || self.director.is_tried();
-        self.at_pass = AtPass { down, tried, whole, end_of_look };
+        AtPass { down, tried, ..AtPass::default() }
     }
 
     /// Tells of what a pass did. `current`: it was one of the plan that is in force.

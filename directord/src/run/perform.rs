@@ -33,7 +33,10 @@ impl Daemon {
     pub(super) fn pass(&mut self) {
         let whole = std::mem::take(&mut self.dirty) || !self.standby.mode.active;
         self.in_pass = true;
-        self.advance();
+        let news = whole || self.director.is_touched();
+        if news {
+            self.advance();
+        }
         let known = self.known.take();
         let (pass, end_of_look) = if whole {
             self.director.none_is_due();
@@ -44,7 +47,7 @@ impl Daemon {
             let wanted = Arc::new(self.director.take_due());
             (Pass { wanted, stage: "start", ..Pass::default() }, looking && !self.director.is_looking())
         };
-        self.before_pass(whole, end_of_look);
+        self.at_pass = AtPass { whole, news, end_of_look, ..self.before_pass() };
         let (wanted, leaving) = (Arc::clone(&pass.wanted), pass.leaving.clone());
         self.tasks.pass(self.epoch, wanted, leaving, self.kernel.pass(pass));
     }
@@ -75,7 +78,7 @@ impl Daemon {
                 return self.answer_start(false);
             }
         };
-        let AtPass { whole, end_of_look, .. } = self.at_pass;
+        let AtPass { whole, news, end_of_look, .. } = self.at_pass;
         self.log_edits(&done);
         self.after_pass(&done.edits, epoch == self.epoch);
         if whole {
@@ -111,7 +114,9 @@ impl Daemon {
             let due = self.director.fallback_commands();
             due.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
         }
-        self.notify();
+        if news {
+            self.notify();
+        }
         if epoch != self.epoch || !whole {
             return Next::Continue; // says nothing about the plan that is in force by now, or not of all of it
         }
