@@ -155,14 +155,16 @@ impl Director {
                     if !service.keep_last {
                         server.verdict.let_go();
                     }
+                    if service.slow_start.is_zero() {
+                        server.weight.grow_up();
+                    }
                     server.keep_place(old_server, real.destination == other.destination);
                     // Weight 0 is a new place for one that had been removed.
                     server.was_placed &= old.quiescent || !service.quiescent;
                 }
             }
         }
-        let stay: FxHashSet<&ServiceKey> =
-            next.plan.services.iter().map(|service| &service.service.key).collect();
+        let stay: FxHashSet<&ServiceKey> = next.plan.keys().collect();
         let left = self.plan.services.iter().filter(|service| !stay.contains(&service.service.key));
         let leaving = left.map(leaving).collect();
         *self = next;

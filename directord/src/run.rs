@@ -88,6 +88,8 @@ pub(crate) struct Daemon {
     dirty: bool,
     /// The table is being read or edited.
     in_pass: bool,
+    /// How many passes have begun.
+    passes: u64,
     /// No edit before this moment, or before every server has a verdict and nothing is checked again.
     gather_until: Option<Instant>,
     /// When what failed is tried again.
@@ -116,6 +118,8 @@ pub(crate) struct Daemon {
     /// How late the loop was.
     lag: Histogram,
     status: DaemonStatus,
+    /// It differs from what the init system was told.
+    untold: bool,
     others: Others,
     /// The instances that have called for the reload which is under way, by `execute`: they are not called again.
     executed_by: String,
@@ -174,7 +178,7 @@ pub(crate) struct Parts {
 /// Runs until it is told to stop.
 pub(crate) async fn run(parts: Parts, listener: daemon::control::Listener) -> ExitCode {
     let (events, inbox) = mpsc::channel(1024);
-    let keys = parts.loaded.plan.services.iter().map(|service| service.service.key.clone()).collect();
+    let keys = parts.loaded.plan.keys().cloned().collect();
     let table = match parts.kernel.read(keys).await {
         Ok(known) => known.table,
         Err(why) => return failed(parts.starting, &why),
@@ -225,6 +229,8 @@ impl Daemon {
             leaving: Vec::new(),
             dirty: true,
             in_pass: false,
+            passes: 0,
+            untold: false,
             by_hand: ByHand::default(),
             gather_until: None,
             retry_at: None,
@@ -307,6 +313,7 @@ impl Daemon {
                     self.look_at_maintenance();
                     self.remind();
                     self.end_round();
+                    self.notify();
                     Next::Continue
                 }
                 due = lag.tick() => {

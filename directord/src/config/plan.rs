@@ -21,7 +21,12 @@ pub struct Plan {
 impl Plan {
     /// Whether it has this virtual service.
     pub fn has(&self, key: &ServiceKey) -> bool {
-        self.services.iter().any(|service| service.service.key == *key)
+        self.keys().any(|held| held == key)
+    }
+
+    /// What the kernel knows its virtual services by.
+    pub fn keys(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.services.iter().map(|service| &service.service.key)
     }
 }
 

@@ -61,6 +61,11 @@ impl Weight {
         self.ramp = recovered.then(|| Box::new(Ramp { began: None, step: 1 }));
     }
 
+    /// Ends a slow start.
+    pub(super) fn grow_up(&mut self) {
+        self.ramp = None;
+    }
+
     fn step(&self) -> u32 {
         self.ramp.as_ref().map_or(STEPS, |ramp| ramp.step)
     }
@@ -84,7 +89,8 @@ impl Director {
     /// step is due.
     pub fn advance(&mut self, now: Instant) -> Option<Instant> {
         let mut next = None;
-        for (at, (service, state)) in self.plan.services.iter().zip(&mut self.services).enumerate() {
+        let services = self.plan.services.iter().zip(&mut self.services).enumerate();
+        for (at, (service, state)) in services.filter(|(_, (service, _))| !service.slow_start.is_zero()) {
             for weight in state.servers.iter_mut().map(|server| &mut server.weight) {
                 let before = weight.step();
                 next = next.into_iter().chain(weight.advance(service.slow_start, now)).min();

@@ -33,6 +33,7 @@ impl Daemon {
     pub(super) fn pass(&mut self) {
         let whole = std::mem::take(&mut self.dirty) || !self.standby.mode.active;
         self.in_pass = true;
+        self.passes += 1;
         let news = whole || self.director.is_touched();
         if news {
             self.advance();
@@ -114,9 +115,7 @@ impl Daemon {
             let due = self.director.fallback_commands();
             due.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
         }
-        if news {
-            self.notify();
-        }
+        self.untold |= news;
         if epoch != self.epoch || !whole {
             return Next::Continue; // says nothing about the plan that is in force by now, or not of all of it
         }
@@ -198,7 +197,11 @@ impl Daemon {
         }
     }
 
-    fn notify(&self) {
+    /// Tells the init system how it stands, if that may have changed.
+    pub(super) fn notify(&mut self) {
+        if !std::mem::take(&mut self.untold) {
+            return;
+        }
         let (up, all) = self.director.count();
         let standby = if self.standby.mode.active { "" } else { "on standby: " };
         daemon::notify::status(&format!("{standby}{up} of {all} real servers are up"));

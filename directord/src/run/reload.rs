@@ -1,17 +1,18 @@
 //! Another configuration: from the change of the file to the plan that is in force.
 //!
 //! ```text
-//!  file, signal, tool ──► load: a thread reads file, names, certificates
+//!  file, signal, tool ──► load: a thread reads file, names, certificates; meanwhile the kernel's reads the table
 //!                              │ Event::Loaded             │ with errors: told, nothing changes
 //!                              ▼
 //!                         next plan, waits until no pass is under way
-//!                              │ the kernel's thread reads what the table holds of it
+//!                              │ the kernel's thread reads what the table holds of it, if that is not known
 //!                              ▼ Event::TableRead
 //!                         apply: in force; the next pass places it
 //! ```
 //!
 //! Reading the table takes its turn among the passes, so that what was read is still so when the plan is put into
-//! force. Nothing of all this keeps the loop from checks and tools.
+//! force. What was read beside the file serves, too, if no pass came between. Nothing of all this
+//! keeps the loop from checks and tools.
 
 use super::asked::tell;
 use super::tasks::{Read, Reply};
@@ -22,14 +23,29 @@ use crate::director::{Event, What};
 use crate::kernel::Known;
 use crate::maintenance::{Maintenance, Resting};
 use crate::watch::Look;
+use ipvs::ServiceKey;
+use std::collections::HashSet;
 use std::process::Command;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
+
+/// So long what was read of the table is taken for what it holds: not longer than between two looks at it, as a rule.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// The table as it was when a configuration began to be read.
+pub(super) struct Ahead {
+    pub(super) known: Known,
+    /// When that was.
+    pub(super) began: Instant,
+    /// How many passes had begun by then.
+    pub(super) passes: u64,
+}
 
 /// A configuration without errors that is not in force yet.
 pub(super) struct NextPlan {
     loaded: Loaded,
+    ahead: Option<Ahead>,
     maintenance: Maintenance,
     resting: Resting,
     /// Who asked for it.
@@ -86,7 +102,11 @@ impl Daemon {
         }
         self.reloading = true;
         daemon::notify::reloading();
-        self.tasks.load(self.instance.config.clone(), self.checks.preparing(), answers);
+        let began = Instant::now();
+        let reading = self.kernel.read(self.director.plan().keys().cloned().collect());
+        let passes = self.passes;
+        let ahead = async move { reading.await.ok().map(|known| Ahead { known, began, passes }) };
+        self.tasks.load(self.instance.config.clone(), self.checks.preparing(), ahead, answers);
     }
 
     /// A plan begins: its new probes run at once.
@@ -116,8 +136,8 @@ impl Daemon {
             Ok(loaded) => {
                 self.report(&loaded.report);
                 read.advice.iter().for_each(|advice| warn!("{advice}"));
-                let (maintenance, resting) = (read.maintenance, read.resting);
-                self.next_plan = Some(Box::new(NextPlan { loaded, maintenance, resting, answers }));
+                let Read { ahead, maintenance, resting, .. } = read;
+                self.next_plan = Some(Box::new(NextPlan { loaded, ahead, maintenance, resting, answers }));
             }
             Err(LoadError::Refused(report)) => {
                 self.report(&report);
@@ -133,19 +153,27 @@ impl Daemon {
         if self.in_pass {
             return;
         }
-        if let Some(next) = self.next_plan.take() {
-            self.in_pass = true;
-            let services = next.loaded.plan.services.iter().chain(&self.director.plan().services);
-            let leaving = self.leaving.iter().map(|(key, _)| key);
-            let keys = services.map(|service| &service.service.key).chain(leaving).cloned().collect();
-            self.tasks.read_for(next, self.kernel.read(keys));
+        let Some(mut next) = self.next_plan.take() else { return };
+        let keys = next.loaded.plan.keys().chain(self.director.plan().keys());
+        let keys: HashSet<ServiceKey> =
+            keys.chain(self.leaving.iter().map(|(key, _)| key)).cloned().collect();
+        let fresh = |ahead: &Ahead| {
+            let same = ahead.passes == self.passes && ahead.began.elapsed() < FRESH;
+            same && keys.is_subset(&ahead.known.services)
+        };
+        match next.ahead.take().filter(fresh) {
+            Some(ahead) => self.read_done(*next, Ok(ahead.known)),
+            None => {
+                self.in_pass = true;
+                self.tasks.read_for(next, self.kernel.read(keys));
+            }
         }
     }
 
     /// The table was read.
     pub(super) fn read_done(&mut self, next: NextPlan, known: Result<Known, String>) {
         self.in_pass = false;
-        let NextPlan { loaded, maintenance, resting, answers } = next;
+        let NextPlan { loaded, maintenance, resting, answers, .. } = next;
         let applied = known.map(|known| self.apply(loaded, maintenance, resting, known));
         self.reloaded(applied, answers);
     }

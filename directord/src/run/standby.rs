@@ -75,7 +75,7 @@ impl Daemon {
     /// The next pass: what is wanted while active, only a look and what leaves while on standby.
     pub(super) fn next_pass(&mut self) -> Pass {
         let leaving = std::mem::take(&mut self.leaving);
-        let keys = self.director.plan().services.iter().map(|service| service.service.key.clone());
+        let keys = self.director.plan().keys().cloned();
         if self.standby.mode.active {
             let hold = Hold::These(self.held());
             Pass {

@@ -1,7 +1,7 @@
 //! Everything that happens beside the loop, and comes back to it as an [`Event`].
 
 use super::commands::Commands;
-use super::reload::NextPlan;
+use super::reload::{Ahead, NextPlan};
 use super::telling::{Purpose, Telling, Told};
 use crate::check::Checked;
 use crate::checks::Preparing;
@@ -54,6 +54,8 @@ pub(super) struct Read {
     pub(super) watch: Watch,
     /// What the kernel's values make of it.
     pub(super) advice: Vec<Advice>,
+    /// What the table held meanwhile.
+    pub(super) ahead: Option<Ahead>,
 }
 
 /// What the loop waits for.
@@ -192,18 +194,26 @@ impl Tasks {
         self.spawn(async move { Event::Granted(of, reply, warnings.await) });
     }
 
-    pub(super) fn load(&self, path: PathBuf, preparing: Preparing, answers: Vec<Reply>) {
+    pub(super) fn load(
+        &self,
+        path: PathBuf,
+        preparing: Preparing,
+        ahead: impl Future<Output = Option<Ahead>> + Send + 'static,
+        answers: Vec<Reply>,
+    ) {
         self.spawn(async move {
             let shown = path.clone();
-            let read = on_thread("configuration", move || read(&path)).await.unwrap_or_else(|| Read {
+            let mut read = on_thread("configuration", move || read(&path)).await.unwrap_or_else(|| Read {
                 watch: Watch::unseen(&shown),
                 result: Err(LoadError::Unreadable { path: shown, error: io::Error::other("not read") }),
                 maintenance: Maintenance::default(),
                 resting: Resting::default(),
                 advice: Vec::new(),
+                ahead: None,
             });
             if let Ok(loaded) = &read.result {
                 preparing.plan(&loaded.plan).await;
+                read.ahead = ahead.await;
             }
             Event::Loaded(Box::new(read), answers)
         });
@@ -291,7 +301,7 @@ fn read(path: &Path) -> Read {
     let directory = result.as_ref().ok().and_then(|loaded| loaded.plan.settings.maintenance_dir.as_deref());
     let maintenance = Maintenance::new(directory);
     let advice = result.as_ref().map(|loaded| sysctls::here(&loaded.plan)).unwrap_or_default();
-    Read { resting: maintenance.addresses(), result, maintenance, watch, advice }
+    Read { resting: maintenance.addresses(), result, maintenance, watch, advice, ahead: None }
 }
 
 async fn listen(listener: Listener, events: mpsc::Sender<Event>) {

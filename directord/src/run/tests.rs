@@ -32,7 +32,7 @@ fn a_kernel_that_does_not_answer_holds_up_a_reload_and_nothing_else() {
     bed.until("the second server alone", || bed.kernel.destinations() == last);
 }
 
-/// What was found for the new plan serves the pass that places it.
+/// What was read beside the file serves the new plan and the pass that places it, unless the file has more services.
 #[test]
 fn a_reload_reads_the_table_once() {
     let quiet = |servers: &[u16]| format!("checkinterval=3600\n{}", section("checktype=on", servers));
@@ -44,6 +44,11 @@ fn a_reload_reads_the_table_once() {
     assert_eq!(reload(), Answer::End);
     assert_eq!(bed.kernel.reads() - before, 1);
     assert_eq!(bed.kernel.destinations().len(), 2);
+    let more = quiet(&[80, 81]);
+    bed.configure(&format!("{more}{}", section("checktype=on", &[82]).replace("113.1:", "113.2:")));
+    assert_eq!(reload(), Answer::End);
+    assert_eq!(bed.kernel.reads() - before, 3);
+    assert_eq!(bed.kernel.destinations().len(), 3);
 }
 
 /// A check whose way depends on the address that was just taken fails on standby.
