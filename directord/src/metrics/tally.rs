@@ -44,25 +44,33 @@ impl Histogram {
     }
 }
 
-/// How often each thing happened. There are few different ones.
+/// How often each thing happened. There are few different ones, and to most servers only one ever happens: it is kept
+/// without room for others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally(Vec<(&'static str, u64)>);
+pub struct Tally {
+    first: Option<(&'static str, u64)>,
+    #[allow(clippy::box_collection)] // half as large as a vector where there is none
+    others: Option<Box<Vec<(&'static str, u64)>>>,
+}
 
 impl Tally {
     /// Once more.
     pub fn add(&mut self, what: &'static str) {
-        match self.0.iter_mut().find(|(known, _)| *known == what) {
+        let (first, count) = self.first.get_or_insert((what, 0));
+        if *first == what {
+            *count += 1;
+            return;
+        }
+        let others = self.others.get_or_insert_default();
+        match others.iter_mut().find(|(known, _)| *known == what) {
             Some((_, count)) => *count += 1,
-            None => {
-                self.0.reserve_exact(1); // of most servers nothing else ever happens
-                self.0.push((what, 1));
-            }
+            None => others.push((what, 1)),
         }
     }
 
     /// What, and how often.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.0.iter().copied()
+        self.first.iter().chain(self.others.as_deref().into_iter().flatten()).copied()
     }
 }
 
