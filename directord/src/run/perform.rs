@@ -116,11 +116,14 @@ impl Daemon {
             due.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
         }
         self.untold |= news;
-        if epoch != self.epoch || !whole {
-            return Next::Continue; // says nothing about the plan that is in force by now, or not of all of it
+        if epoch != self.epoch {
+            return Next::Continue; // says nothing about the plan that is in force by now
+        }
+        self.answer_systemd();
+        if !whole {
+            return Next::Continue; // who waits, waits for all services
         }
         self.answer_reloads();
-        self.answer_systemd();
         self.answer_switch(any_service);
         self.answer_start(any_service)
     }
