@@ -1,5 +1,6 @@
 //! heartbeat 3.0.6 as Debian ships it, in a node.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -56,10 +57,16 @@ pub fn words_ignored(node: &Node) -> Result<usize> {
 }
 
 /// Asks its daemon for its own group, as it does itself when it takes part.
-pub fn request_group(node: &Node, key: &str) -> Result<()> {
+fn request_group(node: &Node, key: &str) -> Result<()> {
     let name = node.name();
     let words = format!("HA_CURHOST={name} HA_NICEFAILBACK=yes /usr/share/heartbeat/req_resource {key}");
     run(node, &words).map(drop)
+}
+
+/// Asks its daemon again for its own group if it has lost words since the last time; `lost` counts them.
+pub fn request_if_lost(node: &Node, key: &str, lost: &Cell<usize>) -> Result<()> {
+    let now = words_lost(node)?;
+    if lost.replace(now) < now { request_group(node, key) } else { Ok(()) }
 }
 
 /// Says something with a node's own tool until it is `done`: see [`until_heard`].

@@ -15,8 +15,7 @@ use lab::pair;
 use lab::{Node, Result, check, fail, wait_for, wait_until};
 
 use crate::old::{
-    LOOK, check_old_log_of, complaints, old, old_runs, request_group, say_to_old, start_old, stop_old,
-    words_lost,
+    LOOK, check_old_log_of, complaints, old, old_runs, request_if_lost, say_to_old, start_old, stop_old,
 };
 use crate::pings;
 use crate::world::{ADDRESSES, ALL_ON_ALPHA, ALL_ON_BETA, AT_HOME, Media, Options, Pair};
@@ -126,10 +125,7 @@ impl Mixed {
             for home in [0, 1].into_iter().filter(|&index| !self.is_ours(index)) {
                 let aged = self.node(home);
                 if found[home].is_none() && wanted[home] == aged.name() && aged.pid().is_some() {
-                    let lost = words_lost(aged)?;
-                    if self.lost[home].replace(lost) < lost {
-                        request_group(aged, &format!("{}/24/eth0", ADDRESSES[home]))?;
-                    }
+                    request_if_lost(aged, &format!("{}/24/eth0", ADDRESSES[home]), &self.lost[home])?;
                 }
             }
             fail(format!("they are held by {found:?}"))

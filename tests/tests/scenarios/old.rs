@@ -1,8 +1,8 @@
 //! Nodes with heartbeat 3.0.6 as Debian ships it.
 
 pub(crate) use lab::old::{
-    LOOK, OLD, copy_scripts as copy_old_scripts, request_group, run as old, runs as old_runs,
-    say as say_to_old, start as start_old, stop as stop_old, words_lost,
+    LOOK, OLD, copy_scripts as copy_old_scripts, request_if_lost, run as old, runs as old_runs,
+    say as say_to_old, start as start_old, stop as stop_old,
 };
 use lab::{Node, Result, check};
 

@@ -104,7 +104,7 @@ mod two_old_nodes {
         mixed.start_both()?;
         let word = "(echo '>>>'; sleep 1; printf 't=ask_resources\\nrsc_hold=all\\ninfo=me\\n<<<\\n') | cat >>/var/lib/heartbeat/fifo";
         mixed.node(0).sh(word)?;
-        let lost = || Ok(words_lost(mixed.node(0))? > 0);
+        let lost = || Ok(lab::old::words_lost(mixed.node(0))? > 0);
         wait_until(PATIENCE, "a word is lost", lost)?;
         mixed.stays(AT_HOME, SECOND * 5)
     }
