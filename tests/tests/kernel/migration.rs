@@ -31,8 +31,8 @@ const HA_CF: &str = "logfacility none\nlogfile /var/log/ha-log\nkeepalive 1\nwar
                      mcast eth0 225.0.0.1 694 1 0\nauto_failback off\nnode alpha\nnode beta\n";
 /// The group's first resource, by which the old program calls it.
 const GROUP: &str = "ldirectord::ldirectord.cf";
-/// The longest that the address may be without an answer in one step.
-const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
+/// The longest that the address may be without an answer in one step: less than a node that has to be taken for dead would cost.
+const OUTAGE_LIMIT: Duration = Duration::from_secs(100);
 /// Beyond what any step takes in a slow kernel with one processor.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How often the client asks for a page, and how long an answer may take.
