@@ -46,6 +46,8 @@ pub struct Director {
     touched: BTreeSet<usize>,
     /// From this service on all are still to be compared with the table, although nothing is known to have changed.
     look: Option<usize>,
+    /// What had changed was taken alone, before them.
+    yielded: bool,
     /// Who is concerned by a probe: service and real server by position in the plan.
     holders: FxHashMap<Arc<Probe>, Holders>,
     /// What has happened, until somebody asks.
@@ -105,6 +107,7 @@ impl Director {
             plan,
             touched: BTreeSet::new(),
             look: None,
+            yielded: false,
             events: Vec::new(),
             notices: Vec::new(),
             parting: Vec::new(),
@@ -278,11 +281,12 @@ impl Director {
         self.is_touched() || self.is_looking()
     }
 
-    /// What the table shall hold of the services where that has changed since the last call, and of the next ones of a
-    /// [look](Director::look); in the order of the plan.
+    /// What the table shall hold of the services where that has changed since the last call, or else of the next ones of a
+    /// [look](Director::look), and of both where one would wait for ever; in the order of the plan.
     pub fn take_due(&mut self) -> Vec<Wanted> {
         let mut due = std::mem::take(&mut self.touched);
-        if let Some(first) = self.look {
+        self.yielded = !due.is_empty() && !self.yielded;
+        if let Some(first) = self.look.filter(|_| !self.yielded) {
             let (mut next, mut servers) = (first, 0);
             while let Some(state) = self.services.get(next).filter(|_| servers < SLICE) {
                 due.insert(next);

@@ -524,6 +524,16 @@ fn a_look_takes_some_services_at_a_time_and_misses_none() {
         assert!(slices <= 40);
     }
     assert_eq!((slices, repaired), (6, 800));
+    // What has changed comes first, but does not keep the look waiting for ever.
+    bench.director.look();
+    for taken in [1, 8, 1, 8] {
+        bench.director.touched.insert(39);
+        assert_eq!(bench.director.take_due().len(), taken);
+    }
+    assert!(bench.director.is_looking());
+    while bench.director.is_looking() {
+        bench.director.take_due();
+    }
     assert!(!bench.director.is_due() && bench.director.take_due().is_empty());
 }
 
