@@ -282,7 +282,7 @@ impl Director {
     }
 
     /// What the table shall hold of the services where that has changed since the last call, or else of the next ones of a
-    /// [look](Director::look), and of both where one would wait for ever; in the order of the plan.
+    /// [look](Director::look), and of both where one would wait for ever.
     pub fn take_due(&mut self) -> Vec<Wanted> {
         let mut due = std::mem::take(&mut self.touched);
         self.yielded = !due.is_empty() && !self.yielded;
@@ -360,17 +360,19 @@ impl Director {
 
     fn wanted_of(&self, at: usize) -> Option<Wanted> {
         let (service, state) = (self.plan.services.get(at)?, self.services.get(at)?);
-        Some(state.wanted(service, self.plan.settings.readd_quiescent))
+        Some(state.wanted(at, service, self.plan.settings.readd_quiescent))
     }
 
-    /// The table was edited as wanted, except for what failed, and is `table` now. What was wanted is in the order of the
-    /// plan.
+    /// The table was edited as wanted, except for what failed, and is `table` now.
     pub fn placed(&mut self, wanted: &[Wanted], failed: &[Failed], table: &Table, now: SystemTime) {
         let held = table.index();
-        let mut wanted = wanted.iter().peekable();
-        for (service, state) in self.plan.services.iter().zip(&mut self.services) {
-            let key = &service.service.key;
-            let Some(want) = wanted.next_if(|want| want.service.key == *key) else { continue };
+        for want in wanted {
+            let key = &want.service.key;
+            let place = (self.plan.services.get(want.at), self.services.get_mut(want.at));
+            let (Some(service), Some(state)) = place else { continue };
+            if service.service.key != *key {
+                continue; // of another plan
+            }
             let failed: FxHashSet<Option<DestinationKey>> = failed
                 .iter()
                 .filter(|(service, _)| service == key)
@@ -386,9 +388,8 @@ impl Director {
             for (number, done) in want.destinations.iter().enumerate() {
                 state.place(service, number, done, there && !failed.contains(&Some(done.destination.key)));
             }
+            self.events.extend(state.note_fallback(service, now));
         }
-        debug_assert!(wanted.next().is_none(), "not of this plan, or in another order");
-        self.note_fallbacks(now);
     }
 
     /// Shell commands that are due because a fallback came or went. Each is returned once.

@@ -23,6 +23,8 @@ use std::net::SocketAddr;
 /// A service as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
+    /// Where it stands in the plan.
+    pub at: usize,
     /// The service itself.
     pub service: Service,
     /// Whether the table has held it like this already.

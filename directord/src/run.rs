@@ -63,6 +63,9 @@ const MAINTENANCE_EVERY: Duration = Duration::from_secs(1);
 /// How often it is measured how late the loop is.
 const LAG_EVERY: Duration = Duration::from_secs(1);
 
+/// How often memory is given back, when nothing has been read or edited as a whole.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
+
 /// Results that are taken in at once: fewer than would keep anything else waiting.
 const RESULTS: usize = 16;
 
@@ -134,6 +137,8 @@ pub(crate) struct Daemon {
     at_pass: AtPass,
     /// The clock of [`Daemon::alerts`] counts from here.
     began: Instant,
+    /// When memory was given back.
+    trimmed: Instant,
 }
 
 /// What is to be known of the moment when a pass began.
@@ -145,7 +150,7 @@ struct AtPass {
     tried: bool,
     /// The pass is one over all services.
     whole: bool,
-    /// It is about more than a slice of a look at services of which nothing new is known.
+    /// It is more than one slice of a look among others.
     news: bool,
     /// With it all services have been compared with the table.
     end_of_look: bool,
@@ -256,6 +261,7 @@ impl Daemon {
             phase_until: Instant::now(),
             at_pass: AtPass::default(),
             began: Instant::now(),
+            trimmed: Instant::now(),
         };
         daemon.resting = daemon.maintenance.as_ref().map(Maintenance::addresses).unwrap_or_default();
         daemon.report(&loaded.report);
@@ -275,18 +281,18 @@ impl Daemon {
         let mut lag = every(LAG_EVERY);
         let mut alive = every(daemon::notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
         loop {
+            let epoch = self.epoch;
+            self.read_for_next_plan(); // may put it into force
             let gathered = || !self.standby.rechecking && self.director.is_gathered();
             if self.gather_until.is_some_and(|until| Instant::now() >= until || gathered()) {
                 self.gather_until = None;
                 self.tell_of_unknown();
             }
             let ripe = self.gather_until.is_none() || self.standby.is_leaving();
-            self.read_for_next_plan();
             if (self.dirty || self.director.is_due()) && !self.in_pass && ripe {
                 self.pass();
             }
             self.known = None; // it would be old by then
-            let epoch = self.epoch;
             let gathered = sleep_until(self.gather_until.unwrap_or_else(Instant::now));
             let retry = sleep_until(self.retry_at.unwrap_or_else(Instant::now));
             let grow = sleep_until(self.grow_at.unwrap_or_else(Instant::now));
@@ -370,8 +376,10 @@ impl Daemon {
             Event::Passed(epoch, wanted, leaving, result) => {
                 let next = self.passed(epoch, &wanted, leaving, result);
                 drop(wanted);
-                if self.at_pass.whole {
-                    memory::trim(); // of what was wanted and found: megabytes where there are thousands of servers
+                // Of what was wanted and found, and told to tools: megabytes where there are thousands of servers.
+                if self.at_pass.whole || self.at_pass.end_of_look && self.trimmed.elapsed() >= TRIM_EVERY {
+                    memory::trim();
+                    self.trimmed = Instant::now();
                 }
                 return next;
             }

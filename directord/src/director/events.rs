@@ -1,7 +1,8 @@
 //! Changes of state, as an administrator wants to read them afterwards.
 
-use super::Director;
+use super::{Director, Service};
 use crate::config::{RealServer, VirtualService};
+use crate::reconcile::Presence;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -117,24 +118,22 @@ impl Director {
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
+}
 
-    /// Whether fallbacks came or went, as the table is now.
-    pub(super) fn note_fallbacks(&mut self, now: SystemTime) {
-        for (service, state) in self.plan.services.iter().zip(&mut self.services) {
-            let (Some(fallback), Some(presence)) = (&service.fallback, state.fallback) else { continue };
-            let serves = presence == crate::reconcile::Presence::Serving;
-            if std::mem::replace(&mut state.fallback_served, serves) != serves {
-                let (what, why) = if serves {
-                    (What::Fallback, "no real server is left")
-                } else {
-                    (What::FallbackEnded, "a real server is back")
-                };
-                self.events.push(Event {
-                    service: Some(service.id()),
-                    server: Some(fallback.key.to_string()),
-                    ..Event::new(now, what, why)
-                });
-            }
+impl Service {
+    /// Whether its fallback came or went, as the table is now.
+    pub(super) fn note_fallback(&mut self, service: &VirtualService, now: SystemTime) -> Option<Event> {
+        let (fallback, presence) = (service.fallback.as_ref()?, self.fallback?);
+        let serves = presence == Presence::Serving;
+        if std::mem::replace(&mut self.fallback_served, serves) == serves {
+            return None;
         }
+        let (what, why) = if serves {
+            (What::Fallback, "no real server is left")
+        } else {
+            (What::FallbackEnded, "a real server is back")
+        };
+        let (id, server) = (Some(service.id()), Some(fallback.key.to_string()));
+        Some(Event { service: id, server, ..Event::new(now, what, why) })
     }
 }

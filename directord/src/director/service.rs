@@ -71,7 +71,7 @@ impl Service {
         self.servers.iter().any(|server| server.verdict.is_up() && server.drained.is_none())
     }
 
-    pub(super) fn wanted(&self, service: &VirtualService, readd: bool) -> Wanted {
+    pub(super) fn wanted(&self, at: usize, service: &VirtualService, readd: bool) -> Wanted {
         let mut destinations: Vec<WantedDestination> = service
             .reals
             .iter()
@@ -114,7 +114,8 @@ impl Service {
                 None => destinations.push(wanted),
             }
         }
-        Wanted { service: service.service.clone(), settled: self.settled, destinations, purge: self.placing }
+        let service = service.service.clone();
+        Wanted { at, service, settled: self.settled, destinations, purge: self.placing }
     }
 
     /// `number` is where `done` stood in [`Service::wanted`]: real servers first, in their order.

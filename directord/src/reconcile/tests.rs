@@ -13,7 +13,7 @@ fn real(last: u8, presence: Presence) -> WantedDestination {
 }
 
 fn wanted(destinations: Vec<WantedDestination>) -> Vec<Wanted> {
-    vec![Wanted { service: service(), settled: false, destinations, purge: false }]
+    vec![Wanted { at: 0, service: service(), settled: false, destinations, purge: false }]
 }
 
 fn settled(mut wanted: Vec<Wanted>) -> Vec<Wanted> {

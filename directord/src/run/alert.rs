@@ -21,20 +21,25 @@ impl Daemon {
         self.alerts.load(self.director.plan());
     }
 
-    /// What a pass begins with that mails and phases depend on.
-    pub(super) fn before_pass(&self) -> AtPass {
+    /// What a pass begins with that mails and phases depend on. Without `news` the same servers are down as before.
+    pub(super) fn before_pass(&mut self, news: bool) -> AtPass {
         // On standby nobody is told: the node that is active does it.
-        let told = self.alerts.are_wanted() && self.standby.mode.active;
-        let down = if told { self.director.down() } else { Vec::new() };
+        let down = match self.alerts.are_wanted() && self.standby.mode.active {
+            true if news => self.director.down(),
+            true => std::mem::take(&mut self.at_pass.down),
+            false => Vec::new(),
+        };
         let tried = self.phase == Phase::Running || self.director.is_tried();
         AtPass { down, tried, ..AtPass::default() }
     }
 
     /// Tells of what a pass did. `current`: it was one of the plan that is in force.
     pub(super) fn after_pass(&mut self, edits: &[Edit], current: bool) {
-        let down = current.then_some(self.at_pass.down.as_slice());
-        for mail in self.alerts.edited(edits, down, self.phase, self.began.elapsed()) {
-            self.mailer.send(&mail);
+        if self.at_pass.news || !edits.is_empty() {
+            let down = current.then_some(self.at_pass.down.as_slice());
+            for mail in self.alerts.edited(edits, down, self.phase, self.began.elapsed()) {
+                self.mailer.send(&mail);
+            }
         }
         if current && (self.at_pass.tried || Instant::now() >= self.phase_until) {
             if self.phase != Phase::Running {

@@ -34,7 +34,7 @@ impl Daemon {
         let whole = std::mem::take(&mut self.dirty) || !self.standby.mode.active;
         self.in_pass = true;
         self.passes += 1;
-        let news = whole || self.director.is_touched();
+        let mut news = whole || self.director.is_touched();
         if news {
             self.advance();
         }
@@ -48,7 +48,8 @@ impl Daemon {
             let wanted = Arc::new(self.director.take_due());
             (Pass { wanted, stage: "start", ..Pass::default() }, looking && !self.director.is_looking())
         };
-        self.at_pass = AtPass { whole, news, end_of_look, ..self.before_pass() };
+        news |= end_of_look;
+        self.at_pass = AtPass { whole, news, end_of_look, ..self.before_pass(news) };
         let (wanted, leaving) = (Arc::clone(&pass.wanted), pass.leaving.clone());
         self.tasks.pass(self.epoch, wanted, leaving, self.kernel.pass(pass));
     }
@@ -72,7 +73,7 @@ impl Daemon {
                 self.leave_later(leaving);
                 self.complain(vec![why]);
                 self.grant();
-                self.retry_at = Some(Instant::now() + RETRY);
+                self.retry_in(RETRY);
                 if epoch == self.epoch {
                     self.answer_switch(false);
                 }
@@ -102,7 +103,7 @@ impl Daemon {
             self.status.table_read = Some(seconds());
         }
         if !done.failed.is_empty() {
-            self.retry_at = Some(Instant::now() + RETRY);
+            self.retry_in(RETRY);
         }
         let known = if whole { Vec::new() } else { self.status.table_errors.clone() };
         let failed = done.failed.into_iter().map(|(_, why)| why).filter(|why| !known.contains(why));
@@ -111,7 +112,7 @@ impl Daemon {
             self.grant();
         }
         // Otherwise a later pass gives the words that count then: a command that hangs lets none pile up.
-        if self.standby.mode.active && self.tasks.fallbacks.are_done() {
+        if news && self.standby.mode.active && self.tasks.fallbacks.are_done() {
             let due = self.director.fallback_commands();
             due.iter().for_each(|line| self.tasks.fallbacks.run(shell(line)));
         }
@@ -126,6 +127,12 @@ impl Daemon {
         self.answer_reloads();
         self.answer_switch(any_service);
         self.answer_start(any_service)
+    }
+
+    /// Has the whole table looked at again after some time, or sooner if that is due already: what fails with every pass
+    /// does not put it off.
+    pub(super) fn retry_in(&mut self, time: Duration) {
+        self.retry_at.get_or_insert(Instant::now() + time);
     }
 
     /// What a pass could not remove is removed by the next one, unless it is wanted again by now.

@@ -30,8 +30,9 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-/// So long what was read of the table is taken for what it holds: not longer than between two looks at it, as a rule.
-const FRESH: Duration = Duration::from_secs(10);
+/// So long what was read of the table is taken for what it holds, if no pass came between: longer than a large file takes,
+/// not as long as a name server that does not answer.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 /// The table as it was when a configuration began to be read.
 pub(super) struct Ahead {
@@ -102,10 +103,11 @@ impl Daemon {
         }
         self.reloading = true;
         daemon::notify::reloading();
-        let began = Instant::now();
-        let reading = self.kernel.read(self.director.plan().keys().cloned().collect());
-        let passes = self.passes;
-        let ahead = async move { reading.await.ok().map(|known| Ahead { known, began, passes }) };
+        let (began, passes) = (Instant::now(), self.passes);
+        // With a pass ahead, it would be old by then.
+        let useful = !self.dirty && !self.director.is_due();
+        let reading = useful.then(|| self.kernel.read(self.director.plan().keys().cloned().collect()));
+        let ahead = async move { Some(Ahead { known: reading?.await.ok()?, began, passes }) };
         self.tasks.load(self.instance.config.clone(), self.checks.preparing(), ahead, answers);
     }
 

@@ -193,7 +193,7 @@ impl Daemon {
             );
         }
         if unclaimed.is_some() {
-            self.retry_at = Some(Instant::now() + RETRY);
+            self.retry_in(self.director.plan().settings.check_interval.max(RETRY));
         }
         self.standby.unclaimed = unclaimed;
     }

@@ -3,8 +3,11 @@
 mod bed;
 
 use crate::control::{Answer, Question};
+use crate::run::GATHER;
+use crate::run::reload::FRESH;
 use crate::verdict::State::{Down, Up};
 use bed::*;
+use std::time::Instant;
 
 #[test]
 fn a_kernel_that_does_not_answer_holds_up_a_reload_and_nothing_else() {
@@ -32,6 +35,33 @@ fn a_kernel_that_does_not_answer_holds_up_a_reload_and_nothing_else() {
     bed.until("the second server alone", || bed.kernel.destinations() == last);
 }
 
+/// Servers that the new file brings have no verdict yet: what is there stays meanwhile, and no fallback takes its place.
+#[test]
+fn a_reload_gives_new_servers_time_for_a_verdict() {
+    let ((_a, first), (_b, second)) = (server(), server());
+    let silent = "checktype=negotiate; service=http; request=/; receive=x"; // they accept, and say nothing
+    let file = |port| format!("checkinterval=3600\n{}", section(silent, &[port]));
+    let bed = Bed::start(&file(first), false);
+    let reload = || bed.ask(Question::Reload { executed_by: String::new() });
+    assert_eq!(reload(), Answer::End);
+    bed.configure(&file(second));
+    let began = Instant::now();
+    assert_eq!(reload(), Answer::End);
+    assert!(began.elapsed() >= GATHER, "it was placed at once");
+}
+
+#[test]
+fn a_reload_brings_another_interval_between_looks() {
+    let rarely = format!("checkinterval=3600\n{}", section("checktype=on", &[80]));
+    let bed = Bed::start(&rarely, false);
+    let reload = || bed.ask(Question::Reload { executed_by: String::new() });
+    assert_eq!(reload(), Answer::End);
+    bed.configure(&section("checktype=on", &[80]));
+    assert_eq!(reload(), Answer::End);
+    bed.kernel.clear();
+    bed.until("it is repaired", || bed.kernel.destinations() == ["127.0.0.1:80 5"]);
+}
+
 /// What was read beside the file serves the new plan and the pass that places it, unless the file has more services.
 #[test]
 fn a_reload_reads_the_table_once() {
@@ -39,10 +69,11 @@ fn a_reload_reads_the_table_once() {
     let bed = Bed::start(&quiet(&[80]), false);
     let reload = || bed.ask(Question::Reload { executed_by: String::new() });
     assert_eq!(reload(), Answer::End);
-    let before = bed.kernel.reads();
+    let (before, began) = (bed.kernel.reads(), Instant::now());
     bed.configure(&quiet(&[80, 81]));
     assert_eq!(reload(), Answer::End);
-    assert_eq!(bed.kernel.reads() - before, 1);
+    let too_old = began.elapsed() >= FRESH; // on a machine that does other things
+    assert!(bed.kernel.reads() - before == 1 || too_old);
     assert_eq!(bed.kernel.destinations().len(), 2);
     let more = quiet(&[80, 81]);
     bed.configure(&format!("{more}{}", section("checktype=on", &[82]).replace("113.1:", "113.2:")));

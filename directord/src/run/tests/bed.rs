@@ -67,6 +67,11 @@ impl Played {
         self.state().reads
     }
 
+    /// Somebody else removes all services.
+    pub(super) fn clear(&self) {
+        self.state().table = Table::default();
+    }
+
     /// Somebody waits for the kernel.
     pub(super) fn is_waited_for(&self) -> bool {
         self.state().waiting > 0
