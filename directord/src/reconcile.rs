@@ -17,7 +17,7 @@ pub use table::{Counted, Table};
 
 use crate::config::plan::shown;
 use ipvs::{Destination, DestinationKey, Forwarding, Service, ServiceKey};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::net::SocketAddr;
 
 /// A service as it shall be.
@@ -267,7 +267,7 @@ fn difference(found: &Service, wanted: &Service) -> String {
 
 fn destination_edits(want: &Wanted, found: &[Destination]) -> Vec<Edit> {
     let key = &want.service.key;
-    let mut strangers: HashMap<DestinationKey, &Destination> =
+    let mut strangers: FxHashMap<DestinationKey, &Destination> =
         found.iter().map(|found| (found.key, found)).collect();
     let mut edits: Vec<Edit> = want
         .destinations

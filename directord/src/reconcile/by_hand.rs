@@ -3,12 +3,12 @@
 use super::{Presence, Table, Wanted, WantedDestination};
 use crate::config::plan::shown;
 use ipvs::{DestinationKey, ServiceKey};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Weights of settled destinations that are not ours.
 #[derive(Debug, Default)]
 pub struct ByHand {
-    told: HashMap<(ServiceKey, DestinationKey), u32>,
+    told: FxHashMap<(ServiceKey, DestinationKey), u32>,
 }
 
 impl ByHand {
@@ -19,7 +19,7 @@ impl ByHand {
         let mut news = Vec::new();
         for want in wanted {
             let key = &want.service.key;
-            let held: HashMap<DestinationKey, u32> = table
+            let held: FxHashMap<DestinationKey, u32> = table
                 .get(key)
                 .map(|(_, held)| held.iter().map(|found| (found.key, found.weight)).collect())
                 .unwrap_or_default();

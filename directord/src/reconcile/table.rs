@@ -2,6 +2,7 @@
 
 use super::Action;
 use ipvs::{Connections, Destination, DestinationKey, Service, ServiceKey};
+use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 
 /// The part of the kernel's table that concerns us.
@@ -18,7 +19,7 @@ impl Table {
     }
 
     /// By key.
-    pub fn index(&self) -> HashMap<&ServiceKey, &(Service, Vec<Destination>)> {
+    pub fn index(&self) -> FxHashMap<&ServiceKey, &(Service, Vec<Destination>)> {
         self.services.iter().map(|entry| (&entry.0.key, entry)).collect()
     }
 
