@@ -125,38 +125,35 @@ fn reload_question() -> Question {
     Question::Reload { executed_by: crate::instance::executed_by() }
 }
 
-/// Has the daemon read its configuration again, and says how that went.
+/// Has the daemon read its configuration again, and says how that went. A file with mistakes is read here, too, to show them.
 fn reload(instance: &Instance) -> ExitCode {
-    let loaded = match read(instance) {
-        Ok(loaded) => loaded,
-        Err(code) => return code,
+    let answer = match instance.running() {
+        Running::Ours(_) => daemon::control::request(&instance.socket, &reload_question(), RELOAD_LIMIT),
+        _ => Err(RequestError::NotRunning),
     };
-    if let Err(why) = instance.is_alone_with(&loaded.plan) {
-        return said(Err(format!("the configuration was not taken: {why}")));
+    let refused = match answer {
+        Ok(Answer::Refused { why }) => format!("the configuration was not taken: {why}"),
+        Ok(_) => return ExitCode::SUCCESS,
+        Err(RequestError::NotRunning) => return reload_by_signal(instance),
+        Err(error) => format!("reload: {error}"),
+    };
+    match read(instance) {
+        Ok(_) => said(Err(refused)),
+        Err(code) => code,
     }
-    let pid = match instance.running() {
-        Running::Ours(pid) | Running::Old(pid) => pid,
+}
+
+/// Has one read it that has no socket: the old program, which takes files with mistakes, too.
+fn reload_by_signal(instance: &Instance) -> ExitCode {
+    if let Err(code) = read(instance) {
+        return code;
+    }
+    match instance.running() {
+        Running::Ours(pid) | Running::Old(pid) => {
+            said(signal(pid, Signal::HUP).map_err(|error| format!("process {pid}: {error}")))
+        }
         Running::Stale | Running::No => {
             show::out(&format!("ldirectord is stopped for {}\n", instance.config.display()));
-            return ExitCode::FAILURE;
-        }
-    };
-    match daemon::control::request(&instance.socket, &reload_question(), RELOAD_LIMIT) {
-        Ok(Answer::Refused { why }) => {
-            eprintln!("directord: the configuration was not taken: {why}");
-            ExitCode::FAILURE
-        }
-        Ok(_) => ExitCode::SUCCESS,
-        // The old program has no socket.
-        Err(RequestError::NotRunning) => match signal(pid, Signal::HUP) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("directord: process {pid}: {error}");
-                ExitCode::FAILURE
-            }
-        },
-        Err(error) => {
-            eprintln!("directord: reload: {error}");
             ExitCode::FAILURE
         }
     }

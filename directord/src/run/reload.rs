@@ -108,7 +108,7 @@ impl Daemon {
         let useful = !self.dirty && !self.director.is_due();
         let reading = useful.then(|| self.kernel.read(self.director.plan().keys().cloned().collect()));
         let ahead = async move { Some(Ahead { known: reading?.await.ok()?, began, passes }) };
-        self.tasks.load(self.instance.config.clone(), self.checks.preparing(), ahead, answers);
+        self.tasks.load(self.instance.clone(), self.checks.preparing(), ahead, answers);
     }
 
     /// A plan begins: its new probes run at once.
@@ -134,11 +134,17 @@ impl Daemon {
     /// A configuration was read. One with errors changes nothing.
     pub(super) fn loaded(&mut self, read: Read, answers: Vec<Reply>) {
         self.watch = Some(read.watch); // what was read is no news any more
-        match read.result {
+        // One on standby places nothing yet.
+        let held_by_another = read.held_by_another.filter(|_| self.standby.mode.active);
+        let result = match (read.result, held_by_another) {
+            (Ok(_), Some(why)) => return self.reloaded(Err(why), answers),
+            (result, _) => result,
+        };
+        match result {
             Ok(loaded) => {
                 self.report(&loaded.report);
                 read.advice.iter().for_each(|advice| warn!("{advice}"));
-                let Read { ahead, maintenance, resting, .. } = read;
+                let (ahead, maintenance, resting) = (read.ahead, read.maintenance, read.resting);
                 self.next_plan = Some(Box::new(NextPlan { loaded, ahead, maintenance, resting, answers }));
             }
             Err(LoadError::Refused(report)) => {

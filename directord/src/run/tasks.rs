@@ -8,6 +8,7 @@ use crate::checks::Preparing;
 use crate::config::{LoadError, Loaded, Plan, SystemNames, load};
 use crate::control::{self, Answer, Question, Selection};
 use crate::director::{Leaving, Place};
+use crate::instance::Instance;
 use crate::kernel::{Done, Known};
 use crate::maintenance::{Maintenance, Resting};
 use crate::memory;
@@ -23,7 +24,6 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -54,6 +54,8 @@ pub(super) struct Read {
     pub(super) watch: Watch,
     /// What the kernel's values make of it.
     pub(super) advice: Vec<Advice>,
+    /// Whether another instance holds a service of it, and which.
+    pub(super) held_by_another: Option<String>,
     /// What the table held meanwhile.
     pub(super) ahead: Option<Ahead>,
 }
@@ -196,21 +198,23 @@ impl Tasks {
 
     pub(super) fn load(
         &self,
-        path: PathBuf,
+        instance: Instance,
         preparing: Preparing,
         ahead: impl Future<Output = Option<Ahead>> + Send + 'static,
         answers: Vec<Reply>,
     ) {
         self.spawn(async move {
-            let shown = path.clone();
-            let mut read = on_thread("configuration", move || read(&path)).await.unwrap_or_else(|| Read {
-                watch: Watch::unseen(&shown),
-                result: Err(LoadError::Unreadable { path: shown, error: io::Error::other("not read") }),
-                maintenance: Maintenance::default(),
-                resting: Resting::default(),
-                advice: Vec::new(),
-                ahead: None,
-            });
+            let shown = instance.config.clone();
+            let mut read =
+                on_thread("configuration", move || read(&instance)).await.unwrap_or_else(|| Read {
+                    watch: Watch::unseen(&shown),
+                    result: Err(LoadError::Unreadable { path: shown, error: io::Error::other("not read") }),
+                    maintenance: Maintenance::default(),
+                    resting: Resting::default(),
+                    advice: Vec::new(),
+                    held_by_another: None,
+                    ahead: None,
+                });
             if let Ok(loaded) = &read.result {
                 preparing.plan(&loaded.plan).await;
                 read.ahead = ahead.await;
@@ -295,13 +299,15 @@ impl Tasks {
 }
 
 /// Blocks: on the file, on names, on the maintenance directory.
-fn read(path: &Path) -> Read {
-    let watch = Watch::new(path);
-    let result = load(path, &SystemNames::load());
+fn read(instance: &Instance) -> Read {
+    let watch = Watch::new(&instance.config);
+    let result = load(&instance.config, &SystemNames::load());
+    let held_by_another = result.as_ref().ok().and_then(|loaded| instance.is_alone_with(&loaded.plan).err());
     let directory = result.as_ref().ok().and_then(|loaded| loaded.plan.settings.maintenance_dir.as_deref());
     let maintenance = Maintenance::new(directory);
     let advice = result.as_ref().map(|loaded| sysctls::here(&loaded.plan)).unwrap_or_default();
-    Read { resting: maintenance.addresses(), result, maintenance, watch, advice, ahead: None }
+    let resting = maintenance.addresses();
+    Read { resting, result, maintenance, watch, advice, held_by_another, ahead: None }
 }
 
 async fn listen(listener: Listener, events: mpsc::Sender<Event>) {

@@ -146,6 +146,11 @@ fn one_table_entry_has_one_daemon() {
     let refused = bed.run("reload");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && said.contains("the instance other.cf holds it"), "{said}");
+    // Nor by a signal, or when it sees the change by itself.
+    let told = |bed: &Bed| bed.log().matches("the instance other.cf holds it").count();
+    let before = told(&bed);
+    bed.must("kill", &format!("-HUP {}", bed.pid()));
+    bed.until("it refuses the file", LONG, |bed| told(bed) > before);
     assert_eq!(bed.weight(VIP2, A), None);
     bed.ok("status");
 }
