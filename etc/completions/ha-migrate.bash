@@ -3,7 +3,7 @@
 _ha_migrate() {
   local cur=${COMP_WORDS[COMP_CWORD]} word verb='' from='' options
   case ${COMP_WORDS[COMP_CWORD - 1]} in
-    -o | --output | --default-dir) COMPREPLY=($(compgen -d -- "$cur")); return;;
+    -o | --output | --default-dir | --install-dir) COMPREPLY=($(compgen -d -- "$cur")); return;;
     --node | --peer) return;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
@@ -14,7 +14,7 @@ _ha_migrate() {
   done
   case $verb in
     check) options='--json --node --default-dir --offline -v --verbose -h --help';;
-    import) options='--json -o --output --force --node --peer -v --verbose -h --help';;
+    import) options='--json -o --output --install-dir --force --node --peer -v --verbose -h --help';;
     *) options='--json -h --help -V --version';;
   esac
   if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$cur"))

@@ -2,13 +2,17 @@
 
 _ha_resources() {
   local cur=${COMP_WORDS[COMP_CWORD]} word verb='' what=''
-  local verbs='takegroup givegroup takenode givenode yieldnode clearnode announce status statgroup listkeys allkeys ourkeys otherkeys verifyallidle plan check help'
+  local verbs='takegroup givegroup takenode givenode yieldnode clearnode announce status statgroup listkeys allkeys ourkeys otherkeys verifyallidle plan check realserver help'
   case ${COMP_WORDS[COMP_CWORD - 1]} in
     --config-dir | --run-dir | --init-dir) COMPREPLY=($(compgen -d -- "$cur")); return;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     [[ " $verbs " == *" $word "* ]] && { [ "$verb" = plan ] && what=$word || verb=${verb:-$word}; }
   done
+  if [[ $verb == realserver && $cur == -* ]]; then
+    COMPREPLY=($(compgen -W '--check --persist --remove --redirect --port --json --config-dir -h --help' -- "$cur"))
+    return
+  fi
   if [[ $cur == -* ]]; then
     COMPREPLY=($(compgen -W '--config-dir --run-dir --init-dir --json --debug --script-limit --status-limit --lock-wait --stop-retries -h --help -V --version' -- "$cur"))
     return

@@ -7,6 +7,7 @@ use crate::control::{self, Answer, Request};
 use daemon::control::request;
 use daemon::pidfile;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -137,15 +138,11 @@ pub(super) fn check(arguments: &Arguments) -> ExitCode {
 
 /// `-D` and `-W`: the directives with their defaults.
 pub(super) fn defaults(table: bool) -> ExitCode {
-    if table {
-        println!("|| directive || default ||");
-    }
+    let mut text = if table { "|| directive || default ||\n".to_owned() } else { String::new() };
     for (name, value) in config::defaults() {
-        match table {
-            true => println!("|| {name} || {value} ||"),
-            false => println!("{name}={value}"),
-        }
+        text += &if table { format!("|| {name} || {value} ||\n") } else { format!("{name}={value}\n") };
     }
+    let _ = std::io::stdout().write_all(text.as_bytes()); // whoever reads may stop in the middle
     ExitCode::SUCCESS
 }
 

@@ -61,7 +61,7 @@ enum Word {
     Foreign,
     /// Groups homed on this node
     Local,
-    /// Groups that are not on their home node
+    /// The groups homed on the node that gets them
     Failback,
 }
 
