@@ -38,7 +38,8 @@ pub struct Args {
     /// The node it is done to [default: the holder of the address; for takeover the other one]
     #[arg(long, value_name = "NODE")]
     pub on: Option<String>,
-    /// Do it by this command, run on this machine, instead of the usual way; power-off needs it
+    /// Do it by this command, run on this machine, instead of the usual way; power-off needs it (one that fails because its
+    /// connection went with the power has done it)
     #[arg(long, value_name = "COMMAND")]
     pub with: Option<String>,
     /// cut: the command, run on this machine, that ends what --with began
@@ -163,7 +164,8 @@ impl Args {
             Kind::PowerOff if self.with.is_none() => Some(
                 "power-off needs --with COMMAND: nobody but you knows what cuts the power of that machine, and nothing else\n\
                  Examples: --with 'ipmitool -H alpha-bmc -U admin -f FILE power off', --with 'virsh destroy alpha',\n\
-                 --with 'ssh root@alpha \"echo o >/proc/sysrq-trigger\"' (at once, without syncing disks)"
+                 --with 'ssh root@alpha systemctl poweroff -ff', --with 'ssh root@alpha \"echo o >/proc/sysrq-trigger\"' (the last\n\
+                 one does not sync disks)"
                     .to_owned(),
             ),
             Kind::Cut if self.with.is_none() && self.links.is_empty() => Some(

@@ -150,6 +150,11 @@ impl Node {
         self.last().filter(|view| view.asked >= moment)
     }
 
+    /// Whether the command that reaches it has ended: no answer will come any more.
+    pub fn is_lost(&self) -> bool {
+        self.threads.first().is_some_and(JoinHandle::is_finished)
+    }
+
     /// The last thing that went wrong with the command that reaches it.
     pub fn trouble(&self) -> String {
         lock(&self.trouble).clone()

@@ -233,7 +233,7 @@ impl<'a> Drill<'a> {
         refuse(format!("{} does not answer steadily before anything was done {troubles}", self.args.vip))
     }
 
-    fn act(&self, action: &Action) -> Option<String> {
+    fn act(&mut self, action: &Action) -> Option<String> {
         if action.kind == Kind::Watch {
             return None;
         }
@@ -242,7 +242,22 @@ impl<'a> Drill<'a> {
             false => self.node(action.node.as_deref()).map(|node| &node.reach),
         };
         let finished = reach?.run(&action.line, self.args.patience + COMMAND_EXTRA);
-        node::failure(&finished)
+        let failure = node::failure(&finished)?;
+        if action.kind != Kind::PowerOff || !self.is_silent(action.node.as_deref()) {
+            return Some(failure);
+        }
+        // `ssh NODE poweroff` loses its connection with the power
+        let node = action.node.as_deref().unwrap_or("the node");
+        self.warnings.push(format!("{node} says nothing any more, nor did the command end well: {failure}"));
+        None
+    }
+
+    /// Whether a node that was asked until now does not answer any more.
+    fn is_silent(&self, name: Option<&str>) -> bool {
+        let Some(node) = self.node(name) else { return false };
+        let now = Moment::now();
+        self.wait(now, self.first(), || node.since(now).is_some() || node.is_lost());
+        node.since(now).is_none()
     }
 
     fn node(&self, name: Option<&str>) -> Option<&Node> {

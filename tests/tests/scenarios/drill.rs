@@ -236,6 +236,22 @@ fn drill_of_a_power_failure() -> Result<()> {
     check(state.contains("alpha does not answer any more"), || state)
 }
 
+/// `ssh alpha poweroff` loses its connection with the power and fails; a node that answers on has its power still.
+#[test]
+fn drill_of_a_power_failure_by_a_command_that_fails() -> Result<()> {
+    let (pair, vip) = started()?;
+    let none = drill(&pair, &["power-off", &vip, "--with", "echo no such plug; exit 1"])?;
+    none.has(3, "unknown")?;
+    let why = none.report["command_failed"].to_string();
+    check(why.contains("exit code 1") && why.contains("no such plug"), || why)?;
+    let cut = format!("kill -KILL {}; exit 255", pair.alpha.pid().context(|| "no power")?);
+    let power = drill(&pair, &["power-off", &vip, "--with", &cut, "--max-outage", "60s"])?;
+    power.has(0, "within")?;
+    check(power.report["holder_after"] == "beta", || format!("{:#}", power.report))?;
+    let warnings = power.report["warnings"].to_string();
+    check(warnings.contains("alpha says nothing any more") && warnings.contains("255"), || warnings)
+}
+
 #[test]
 fn drill_of_a_cut_link_sees_two_owners() -> Result<()> {
     let (pair, vip) = started()?;
