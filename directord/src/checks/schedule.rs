@@ -3,7 +3,7 @@
 
 use super::beat::Beat;
 use super::{Asked, Run};
-use crate::check::{Memory, Probe};
+use crate::check::{Kind, Memory, Probe};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,9 +12,11 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// Runs that are due within this are begun together: a farm of thousands wakes the program a few hundred times a second,
-/// not thousands of times. Less for probes with short intervals.
-const TOGETHER: Duration = Duration::from_millis(4);
+/// Runs that are due within this are begun together: a farm of thousands does not wake the program thousands of times a
+/// second. Not more, as what has been found waits for all that began with it. Less for probes with short intervals.
+const TOGETHER: Duration = Duration::from_millis(1);
+/// The same for connections alone, which are done when they are first looked at.
+const CONNECTS_TOGETHER: Duration = Duration::from_millis(4);
 /// How much of an interval a run may be late for the sake of others: one part in so many.
 const PART: u32 = 64;
 
@@ -232,7 +234,11 @@ impl Schedule {
         let slack = match slot {
             Some(slot) if !self.asked.contains_key(at) => {
                 let probe = &slot.probe;
-                TOGETHER.min(probe.recheck.map_or(probe.interval, |sooner| sooner.min(probe.interval)) / PART)
+                let together = match probe.kind {
+                    Kind::Connect { .. } => CONNECTS_TOGETHER,
+                    _ => TOGETHER,
+                };
+                together.min(probe.recheck.map_or(probe.interval, |sooner| sooner.min(probe.interval)) / PART)
             }
             _ => Duration::ZERO,
         };
