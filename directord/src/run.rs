@@ -150,7 +150,7 @@ struct AtPass {
     tried: bool,
     /// The pass is one over all services.
     whole: bool,
-    /// It is more than one slice of a look among others.
+    /// Something may have changed, or a look ends with it: it is more than a slice among others.
     news: bool,
     /// With it all services have been compared with the table.
     end_of_look: bool,

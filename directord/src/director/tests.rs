@@ -3,9 +3,7 @@
 use super::*;
 use crate::config::{SystemNames, load_source};
 use crate::control::Selection;
-use crate::reconcile::Counted;
-use crate::reconcile::Presence;
-use crate::reconcile::{Action, Edit, reconcile, remove};
+use crate::reconcile::{Action, Counted, Edit, Presence, Wanted, reconcile, remove};
 use config::Source;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -505,7 +503,7 @@ fn a_pass_over_what_checks_have_touched_leaves_all_else_alone() {
     assert_eq!(bench.weights(), [(10, 5), (11, 0), (12, 5)]);
 }
 
-/// A look at all services is in slices, so that no check's result waits for all of them; and those come with the next.
+/// A look at all services is in slices, so that no check's result waits for all of them.
 #[test]
 fn a_look_takes_some_services_at_a_time_and_misses_none() {
     let servers = "checktype=on\n\treal=192.0.2.200->192.0.2.219:80 gate 5";
@@ -518,7 +516,7 @@ fn a_look_takes_some_services_at_a_time_and_misses_none() {
     while bench.director.is_looking() {
         bench.director.look(); // the next beat comes before the end of this look
         let wanted = bench.director.take_due();
-        assert!(wanted.iter().map(|want| want.destinations.len()).sum::<usize>() < SLICE + 20);
+        assert!(wanted.iter().map(|want| want.destinations.len()).sum::<usize>() < due::SLICE + 20);
         repaired += bench.place(&wanted).len();
         slices += 1;
         assert!(slices <= 40);

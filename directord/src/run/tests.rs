@@ -62,6 +62,17 @@ fn a_reload_brings_another_interval_between_looks() {
     bed.until("it is repaired", || bed.kernel.destinations() == ["127.0.0.1:80 5"]);
 }
 
+/// A look is in slices, and leaves out no service.
+#[test]
+fn a_look_repairs_all_services() {
+    let service = |at: usize| section("checktype=on", &[80]).replace("113.1:", &format!("113.{at}:"));
+    let bed = Bed::start(&(1..=100).map(service).collect::<String>(), false);
+    let complete = || bed.kernel.destinations().len() == 100;
+    bed.until("all are placed", complete);
+    bed.kernel.clear();
+    bed.until("all are repaired", complete);
+}
+
 /// What was read beside the file serves the new plan and the pass that places it, unless the file has more services.
 #[test]
 fn a_reload_reads_the_table_once() {
